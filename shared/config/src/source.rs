@@ -1,0 +1,184 @@
+//! The layers that settings come from. A later layer wins: defaults → `.env` → `.env.{ENVIRONMENT}` → environment → secret files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::{Error, Setting};
+
+/// Where the process runs; it decides which defaults and doors are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine: docs are open, cookies work over plain HTTP.
+    Local,
+    /// A shared development system.
+    Dev,
+    /// User acceptance tests.
+    Uat,
+    /// User acceptance tests by the business side.
+    Uatbiz,
+    /// Sanity checks before a release.
+    Sanity,
+    /// As production, with the docs open to superusers.
+    Staging,
+    /// The real thing: no docs.
+    Production,
+}
+
+impl Environment {
+    /// The name, as `ENVIRONMENT` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Dev => "dev",
+            Self::Uat => "uat",
+            Self::Uatbiz => "uatbiz",
+            Self::Sanity => "sanity",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Environment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Local, Self::Dev, Self::Uat, Self::Uatbiz, Self::Sanity, Self::Staging, Self::Production]
+            .into_iter()
+            .find(|environment| environment.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| "expected local, dev, uat, uatbiz, sanity, staging or production".into())
+    }
+}
+
+/// The gathered layers.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    values: BTreeMap<String, (String, String)>,
+}
+
+impl Source {
+    /// Reads every layer: files from the working folder, the process's environment, and the folder of secrets
+    /// (`SECRETS_DIR`, `/run/secrets` by default), where a file named as a setting, in either case, holds its value.
+    pub fn load() -> Result<Self, Error> {
+        Self::load_from(Path::new("."), std::env::vars())
+    }
+
+    /// As [`Source::load`], with the folder and the environment given.
+    pub fn load_from(folder: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+        let environment: BTreeMap<String, String> = environment.into_iter().collect();
+        let mut source = Self::default();
+        source.add_file(&folder.join(".env"))?;
+        let name = environment.get("ENVIRONMENT").cloned().or_else(|| source.raw("ENVIRONMENT").map(str::to_owned));
+        if let Some(name) = name {
+            source.add_file(&folder.join(format!(".env.{}", name.to_ascii_lowercase())))?;
+        }
+        for (name, value) in environment {
+            source.values.insert(name, (value, "the environment".into()));
+        }
+        let secrets = source.raw("SECRETS_DIR").unwrap_or("/run/secrets").to_owned();
+        source.add_secrets(Path::new(&secrets));
+        Ok(source)
+    }
+
+    /// A source of just these values. For tests and for embedding.
+    pub fn of<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), (value.to_owned(), "the caller".to_owned())));
+        Self { values: values.collect() }
+    }
+
+    /// Sets `name`, over every layer, unless a layer has it already.
+    pub fn set_default(&mut self, name: &str, value: impl Into<String>, origin: &str) {
+        self.values.entry(name.to_owned()).or_insert_with(|| (value.into(), origin.to_owned()));
+    }
+
+    /// The raw value of `name`; an empty value counts as unset.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The layer that set `name`.
+    pub fn origin(&self, name: &str) -> &str {
+        self.values.get(name).map_or("its default", |(_, origin)| origin)
+    }
+
+    /// Reads one setting, with its default when no layer sets it.
+    pub fn read<T>(&self, setting: &Setting) -> Result<Option<T>, Error>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
+        let Some(text) = self.raw(setting.name).or(setting.default) else {
+            return Ok(None);
+        };
+        text.trim().parse().map(Some).map_err(|rule: T::Err| Error::Invalid {
+            name: setting.name.to_owned(),
+            shown: if setting.secret { "…".into() } else { text.to_owned() },
+            origin: self.origin(setting.name).to_owned(),
+            rule: rule.to_string(),
+        })
+    }
+
+    fn add_file(&mut self, path: &PathBuf) -> Result<(), Error> {
+        if !path.is_file() {
+            return Ok(());
+        }
+        let file = || path.display().to_string();
+        let entries = dotenvy::from_path_iter(path).map_err(|error| Error::File { file: file(), reason: error.to_string() })?;
+        for entry in entries {
+            let (name, value) = entry.map_err(|error| Error::File { file: file(), reason: error.to_string() })?;
+            self.values.insert(name, (value, file()));
+        }
+        Ok(())
+    }
+
+    fn add_secrets(&mut self, folder: &Path) {
+        // A missing folder is the usual case; an unreadable file is left to the setting that misses it.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().to_ascii_uppercase();
+            if let (false, Ok(value)) = (name.starts_with('.'), std::fs::read_to_string(entry.path())) {
+                let value = value.trim_end_matches(['\r', '\n']).to_owned();
+                self.values.insert(name, (value, entry.path().display().to_string()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn a_later_layer_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = folder.path().join("secrets");
+        std::fs::create_dir(&secrets).unwrap();
+        std::fs::write(folder.path().join(".env"), "A=file\nB=file\nC=file\nD=file\nENVIRONMENT=staging\n").unwrap();
+        std::fs::write(folder.path().join(".env.staging"), "B=staging\nC=staging\nD=staging\n").unwrap();
+        std::fs::write(secrets.join("d"), "secret\n").unwrap();
+        let secrets = secrets.to_str().unwrap();
+        let variables = environment(&[("C", "process"), ("D", "process"), ("SECRETS_DIR", secrets)]);
+
+        let source = Source::load_from(folder.path(), variables).unwrap();
+
+        let values: Vec<_> = ["A", "B", "C", "D"].map(|name| source.raw(name).unwrap()).into();
+        assert_eq!(values, ["file", "staging", "process", "secret"]);
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_variable_the_rule_and_the_layer() {
+        let setting = Setting { name: "PORT", default: None, doc: &[], secret: false };
+        let error = Source::of([("PORT", "x")]).read::<u16>(&setting).unwrap_err().to_string();
+        assert!(error.starts_with("PORT: ") && error.contains("`x`") && error.contains("the caller"), "{error}");
+    }
+}

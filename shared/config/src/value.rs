@@ -1,0 +1,129 @@
+//! The types that a setting may have beside those of the standard library.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A length of time, written as a number and a unit: `250ms`, `30s`, `15m`, `12h`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const RULE: &str = "expected a number and a unit (ms, s, m, h or d), as `30s`";
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(RULE)?;
+        let (number, unit) = text.split_at(split);
+        let number: u64 = number.parse().map_err(|_| RULE)?;
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(RULE.into()),
+        };
+        number.checked_mul(milliseconds).map(|total| Self(Duration::from_millis(total))).ok_or_else(|| RULE.into())
+    }
+}
+
+/// A list, written with commas: `a,b`. Blanks around an item are dropped, and an empty text is an empty list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List<T>(pub Vec<T>);
+
+impl<T: FromStr> FromStr for List<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(T::from_str).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A size in bytes, written as a number with an optional unit: `512`, `64KiB`, `10MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const RULE: &str = "expected a number of bytes, or one with KiB or MiB, as `2MiB`";
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let number: usize = number.parse().map_err(|_| RULE)?;
+        let factor = match unit {
+            "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => return Err(RULE.into()),
+        };
+        number.checked_mul(factor).map(Self).ok_or_else(|| RULE.into())
+    }
+}
+
+/// A setting without a default: `Option<T>`.
+pub trait Optional {
+    /// The type of the value when it is set.
+    type Value;
+}
+
+impl<T> Optional for Option<T> {
+    type Value = T;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_take_a_number_and_a_unit() {
+        assert_eq!("15m".parse(), Ok(Span(Duration::from_secs(900))));
+        assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
+        for wrong in ["", "15", "m", "1.5s", "-1s", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_binary_units() {
+        assert_eq!("2MiB".parse(), Ok(Bytes(2 << 20)));
+        assert!("2MB".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "…");
+    }
+}

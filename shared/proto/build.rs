@@ -1,0 +1,83 @@
+//! Compiles `proto/` without a `protoc` on the machine, refuses a contract that leaves something unsaid, and generates
+//! messages, clients and servers. The descriptors, comments included, are kept for the gateway, reflection and the access layer.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+
+fn main() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+
+    let mut files = Vec::new();
+    collect(&root.join("quartet"), &mut files)?;
+    files.sort();
+
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(&files)?;
+    let bytes = compiler.encode_file_descriptor_set();
+
+    let pool = DescriptorPool::decode(bytes.as_slice())?;
+    for service in pool.services().filter(|s| s.full_name().starts_with("quartet.")) {
+        for method in service.methods() {
+            check(&method)?;
+        }
+    }
+
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    let descriptors = generated(&bytes)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// The files that code is generated for: ours, and what their messages may hold. The rules of `buf.validate` are read through reflection.
+fn generated(bytes: &[u8]) -> anyhow::Result<tonic_prost_build::FileDescriptorSet> {
+    let mut set = tonic_prost_build::FileDescriptorSet::decode(bytes)?;
+    set.file.retain(|file| !file.package().starts_with("buf."));
+    Ok(set)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an RPC without an access policy, and one that people can call but that has no HTTP rule.
+fn check(method: &MethodDescriptor) -> anyhow::Result<()> {
+    let name = method.full_name();
+    let access = option(method, "quartet.options.v1.access").and_then(|value| value.as_enum_number());
+    ensure!(
+        access.is_some_and(|number| number != 0),
+        "{name} declares no access policy; add `option (quartet.options.v1.access) = ACCESS_…;`"
+    );
+    const SERVICE: i32 = 4;
+    let rule = option(method, "google.api.http");
+    ensure!(
+        access == Some(SERVICE) || rule.is_some(),
+        "{name} declares no HTTP rule; add `option (google.api.http) = {{…}};` or make it ACCESS_SERVICE"
+    );
+    Ok(())
+}
+
+fn option(method: &MethodDescriptor, name: &str) -> Option<Value> {
+    let extension = method.parent_pool().get_extension_by_name(name)?;
+    let options: DynamicMessage = method.options();
+    options
+        .has_extension(&extension)
+        .then(|| options.get_extension(&extension).into_owned())
+}

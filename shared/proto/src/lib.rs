@@ -1,0 +1,43 @@
+//! The contracts of the suite, compiled from `proto/`.
+//!
+//! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same contracts as data, for the gateway,
+//! reflection and the access layer) and [`options`] (what a method says about itself).
+
+#![expect(missing_docs, reason = "generated items carry the comments of the protos")]
+
+pub mod descriptors;
+pub mod options;
+
+/// `quartet.auth.v1`
+pub mod auth {
+    pub mod v1 {
+        tonic::include_proto!("quartet.auth.v1");
+    }
+}
+
+/// `quartet.users.v1`
+pub mod users {
+    pub mod v1 {
+        tonic::include_proto!("quartet.users.v1");
+    }
+}
+
+/// `quartet.todos.v1`
+pub mod todos {
+    pub mod v1 {
+        tonic::include_proto!("quartet.todos.v1");
+    }
+}
+
+/// `google.api`: `HttpBody`, and the HTTP rules as messages.
+pub mod google {
+    pub mod api {
+        #![expect(clippy::doc_lazy_continuation, reason = "generated from Google's comments")]
+        tonic::include_proto!("google.api");
+    }
+}
+
+/// `quartet.options.v1`
+mod options_v1 {
+    tonic::include_proto!("quartet.options.v1");
+}
