@@ -1,0 +1,3 @@
+//! REST/JSON in front of gRPC.
+pub mod problem;
+pub mod routes;

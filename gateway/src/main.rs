@@ -1,0 +1,2 @@
+//! The gateway alone, from settings.
+fn main() {}

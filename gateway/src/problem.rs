@@ -1,0 +1,62 @@
+//! What went wrong, before it is written for a client: one type for failures of the edge and of the services behind it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use quartet_proto::options::Reason;
+
+/// A failed request. The edge renders it as `application/problem+json` (RFC 9457) in the client's language.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Status of the reply.
+    pub status: StatusCode,
+    /// Reason for programs, in upper case, as `TODO_NOT_FOUND`: `google.rpc.ErrorInfo.reason`.
+    pub reason: String,
+    /// What the reason is about, for the localised message: `google.rpc.ErrorInfo.metadata`.
+    pub metadata: BTreeMap<String, String>,
+    /// The English message to show when no translation of the reason exists.
+    pub message: String,
+    /// Fields that break their rules.
+    pub violations: Vec<Violation>,
+    /// When to try again: the `Retry-After` header.
+    pub retry_after: Option<Duration>,
+    /// Further headers of the reply, as `Allow` and `WWW-Authenticate`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A field that breaks its rule.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// Path of the field, as `todos[3].title`.
+    pub field: String,
+    /// The rule in upper case, as `STRING_MAX_LEN`; empty when unnamed.
+    pub rule: String,
+    /// The rule in English.
+    pub description: String,
+}
+
+impl Problem {
+    /// A problem of the edge itself.
+    pub fn new(status: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: reason.code().to_owned(),
+            metadata: BTreeMap::new(),
+            message: message.into(),
+            violations: Vec::new(),
+            retry_after: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A field of the request breaks a rule: 422 `VALIDATION_FAILED`.
+    pub fn field(field: impl Into<String>, rule: &str, description: impl Into<String>) -> Self {
+        let description = description.into();
+        let field = field.into();
+        let mut problem =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::ValidationFailed, format!("{field}: {description}"));
+        problem.violations.push(Violation { field, rule: rule.to_owned(), description });
+        problem
+    }
+}
