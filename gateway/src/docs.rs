@@ -1,0 +1,3 @@
+//! The API described for people and programs.
+
+pub(crate) mod comments;
