@@ -30,8 +30,8 @@ pub fn by_service(pool: &DescriptorPool, upstreams: &BTreeMap<String, Upstream>)
         .collect()
 }
 
-/// `v1`, `v2beta1`.
-fn is_version(segment: &str) -> bool {
+/// Whether a segment of a package is a version, as `v1` or `v2beta1`.
+pub(crate) fn is_version(segment: &str) -> bool {
     segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
