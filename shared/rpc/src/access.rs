@@ -28,7 +28,9 @@ pub struct Policies(Arc<HashMap<String, Access>>);
 impl Policies {
     /// The policies that the contracts declare, and those of health checks and reflection, which anybody may call.
     pub fn from_descriptors() -> Self {
-        let methods = descriptors::pool().services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        let methods = descriptors::pool()
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>());
         let declared = methods.filter_map(|method| {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
             Some((path, options::access(&method)?))
@@ -52,9 +54,11 @@ impl Policies {
             | (Some(Access::User), Caller::User(_))
             | (Some(Access::Service), Caller::Service(_)) => Ok(()),
             (Some(Access::Superuser), Caller::User(user)) if user.is_superuser() => Ok(()),
-            (Some(Access::User | Access::Superuser | Access::Service), Caller::Anonymous) => {
-                Err(Failure::new(Code::Unauthenticated, Reason::TokenMissing, "an access token is required"))
-            }
+            (Some(Access::User | Access::Superuser | Access::Service), Caller::Anonymous) => Err(Failure::new(
+                Code::Unauthenticated,
+                Reason::TokenMissing,
+                "an access token is required",
+            )),
             (Some(Access::Superuser), Caller::User(_)) => denied("only superusers may do this"),
             (Some(Access::Service), Caller::User(_)) => denied("only services of the suite may do this"),
             (Some(Access::User | Access::Superuser), Caller::Service(_)) => denied("services may not do this"),
@@ -77,7 +81,11 @@ pub struct AccessLayer {
 impl AccessLayer {
     /// A layer with the policies of the contracts. `default_deadline` is for callers that set none.
     pub fn new(verifier: Verifier, default_deadline: Duration) -> Self {
-        Self { policies: Policies::from_descriptors(), verifier, default_deadline }
+        Self {
+            policies: Policies::from_descriptors(),
+            verifier,
+            default_deadline,
+        }
     }
 }
 
@@ -85,7 +93,10 @@ impl<S> Layer<S> for AccessLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, layer: self.clone() }
+        Guarded {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -115,7 +126,8 @@ where
         // The clone is yet to be made ready; the service that was made ready takes the call.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let deadline = Deadline::from_headers(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
+        let deadline =
+            Deadline::from_headers(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
         let mut call = Call::from_headers(request.headers(), deadline);
         let span = tracing::info_span!("rpc", method = request.uri().path(), request_id = call.request_id);
 
@@ -123,12 +135,18 @@ where
             if deadline.has_passed() {
                 return Ok(refuse(Deadline::exceeded()));
             }
-            match deadline.bound(layer.identify(request.uri().path(), request.headers())).await {
+            match deadline
+                .bound(layer.identify(request.uri().path(), request.headers()))
+                .await
+            {
                 Ok(Ok(caller)) => call.caller = caller,
                 Ok(Err(failure)) | Err(failure) => return Ok(refuse(failure)),
             }
             request.extensions_mut().insert(call);
-            match deadline.bound(AssertUnwindSafe(inner.call(request)).catch_unwind()).await {
+            match deadline
+                .bound(AssertUnwindSafe(inner.call(request)).catch_unwind())
+                .await
+            {
                 Ok(Ok(reply)) => reply,
                 Ok(Err(_)) => {
                     tracing::error!("the method panicked");
@@ -175,7 +193,9 @@ mod tests {
     fn a_method_that_the_contracts_do_not_know_is_denied_to_everybody() {
         let policies = Policies::from_descriptors();
         for caller in [Caller::Anonymous, Caller::Service("todos".into())] {
-            let failure = policies.admit("/quartet.todos.v1.TodoService/Drop", &caller).unwrap_err();
+            let failure = policies
+                .admit("/quartet.todos.v1.TodoService/Drop", &caller)
+                .unwrap_err();
             assert_eq!(failure.code(), Code::PermissionDenied);
         }
     }
@@ -183,7 +203,10 @@ mod tests {
     #[test]
     fn every_method_of_the_contracts_has_a_policy() {
         let policies = Policies::from_descriptors();
-        for service in descriptors::pool().services().filter(|service| service.full_name().starts_with("quartet.")) {
+        for service in descriptors::pool()
+            .services()
+            .filter(|service| service.full_name().starts_with("quartet."))
+        {
             for method in service.methods() {
                 let path = format!("/{}/{}", service.full_name(), method.name());
                 assert!(policies.0.contains_key(&path), "{path}");

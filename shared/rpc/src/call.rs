@@ -42,9 +42,11 @@ impl Call {
     pub fn user(&self) -> Result<&User, Failure> {
         match &self.caller {
             Caller::User(user) => Ok(user),
-            Caller::Anonymous | Caller::Service(_) => {
-                Err(Failure::new(Code::Unauthenticated, Reason::TokenMissing, "an access token is required"))
-            }
+            Caller::Anonymous | Caller::Service(_) => Err(Failure::new(
+                Code::Unauthenticated,
+                Reason::TokenMissing,
+                "an access token is required",
+            )),
         }
     }
 
@@ -62,7 +64,12 @@ impl Call {
 
     /// What the headers tell, for a caller that is yet to be identified.
     pub(crate) fn from_headers(headers: &HeaderMap, deadline: Deadline) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         let user_agent = match text("x-forwarded-user-agent") {
             "" => text("user-agent"),
             forwarded => forwarded,
@@ -73,7 +80,10 @@ impl Call {
             request_id: text("x-request-id").to_owned(),
             accept_language: text("accept-language").to_owned(),
             user_agent: user_agent.to_owned(),
-            client_address: text("x-forwarded-for").split(',').next().and_then(|address| address.trim().parse().ok()),
+            client_address: text("x-forwarded-for")
+                .split(',')
+                .next()
+                .and_then(|address| address.trim().parse().ok()),
         }
     }
 }

@@ -51,7 +51,9 @@ impl Role {
 
     /// The role of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::User, Self::Superuser].into_iter().find(|role| role.name() == name)
+        [Self::User, Self::Superuser]
+            .into_iter()
+            .find(|role| role.name() == name)
     }
 }
 

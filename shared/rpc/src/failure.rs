@@ -24,7 +24,14 @@ pub struct Failure {
 impl Failure {
     /// An answer of this code and reason. `message` is for people, in English; the edge translates by reason and metadata.
     pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), metadata: HashMap::new(), violations: Vec::new(), retry_after: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            violations: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// INTERNAL, without a word about what failed; log the source before.
@@ -34,7 +41,12 @@ impl Failure {
 
     /// UNAVAILABLE: a service or store is away for now.
     pub fn unavailable(what: &str) -> Self {
-        Self::new(Code::Unavailable, Reason::Unavailable, format!("{what} is away for now")).with("what", what)
+        Self::new(
+            Code::Unavailable,
+            Reason::Unavailable,
+            format!("{what} is away for now"),
+        )
+        .with("what", what)
     }
 
     /// INVALID_ARGUMENT with the fields that break their rules.
@@ -43,7 +55,10 @@ impl Failure {
             [one] => format!("{}: {}", one.field, one.description),
             many => format!("{} fields break their rules", many.len()),
         };
-        Self { violations, ..Self::new(Code::InvalidArgument, Reason::ValidationFailed, message) }
+        Self {
+            violations,
+            ..Self::new(Code::InvalidArgument, Reason::ValidationFailed, message)
+        }
     }
 
     /// Adds a datum that the reason is about, as `todo_id`.

@@ -72,9 +72,20 @@ impl Keys {
     pub fn new(source: Arc<dyn KeySource>, hs256: Option<&Secret>) -> Self {
         let shared = hs256.map(|secret| {
             let key = Arc::new(DecodingKey::from_secret(secret.expose().as_bytes()));
-            (hs256_kid(secret), Key { algorithm: Algorithm::HS256, key })
+            (
+                hs256_kid(secret),
+                Key {
+                    algorithm: Algorithm::HS256,
+                    key,
+                },
+            )
         });
-        Self { source, known: Arc::default(), fetching: Arc::default(), shared }
+        Self {
+            source,
+            known: Arc::default(),
+            fetching: Arc::default(),
+            shared,
+        }
     }
 
     /// The key named `kid`; fetches the set when the name is new or the set is old.
@@ -123,8 +134,15 @@ impl Keys {
 
     async fn fetch(&self) -> Result<(), Failure> {
         let set = self.source.fetch().await?;
-        let keys = set.keys.iter().filter_map(|jwk| Some((jwk.kid.clone(), decode(jwk)?))).collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { keys, fetched_at: Some(Instant::now()) };
+        let keys = set
+            .keys
+            .iter()
+            .filter_map(|jwk| Some((jwk.kid.clone(), decode(jwk)?)))
+            .collect();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
+            keys,
+            fetched_at: Some(Instant::now()),
+        };
         Ok(())
     }
 }
@@ -133,16 +151,28 @@ impl Keys {
 pub fn hs256_kid(secret: &Secret) -> String {
     use base64::Engine as _;
     let digest = Sha256::digest(["quartet kid ", secret.expose()].concat());
-    format!("hs256-{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..9]))
+    format!(
+        "hs256-{}",
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..9])
+    )
 }
 
 /// A key that this suite may have made; `None` for any other kind, which then verifies nothing.
 fn decode(jwk: &pb::Jwk) -> Option<Key> {
     let (algorithm, key) = match (jwk.kty.as_str(), jwk.alg.as_str()) {
         ("OKP", "EdDSA") => (Algorithm::EdDSA, DecodingKey::from_ed_components(jwk.x.as_deref()?)),
-        ("EC", "ES256") => (Algorithm::ES256, DecodingKey::from_ec_components(jwk.x.as_deref()?, jwk.y.as_deref()?)),
-        ("RSA", "RS256") => (Algorithm::RS256, DecodingKey::from_rsa_components(jwk.n.as_deref()?, jwk.e.as_deref()?)),
+        ("EC", "ES256") => (
+            Algorithm::ES256,
+            DecodingKey::from_ec_components(jwk.x.as_deref()?, jwk.y.as_deref()?),
+        ),
+        ("RSA", "RS256") => (
+            Algorithm::RS256,
+            DecodingKey::from_rsa_components(jwk.n.as_deref()?, jwk.e.as_deref()?),
+        ),
         _ => return None,
     };
-    Some(Key { algorithm, key: Arc::new(key.ok()?) })
+    Some(Key {
+        algorithm,
+        key: Arc::new(key.ok()?),
+    })
 }

@@ -36,7 +36,10 @@ impl Peer {
         }
         let mut request = self.open_ended(message)?;
         request.set_timeout(call.deadline.remaining());
-        for (name, value) in [("x-request-id", &call.request_id), ("accept-language", &call.accept_language)] {
+        for (name, value) in [
+            ("x-request-id", &call.request_id),
+            ("accept-language", &call.accept_language),
+        ] {
             if let (false, Ok(value)) = (value.is_empty(), value.parse()) {
                 request.metadata_mut().insert(name, value);
             }
@@ -52,7 +55,10 @@ impl Peer {
         })?;
         let mut request = Request::new(message);
         let bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Failure::internal())?;
-        request.metadata_mut().as_mut().insert(http::header::AUTHORIZATION, bearer);
+        request
+            .metadata_mut()
+            .as_mut()
+            .insert(http::header::AUTHORIZATION, bearer);
         Ok(request)
     }
 

@@ -46,7 +46,14 @@ impl Revocations {
     /// An empty set whose stream is not up yet. `grace` bounds how long tokens are taken without a stream.
     pub fn new(clock: Clock, grace: Duration) -> Self {
         let lost_since = Some(clock.now());
-        Self { clock, grace, state: Arc::new(RwLock::new(State { ended: HashMap::new(), lost_since })) }
+        Self {
+            clock,
+            grace,
+            state: Arc::new(RwLock::new(State {
+                ended: HashMap::new(),
+                lost_since,
+            })),
+        }
     }
 
     /// Adds ended sessions, each with the moment after which it may be forgotten, and forgets those whose moment has come.
@@ -65,7 +72,11 @@ impl Revocations {
     /// Notes that the stream is lost, if it was up.
     pub fn lost(&self) {
         let now = self.clock.now();
-        self.state.write().unwrap_or_else(PoisonError::into_inner).lost_since.get_or_insert(now);
+        self.state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lost_since
+            .get_or_insert(now);
     }
 
     /// How many sessions are listed.
@@ -97,7 +108,9 @@ impl Revocations {
             match result {
                 None => return,
                 Some(Ok(())) => tracing::info!("the stream of ended sessions closed; opening it again"),
-                Some(Err(status)) => tracing::warn!(code = ?status.code(), "the stream of ended sessions is lost; trying again"),
+                Some(Err(status)) => {
+                    tracing::warn!(code = ?status.code(), "the stream of ended sessions is lost; trying again")
+                }
             }
             if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                 return;
@@ -109,7 +122,9 @@ impl Revocations {
         let request = auth.open_ended(pb::WatchRevocationsRequest {})?;
         let late = |_| tonic::Status::deadline_exceeded("the stream fell silent");
         let mut client = AuthServiceClient::new(auth.upstream());
-        let reply = tokio::time::timeout(SILENCE, client.watch_revocations(request)).await.map_err(late)??;
+        let reply = tokio::time::timeout(SILENCE, client.watch_revocations(request))
+            .await
+            .map_err(late)??;
         let mut stream = reply.into_inner();
         while let Some(message) = tokio::time::timeout(SILENCE, stream.message()).await.map_err(late)?? {
             self.add(message.revoked.iter().filter_map(parse));

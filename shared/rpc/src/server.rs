@@ -25,17 +25,32 @@ pub struct Stack {
 
 impl Stack {
     /// A stack of the services that `add` adds; `packages` are their proto packages, as `quartet.todos.v1`.
-    pub async fn new(access: AccessLayer, packages: &[&str], add: impl FnOnce(&mut RoutesBuilder)) -> Result<Self, tonic_reflection::server::Error> {
+    pub async fn new(
+        access: AccessLayer,
+        packages: &[&str],
+        add: impl FnOnce(&mut RoutesBuilder),
+    ) -> Result<Self, tonic_reflection::server::Error> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut names: Vec<String> = descriptors::pool().services().map(|service| service.full_name().to_owned()).collect();
-        names.retain(|name| name.rsplit_once('.').is_some_and(|(package, _)| packages.contains(&package)));
+        let mut names: Vec<String> = descriptors::pool()
+            .services()
+            .map(|service| service.full_name().to_owned())
+            .collect();
+        names.retain(|name| {
+            name.rsplit_once('.')
+                .is_some_and(|(package, _)| packages.contains(&package))
+        });
 
         let mut builder = Routes::builder();
         add(&mut builder);
         builder.add_service(health_service);
         builder.add_service(reflection(&names).build_v1()?);
         builder.add_service(reflection(&names).build_v1alpha()?);
-        let stack = Self { routes: builder.routes().prepare(), access, health, names };
+        let stack = Self {
+            routes: builder.routes().prepare(),
+            access,
+            health,
+            names,
+        };
         stack.report(ServingStatus::Serving).await;
         Ok(stack)
     }
@@ -48,7 +63,12 @@ impl Stack {
 
     /// Serves the stack on `listener` until `stop`, then drains: health says NOT_SERVING, connections get GOAWAY, and calls in flight have
     /// `grace` to end.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) -> Result<(), tonic::transport::Error> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+        grace: Duration,
+    ) -> Result<(), tonic::transport::Error> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let drained = {
             let stop = stop.clone();
@@ -84,5 +104,7 @@ fn reflection(names: &[String]) -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(descriptors::BYTES)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("grpc.health.v1.Health");
-    names.iter().fold(builder, |builder, name| builder.with_service_name(name.clone()))
+    names
+        .iter()
+        .fold(builder, |builder, name| builder.with_service_name(name.clone()))
 }

@@ -95,8 +95,15 @@ impl ServiceTokens {
             return Ok(token.clone());
         }
         let lifetime = SERVICE_TTL.as_secs() as i64;
-        let claims = ServiceClaims { aud: self.audience.to_string(), sub: self.service.to_string(), exp: now + lifetime };
-        let header = Header { typ: Some(SERVICE_TYPE.into()), ..Header::new(Algorithm::HS256) };
+        let claims = ServiceClaims {
+            aud: self.audience.to_string(),
+            sub: self.service.to_string(),
+            exp: now + lifetime,
+        };
+        let header = Header {
+            typ: Some(SERVICE_TYPE.into()),
+            ..Header::new(Algorithm::HS256)
+        };
         let token = jsonwebtoken::encode(&header, &claims, &self.key)?;
         *current = Some((token.clone(), now + lifetime / 2));
         Ok(token)

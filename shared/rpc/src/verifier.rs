@@ -36,7 +36,13 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier for this suite's issuer and audience.
-    pub fn new(config: &crate::Config, service_secret: &Secret, keys: Keys, revocations: Revocations, clock: Clock) -> Self {
+    pub fn new(
+        config: &crate::Config,
+        service_secret: &Secret,
+        keys: Keys,
+        revocations: Revocations,
+        clock: Clock,
+    ) -> Self {
         Self {
             keys,
             revocations,
@@ -96,7 +102,9 @@ impl Verifier {
         // RFC 8725 §3.1: the key, not the token, says which algorithm verifies it.
         let mut validation = validation(key.algorithm, &self.audience);
         validation.set_issuer(&[&self.issuer]);
-        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &validation).map_err(|_| invalid())?.claims;
+        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &validation)
+            .map_err(|_| invalid())?
+            .claims;
         let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp).map_err(|_| invalid())?;
         let user = User {
             id: claims.sub.parse().map_err(|_| invalid())?,
@@ -111,7 +119,9 @@ impl Verifier {
 
     fn check_service(&self, token: &str) -> Result<(Caller, OffsetDateTime), Failure> {
         let validation = validation(Algorithm::HS256, &self.audience);
-        let claims = jsonwebtoken::decode::<ServiceClaims>(token, &self.service_key, &validation).map_err(|_| invalid())?.claims;
+        let claims = jsonwebtoken::decode::<ServiceClaims>(token, &self.service_key, &validation)
+            .map_err(|_| invalid())?
+            .claims;
         let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp).map_err(|_| invalid())?;
         Ok((Caller::Service(claims.sub), expires_at))
     }

@@ -1,5 +1,7 @@
 //! Fields that break their rules, gathered so that a client learns of all of them at once.
 
+pub mod text;
+
 use tonic_types::FieldViolation;
 use uuid::Uuid;
 
@@ -18,7 +20,10 @@ pub struct Rule {
 impl Rule {
     /// A rule by name and text.
     pub fn new(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, text: text.into() }
+        Self {
+            name,
+            text: text.into(),
+        }
     }
 
     /// A value that must be there is missing.
@@ -52,7 +57,12 @@ impl Violations {
 
     /// Notes that `field` breaks `rule`.
     pub fn add(&mut self, field: impl Into<String>, rule: Rule) {
-        self.0.push(FieldViolation { field: field.into(), description: rule.text, reason: rule.name.to_owned(), localized_message: None });
+        self.0.push(FieldViolation {
+            field: field.into(),
+            description: rule.text,
+            reason: rule.name.to_owned(),
+            localized_message: None,
+        });
     }
 
     /// Notes every violation of `others`.
@@ -62,7 +72,11 @@ impl Violations {
 
     /// The answer that lists all violations; `Ok` when there are none.
     pub fn finish(self) -> Result<(), Failure> {
-        if self.0.is_empty() { Ok(()) } else { Err(Failure::invalid(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::invalid(self.0))
+        }
     }
 }
 
@@ -80,5 +94,8 @@ pub fn uuid(text: &str) -> Result<Uuid, Rule> {
     }
     // Only the hyphenated form: the other spellings that the parser knows would name one thing in several ways.
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or_else(|| Rule::new("STRING_UUID", "must be a UUID"))
+    Uuid::try_parse(text)
+        .ok()
+        .filter(|_| hyphenated)
+        .ok_or_else(|| Rule::new("STRING_UUID", "must be a UUID"))
 }
