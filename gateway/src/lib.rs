@@ -5,6 +5,7 @@
 //! whether it can serve, and [`server`] puts it on a port.
 
 pub mod backends;
+pub mod call;
 pub mod config;
 pub mod docs;
 pub mod edge;
@@ -13,6 +14,7 @@ pub mod l10n;
 pub mod problem;
 pub mod routes;
 pub mod server;
+mod transcode;
 
 use std::collections::BTreeMap;
 
@@ -98,3 +100,6 @@ impl Gateway {
         server::serve(self.router, listener, stop, self.draining, self.drain).await;
     }
 }
+
+#[cfg(test)]
+mod testing;
