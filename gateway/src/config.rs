@@ -79,17 +79,33 @@ impl Config {
             let rule = "expected origins by name, since CORS_ALLOW_CREDENTIALS is on";
             return Err(invalid("CORS_ALLOW_ORIGINS", "*".into(), rule));
         }
-        if let Some(wrong) = self.cors_allow_origins.0.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
+        if let Some(wrong) = self
+            .cors_allow_origins
+            .0
+            .iter()
+            .find(|origin| *origin != "*" && !is_origin(origin))
+        {
             let rule = "expected origins as `https://app.example.com`, without a path";
             return Err(invalid("CORS_ALLOW_ORIGINS", wrong.clone(), rule));
         }
         let headers = &self.cors_allow_headers.0;
-        if let Some(wrong) = headers.iter().find(|name| *name != "*" && name.parse::<http::HeaderName>().is_err()) {
-            return Err(invalid("CORS_ALLOW_HEADERS", wrong.clone(), "expected names of headers"));
+        if let Some(wrong) = headers
+            .iter()
+            .find(|name| *name != "*" && name.parse::<http::HeaderName>().is_err())
+        {
+            return Err(invalid(
+                "CORS_ALLOW_HEADERS",
+                wrong.clone(),
+                "expected names of headers",
+            ));
         }
         if self.request_timeout > self.request_timeout_max {
             let shown = format!("{:?}", self.request_timeout.0);
-            return Err(invalid("REQUEST_TIMEOUT", shown, "expected at most REQUEST_TIMEOUT_MAX"));
+            return Err(invalid(
+                "REQUEST_TIMEOUT",
+                shown,
+                "expected at most REQUEST_TIMEOUT_MAX",
+            ));
         }
         Ok(())
     }
@@ -102,7 +118,10 @@ fn is_origin(text: &str) -> bool {
 
 /// The addresses of the upstreams that the services in `pool` need, by name. The service `quartet.todos.v1.TodoService` is at the upstream
 /// `todos`, whose address is the setting `TODOS_URL`.
-pub fn upstream_addresses(source: &Source, pool: &DescriptorPool) -> Result<BTreeMap<String, String>, quartet_config::Error> {
+pub fn upstream_addresses(
+    source: &Source,
+    pool: &DescriptorPool,
+) -> Result<BTreeMap<String, String>, quartet_config::Error> {
     let mut addresses = BTreeMap::new();
     for service in crate::backends::services(pool) {
         let upstream = crate::backends::upstream_name(&service).to_owned();
@@ -142,7 +161,12 @@ mod tests {
 
     #[test]
     fn an_origin_with_a_path_is_refused() {
-        for (text, valid) in [("https://app.example.com", true), ("http://localhost:3000", true), ("https://a.example/", false), ("a", false)] {
+        for (text, valid) in [
+            ("https://app.example.com", true),
+            ("http://localhost:3000", true),
+            ("https://a.example/", false),
+            ("a", false),
+        ] {
             let config = Config::read(&Source::of([("CORS_ALLOW_ORIGINS", text)])).unwrap();
             assert_eq!(config.check().is_ok(), valid, "{text}");
         }
@@ -151,7 +175,9 @@ mod tests {
     #[test]
     fn cookies_are_secure_everywhere_but_in_local() {
         let secure = |pairs: &[(&'static str, &'static str)]| {
-            Config::read(&Source::of(pairs.iter().copied())).unwrap().secure_cookies()
+            Config::read(&Source::of(pairs.iter().copied()))
+                .unwrap()
+                .secure_cookies()
         };
         assert!(!secure(&[]));
         assert!(secure(&[("ENVIRONMENT", "production")]));
@@ -161,13 +187,26 @@ mod tests {
     #[test]
     fn every_package_with_routes_names_its_upstream() {
         let pool = quartet_proto::descriptors::pool();
-        let all = [("AUTH_URL", "http://a:1"), ("USERS_URL", "http://u:2"), ("TODOS_URL", "http://t:3")];
+        let all = [
+            ("AUTH_URL", "http://a:1"),
+            ("USERS_URL", "http://u:2"),
+            ("TODOS_URL", "http://t:3"),
+        ];
         let addresses = upstream_addresses(&Source::of(all), pool).unwrap();
         assert_eq!(addresses["todos"], "http://t:3");
 
-        let error = upstream_addresses(&Source::of(all[..2].iter().copied()), pool).unwrap_err().to_string();
-        assert!(error.starts_with("TODOS_URL: expected the address of the todos service"), "{error}");
-        let wrong = [("TODOS_URL", "localhost:3"), ("AUTH_URL", "http://a:1"), ("USERS_URL", "http://u:2")];
+        let error = upstream_addresses(&Source::of(all[..2].iter().copied()), pool)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("TODOS_URL: expected the address of the todos service"),
+            "{error}"
+        );
+        let wrong = [
+            ("TODOS_URL", "localhost:3"),
+            ("AUTH_URL", "http://a:1"),
+            ("USERS_URL", "http://u:2"),
+        ];
         assert!(upstream_addresses(&Source::of(wrong), pool).is_err());
     }
 }

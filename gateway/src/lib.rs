@@ -82,10 +82,22 @@ pub async fn build(config: Config, deps: Deps) -> Result<Gateway, Error> {
         .route("/problems/{code}", get(problem::page::show))
         .merge(health.routes())
         .fallback(async || {
-            Problem::new(StatusCode::NOT_FOUND, Reason::RouteNotFound, "there is nothing at this address").into_response()
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                Reason::RouteNotFound,
+                "there is nothing at this address",
+            )
+            .into_response()
         });
-    let drain = Drain { delay: config.shutdown_delay.0, timeout: config.shutdown_timeout.0 };
-    Ok(Gateway { router: edge.around(routes), draining, drain })
+    let drain = Drain {
+        delay: config.shutdown_delay.0,
+        timeout: config.shutdown_timeout.0,
+    };
+    Ok(Gateway {
+        router: edge.around(routes),
+        draining,
+        drain,
+    })
 }
 
 impl Gateway {

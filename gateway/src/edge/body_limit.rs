@@ -35,7 +35,10 @@ impl Overflow {
 
 /// Bounds the request's body. `Err` when its announced length is over the limit already.
 pub(crate) fn apply(request: Request, limit: usize) -> Result<(Request, Overflow), Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     // Such a client waits for word before it sends its body; reading it would ask for it.
     let waits = request.headers().contains_key(EXPECT);
     if announced.is_some_and(|length| length > limit as u64) {
@@ -49,7 +52,12 @@ pub(crate) fn apply(request: Request, limit: usize) -> Result<(Request, Overflow
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Limited { body: Some(body), remaining: limit, overflow: overflow.clone(), waits })
+        Body::new(Limited {
+            body: Some(body),
+            remaining: limit,
+            overflow: overflow.clone(),
+            waits,
+        })
     };
     Ok((request.map(limited), overflow))
 }
@@ -104,7 +112,10 @@ impl http_body::Body for Limited {
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
@@ -158,14 +169,19 @@ mod tests {
     use super::*;
 
     fn chunks(count: usize) -> Body {
-        Body::from_stream(futures::stream::iter((0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"abcd")))))
+        Body::from_stream(futures::stream::iter(
+            (0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"abcd"))),
+        ))
     }
 
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let request = Request::post("/").header(CONTENT_LENGTH, "9").body(chunks(3)).unwrap();
         let problem = apply(request, 8).err().unwrap();
-        assert_eq!((problem.status.as_u16(), problem.reason.as_str()), (413, "BODY_TOO_LARGE"));
+        assert_eq!(
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (413, "BODY_TOO_LARGE")
+        );
     }
 
     #[tokio::test]
@@ -182,6 +198,9 @@ mod tests {
     #[test]
     fn the_limit_is_shown_in_the_largest_whole_unit() {
         let shown = |limit| too_large(limit).metadata["limit"].clone();
-        assert_eq!([shown(2 << 20), shown(1536 << 10), shown(1000)], ["2 MiB", "1536 KiB", "1000 B"]);
+        assert_eq!(
+            [shown(2 << 20), shown(1536 << 10), shown(1000)],
+            ["2 MiB", "1536 KiB", "1000 B"]
+        );
     }
 }

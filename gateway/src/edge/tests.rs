@@ -19,9 +19,15 @@ fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
         .route("/large", get(async || axum::Json("a".repeat(4_096))))
         .route("/panic", get(async || -> &'static str { panic!("boom") }))
         .route("/never", get(std::future::pending::<StatusCode>))
-        .route("/missing", get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")))
+        .route(
+            "/missing",
+            get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")),
+        )
         .route("/echo", post(async |body: Bytes| body))
-        .route("/client", get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()));
+        .route(
+            "/client",
+            get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()),
+        );
     Edge::new(&config, Clock::system()).around(routes)
 }
 
@@ -32,7 +38,9 @@ async fn send(router: &Router, request: http::request::Builder, body: Body) -> (
 }
 
 async fn fetch(router: &Router, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, HeaderMap, Bytes) {
-    let request = pairs.iter().fold(http::Request::get(path), |request, (name, value)| request.header(*name, *value));
+    let request = pairs.iter().fold(http::Request::get(path), |request, (name, value)| {
+        request.header(*name, *value)
+    });
     send(router, request, Body::empty()).await
 }
 
@@ -77,9 +85,17 @@ async fn every_error_is_a_problem_document() {
 
 #[tokio::test]
 async fn a_problem_repeats_the_request_id_and_speaks_the_clients_language() {
-    let (_, headers, body) = fetch(&edge(&[]), "/missing", &[("x-request-id", "r-7"), ("accept-language", "ru")]).await;
+    let (_, headers, body) = fetch(
+        &edge(&[]),
+        "/missing",
+        &[("x-request-id", "r-7"), ("accept-language", "ru")],
+    )
+    .await;
     let document: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!((document["request_id"].as_str(), document["title"].as_str()), (Some("r-7"), Some("Задача не найдена")));
+    assert_eq!(
+        (document["request_id"].as_str(), document["title"].as_str()),
+        (Some("r-7"), Some("Задача не найдена"))
+    );
     assert_eq!(headers["content-language"], "ru");
 }
 
@@ -95,7 +111,10 @@ async fn a_request_is_given_up_when_its_time_is_up() {
     let router = edge(&[("REQUEST_TIMEOUT", "3s")]);
     let started = tokio::time::Instant::now();
     let (status, _, body) = fetch(&router, "/never", &[]).await;
-    assert_eq!((status.as_u16(), code(&body).as_str(), started.elapsed().as_secs()), (504, "deadline_exceeded", 3));
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str(), started.elapsed().as_secs()),
+        (504, "deadline_exceeded", 3)
+    );
 
     let started = tokio::time::Instant::now();
     assert_eq!(fetch(&router, "/never", &[("x-request-timeout", "500ms")]).await.0, 504);
@@ -127,9 +146,14 @@ async fn errors_too_can_be_read_by_the_pages_of_a_listed_origin() {
     let origin = ("origin", "https://app.example.com");
     for path in ["/ok", "/missing", "/panic"] {
         let (_, headers, _) = fetch(&router, path, &[origin]).await;
-        assert_eq!(headers["access-control-allow-origin"], "https://app.example.com", "{path}");
+        assert_eq!(
+            headers["access-control-allow-origin"], "https://app.example.com",
+            "{path}"
+        );
     }
-    let preflight = http::Request::options("/echo").header(origin.0, origin.1).header("access-control-request-method", "POST");
+    let preflight = http::Request::options("/echo")
+        .header(origin.0, origin.1)
+        .header("access-control-request-method", "POST");
     let (status, headers, _) = send(&router, preflight, Body::empty()).await;
     assert_eq!(status, 204);
     assert_eq!(headers["access-control-allow-origin"], "https://app.example.com");
@@ -141,7 +165,12 @@ async fn large_replies_are_packed_as_the_client_accepts() {
     let router = edge(&[]);
     let encoding = async |path, accepted| {
         let (_, headers, body) = fetch(&router, path, &[("accept-encoding", accepted)]).await;
-        (headers.get("content-encoding").map(|value| value.to_str().unwrap().to_owned()), body.len())
+        (
+            headers
+                .get("content-encoding")
+                .map(|value| value.to_str().unwrap().to_owned()),
+            body.len(),
+        )
     };
     assert!(matches!(encoding("/large", "br").await, (Some(name), 0..1_000) if name == "br"));
     assert!(matches!(encoding("/large", "gzip").await, (Some(name), 0..1_000) if name == "gzip"));
@@ -152,6 +181,8 @@ async fn large_replies_are_packed_as_the_client_accepts() {
 #[tokio::test]
 async fn the_client_is_who_the_trusted_proxy_says() {
     let router = edge(&[("TRUSTED_PROXIES", "10.0.0.0/8")]);
-    let request = http::Request::get("/client").header("x-forwarded-for", "203.0.113.9").extension(Peer(([10, 0, 0, 1], 80).into()));
+    let request = http::Request::get("/client")
+        .header("x-forwarded-for", "203.0.113.9")
+        .extension(Peer(([10, 0, 0, 1], 80).into()));
     assert_eq!(send(&router, request, Body::empty()).await.2, "203.0.113.9");
 }

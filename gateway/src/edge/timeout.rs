@@ -38,7 +38,9 @@ fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = number.parse::<f64>().ok()? * scale;
-    Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero())
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
 }
 
 #[cfg(test)]
@@ -58,7 +60,10 @@ mod tests {
         assert_eq!(timeout("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(timeout("86400"), Ok(Duration::from_secs(60)));
-        assert_eq!(of(&HeaderMap::new(), Duration::from_secs(10), Duration::from_secs(60)).unwrap(), Duration::from_secs(10));
+        assert_eq!(
+            of(&HeaderMap::new(), Duration::from_secs(10), Duration::from_secs(60)).unwrap(),
+            Duration::from_secs(10)
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The RPCs as a client meets them: over gRPC, through the access layer.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use quartet_clock::Clock;
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::tag_service_client::TagServiceClient;
