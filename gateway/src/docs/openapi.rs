@@ -24,6 +24,8 @@ use crate::config::Config;
 use crate::docs::comments::{Comments, first_sentence};
 use crate::routes::Binding;
 
+pub(crate) use security::token_url;
+
 /// A JSON object in the making.
 type Object = Map<String, Value>;
 
