@@ -12,7 +12,9 @@ pub(crate) const AUTH: &str = "auth";
 pub fn services(pool: &DescriptorPool) -> impl Iterator<Item = ServiceDescriptor> {
     let rule = pool.get_extension_by_name("google.api.http");
     pool.services().filter(move |service| {
-        service.methods().any(|method| rule.as_ref().is_some_and(|rule| method.options().has_extension(rule)))
+        service
+            .methods()
+            .any(|method| rule.as_ref().is_some_and(|rule| method.options().has_extension(rule)))
     })
 }
 
@@ -20,11 +22,17 @@ pub fn services(pool: &DescriptorPool) -> impl Iterator<Item = ServiceDescriptor
 pub fn upstream_name(service: &ServiceDescriptor) -> &str {
     // `package_name` borrows from the file, which outlives the answer only through the service's full name.
     let package = service.full_name().rsplit_once('.').map_or("", |(package, _)| package);
-    package.rsplit('.').find(|segment| !is_version(segment)).unwrap_or(package)
+    package
+        .rsplit('.')
+        .find(|segment| !is_version(segment))
+        .unwrap_or(package)
 }
 
 /// Every reachable service's upstream, by the service's full name. `Err` names a service whose upstream is not there.
-pub fn by_service(pool: &DescriptorPool, upstreams: &BTreeMap<String, Upstream>) -> Result<HashMap<String, Upstream>, String> {
+pub fn by_service(
+    pool: &DescriptorPool,
+    upstreams: &BTreeMap<String, Upstream>,
+) -> Result<HashMap<String, Upstream>, String> {
     services(pool)
         .map(|service| match upstreams.get(upstream_name(&service)) {
             Some(upstream) => Ok((service.full_name().to_owned(), upstream.clone())),
@@ -35,7 +43,9 @@ pub fn by_service(pool: &DescriptorPool, upstreams: &BTreeMap<String, Upstream>)
 
 /// Whether a segment of a package is a version, as `v1` or `v2beta1`.
 pub(crate) fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    segment
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -52,7 +62,9 @@ mod tests {
     #[tokio::test]
     async fn a_service_without_an_upstream_is_named() {
         let pool = quartet_proto::descriptors::pool();
-        let upstreams = ["auth", "users"].map(|name| (name.to_owned(), Upstream::local(name).0)).into();
+        let upstreams = ["auth", "users"]
+            .map(|name| (name.to_owned(), Upstream::local(name).0))
+            .into();
         let missing = by_service(pool, &upstreams).err().unwrap();
         assert!(missing.starts_with("quartet.todos.v1."), "{missing}");
     }

@@ -78,17 +78,33 @@ impl Config {
             let rule = "expected origins by name, since CORS_ALLOW_CREDENTIALS is on";
             return Err(invalid("CORS_ALLOW_ORIGINS", "*".into(), rule));
         }
-        if let Some(wrong) = self.cors_allow_origins.0.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
+        if let Some(wrong) = self
+            .cors_allow_origins
+            .0
+            .iter()
+            .find(|origin| *origin != "*" && !is_origin(origin))
+        {
             let rule = "expected origins as `https://app.example.com`, without a path";
             return Err(invalid("CORS_ALLOW_ORIGINS", wrong.clone(), rule));
         }
         let headers = &self.cors_allow_headers.0;
-        if let Some(wrong) = headers.iter().find(|name| *name != "*" && name.parse::<http::HeaderName>().is_err()) {
-            return Err(invalid("CORS_ALLOW_HEADERS", wrong.clone(), "expected names of headers"));
+        if let Some(wrong) = headers
+            .iter()
+            .find(|name| *name != "*" && name.parse::<http::HeaderName>().is_err())
+        {
+            return Err(invalid(
+                "CORS_ALLOW_HEADERS",
+                wrong.clone(),
+                "expected names of headers",
+            ));
         }
         if self.request_timeout > self.request_timeout_max {
             let shown = format!("{:?}", self.request_timeout.0);
-            return Err(invalid("REQUEST_TIMEOUT", shown, "expected at most REQUEST_TIMEOUT_MAX"));
+            return Err(invalid(
+                "REQUEST_TIMEOUT",
+                shown,
+                "expected at most REQUEST_TIMEOUT_MAX",
+            ));
         }
         Ok(())
     }
@@ -102,29 +118,49 @@ fn is_origin(text: &str) -> bool {
 /// The settings that tell where the upstreams are: one per upstream that the services in `pool` need. The service
 /// `quartet.todos.v1.TodoService` is at the upstream `todos`, whose address is the setting `TODOS_URL`.
 pub fn upstream_settings(pool: &DescriptorPool) -> Vec<(String, Setting)> {
-    let names: BTreeSet<String> =
-        crate::backends::services(pool).map(|service| crate::backends::upstream_name(&service).to_owned()).collect();
-    names.into_iter().map(|upstream| (upstream.clone(), upstream_setting(&upstream))).collect()
+    let names: BTreeSet<String> = crate::backends::services(pool)
+        .map(|service| crate::backends::upstream_name(&service).to_owned())
+        .collect();
+    names
+        .into_iter()
+        .map(|upstream| (upstream.clone(), upstream_setting(&upstream)))
+        .collect()
 }
 
 fn upstream_setting(upstream: &str) -> Setting {
     let name = format!("{}_URL", upstream.to_ascii_uppercase());
     // Every process knows where some upstreams are, whatever it serves.
-    if let Some(shared) = quartet_rpc::Config::SETTINGS.iter().find(|setting| setting.name == name) {
+    if let Some(shared) = quartet_rpc::Config::SETTINGS
+        .iter()
+        .find(|setting| setting.name == name)
+    {
         return *shared;
     }
     // Settings are made once and live as long as the process.
-    let doc = format!(" Where the {upstream} service is, as `http://host:port`; for a gateway in a process of its own.").leak();
-    Setting { name: name.leak(), default: None, doc: vec![&*doc].leak(), secret: false }
+    let doc =
+        format!(" Where the {upstream} service is, as `http://host:port`; for a gateway in a process of its own.")
+            .leak();
+    Setting {
+        name: name.leak(),
+        default: None,
+        doc: vec![&*doc].leak(),
+        secret: false,
+    }
 }
 
 /// The addresses of the upstreams that the services in `pool` need, by name.
-pub fn upstream_addresses(source: &Source, pool: &DescriptorPool) -> Result<BTreeMap<String, String>, quartet_config::Error> {
+pub fn upstream_addresses(
+    source: &Source,
+    pool: &DescriptorPool,
+) -> Result<BTreeMap<String, String>, quartet_config::Error> {
     let read = |(upstream, setting): (String, Setting)| match source.read::<UpstreamAddress>(&setting)? {
         Some(address) => Ok((upstream, address.0)),
         None => {
             let expected = format!("the address of the {upstream} service, as `http://host:port`");
-            Err(quartet_config::Error::Missing { name: setting.name.to_owned(), expected })
+            Err(quartet_config::Error::Missing {
+                name: setting.name.to_owned(),
+                expected,
+            })
         }
     };
     upstream_settings(pool).into_iter().map(read).collect()
@@ -141,7 +177,11 @@ impl FromStr for UpstreamAddress {
         let valid = uri.is_some_and(|uri| {
             uri.scheme_str() == Some("http") && uri.host().is_some() && uri.port_u16().is_some() && uri.path() == "/"
         });
-        if valid { Ok(Self(text.to_owned())) } else { Err("expected an address as `http://host:port`") }
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected an address as `http://host:port`")
+        }
     }
 }
 
@@ -163,7 +203,12 @@ mod tests {
 
     #[test]
     fn an_origin_with_a_path_is_refused() {
-        for (text, valid) in [("https://app.example.com", true), ("http://localhost:3000", true), ("https://a.example/", false), ("a", false)] {
+        for (text, valid) in [
+            ("https://app.example.com", true),
+            ("http://localhost:3000", true),
+            ("https://a.example/", false),
+            ("a", false),
+        ] {
             let config = Config::read(&Source::of([("CORS_ALLOW_ORIGINS", text)])).unwrap();
             assert_eq!(config.check().is_ok(), valid, "{text}");
         }
@@ -172,7 +217,9 @@ mod tests {
     #[test]
     fn cookies_are_secure_everywhere_but_in_local() {
         let secure = |pairs: &[(&'static str, &'static str)]| {
-            Config::read(&Source::of(pairs.iter().copied())).unwrap().secure_cookies()
+            Config::read(&Source::of(pairs.iter().copied()))
+                .unwrap()
+                .secure_cookies()
         };
         assert!(!secure(&[]));
         assert!(secure(&[("ENVIRONMENT", "production")]));
@@ -182,14 +229,26 @@ mod tests {
     #[test]
     fn every_package_with_routes_names_its_upstream() {
         let pool = quartet_proto::descriptors::pool();
-        let all = [("AUTH_URL", "http://a:1"), ("USERS_URL", "http://u:2"), ("TODOS_URL", "http://t:3")];
+        let all = [
+            ("AUTH_URL", "http://a:1"),
+            ("USERS_URL", "http://u:2"),
+            ("TODOS_URL", "http://t:3"),
+        ];
         let addresses = upstream_addresses(&Source::of(all), pool).unwrap();
         assert_eq!(addresses["todos"], "http://t:3");
 
-        let error = upstream_addresses(&Source::of([all[0], all[1]]), pool).unwrap_err().to_string();
-        assert!(error.starts_with("TODOS_URL: not set; expected the address of the todos service"), "{error}");
+        let error = upstream_addresses(&Source::of([all[0], all[1]]), pool)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("TODOS_URL: not set; expected the address of the todos service"),
+            "{error}"
+        );
         let wrong = [all[0], all[1], ("TODOS_URL", "localhost:3")];
         let error = upstream_addresses(&Source::of(wrong), pool).unwrap_err().to_string();
-        assert!(error.starts_with("TODOS_URL: expected an address") && error.contains("localhost:3"), "{error}");
+        assert!(
+            error.starts_with("TODOS_URL: expected an address") && error.contains("localhost:3"),
+            "{error}"
+        );
     }
 }

@@ -85,7 +85,9 @@ impl Visibility {
     /// Who sees the docs where.
     fn in_environment(environment: Environment) -> Self {
         match environment {
-            Environment::Local | Environment::Dev | Environment::Uat | Environment::Uatbiz | Environment::Sanity => Self::Open,
+            Environment::Local | Environment::Dev | Environment::Uat | Environment::Uatbiz | Environment::Sanity => {
+                Self::Open
+            }
             Environment::Staging => Self::Superusers,
             Environment::Production => Self::Absent,
         }

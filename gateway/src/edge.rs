@@ -91,7 +91,10 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
     let started = Instant::now();
     name_host(&mut request);
     let request_id = request_id::take(request.headers_mut(), &edge.clock);
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     let client = client::address(peer, request.headers(), &edge.trusted);
     request.extensions_mut().insert(ClientAddress(client));
     let line = access_log::Line::of(&request, client, &request_id, started);
@@ -120,7 +123,10 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
 
 /// HTTP/2 names the host in the URI alone; the rest of the program looks for it in `Host`.
 fn name_host(request: &mut Request) {
-    let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let authority = request
+        .uri()
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(authority) = authority {
         request.headers_mut().entry(HOST).or_insert(authority);
     }
@@ -133,7 +139,9 @@ async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) 
         Err(problem) => return problem.into_response(),
     };
     let now = tokio::time::Instant::now();
-    request.extensions_mut().insert(Deadline(now + requested.unwrap_or(edge.timeout)));
+    request
+        .extensions_mut()
+        .insert(Deadline(now + requested.unwrap_or(edge.timeout)));
     if requested.is_some() {
         request.extensions_mut().insert(DeadlineRequested);
     }
@@ -153,7 +161,8 @@ async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) 
         },
     };
     // Whatever the route made of a body that was cut short, this is why.
-    body.problem(edge.body_limit).map_or(response, IntoResponse::into_response)
+    body.problem(edge.body_limit)
+        .map_or(response, IntoResponse::into_response)
 }
 
 #[cfg(test)]

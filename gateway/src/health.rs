@@ -30,18 +30,38 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(upstreams: BTreeMap<String, Upstream>, draining: Draining, version: &str) -> Self {
-        Self { upstreams: Arc::new(upstreams), draining, version: version.into() }
+        Self {
+            upstreams: Arc::new(upstreams),
+            draining,
+            version: version.into(),
+        }
     }
 
     /// `/livez`, `/readyz` and `/health`.
     pub(crate) fn routes(self) -> Router {
         Router::new()
-            .route("/livez", get(async || Json(Report { status: "ok", checks: None, version: None })))
+            .route(
+                "/livez",
+                get(async || {
+                    Json(Report {
+                        status: "ok",
+                        checks: None,
+                        version: None,
+                    })
+                }),
+            )
             .route("/readyz", get(ready))
-            .route("/health", get(async |State(health): State<Self>| {
-                let report = Report { status: "healthy", checks: None, version: Some(health.version.to_string()) };
-                Json(report)
-            }))
+            .route(
+                "/health",
+                get(async |State(health): State<Self>| {
+                    let report = Report {
+                        status: "healthy",
+                        checks: None,
+                        version: Some(health.version.to_string()),
+                    };
+                    Json(report)
+                }),
+            )
             .with_state(self)
     }
 }
@@ -57,7 +77,10 @@ struct Report {
 
 /// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Report>) {
-    let checks = health.upstreams.iter().map(async |(name, upstream)| (name.clone(), check(upstream.clone()).await));
+    let checks = health
+        .upstreams
+        .iter()
+        .map(async |(name, upstream)| (name.clone(), check(upstream.clone()).await));
     let checks: BTreeMap<_, _> = join_all(checks).await.into_iter().collect();
     let (code, status) = if health.draining.has_begun() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
@@ -66,7 +89,14 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Report>) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
     };
-    (code, Json(Report { status, checks: Some(checks), version: None }))
+    (
+        code,
+        Json(Report {
+            status,
+            checks: Some(checks),
+            version: None,
+        }),
+    )
 }
 
 async fn check(upstream: Upstream) -> &'static str {
@@ -94,7 +124,9 @@ mod tests {
     async fn upstream(serving: bool) -> Upstream {
         let (reporter, service) = tonic_health::server::health_reporter();
         if !serving {
-            reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            reporter
+                .set_service_status("", tonic_health::ServingStatus::NotServing)
+                .await;
         }
         let (upstream, slot) = Upstream::local("test");
         let service = ServiceExt::<http::Request<tonic::body::Body>>::map_err(service, |never| match never {});
@@ -106,11 +138,17 @@ mod tests {
         let request = http::Request::get(path).body(Body::empty()).unwrap();
         let response = health.routes().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
-        (status, serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap())
+        (
+            status,
+            serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap(),
+        )
     }
 
     fn health(upstreams: Vec<(&str, Upstream)>) -> Health {
-        let upstreams = upstreams.into_iter().map(|(name, upstream)| (name.to_owned(), upstream)).collect();
+        let upstreams = upstreams
+            .into_iter()
+            .map(|(name, upstream)| (name.to_owned(), upstream))
+            .collect();
         Health::new(upstreams, Draining::default(), "1.2.3")
     }
 
@@ -123,16 +161,26 @@ mod tests {
 
     #[tokio::test]
     async fn an_upstream_that_does_not_serve_or_is_not_there_makes_it_unready() {
-        let all = vec![("auth", upstream(true).await), ("todos", upstream(false).await), ("users", Upstream::local("users").0)];
+        let all = vec![
+            ("auth", upstream(true).await),
+            ("todos", upstream(false).await),
+            ("users", Upstream::local("users").0),
+        ];
         let (status, report) = probe(health(all), "/readyz").await;
         assert_eq!(status, 503);
-        assert_eq!(report["checks"], json!({"auth": "ok", "todos": "not serving", "users": "unreachable"}));
+        assert_eq!(
+            report["checks"],
+            json!({"auth": "ok", "todos": "not serving", "users": "unreachable"})
+        );
     }
 
     #[tokio::test]
     async fn being_alive_asks_nobody() {
         let away = || health(vec![("users", Upstream::local("users").0)]);
         assert_eq!(probe(away(), "/livez").await, (200, json!({"status": "ok"})));
-        assert_eq!(probe(away(), "/health").await, (200, json!({"status": "healthy", "version": "1.2.3"})));
+        assert_eq!(
+            probe(away(), "/health").await,
+            (200, json!({"status": "healthy", "version": "1.2.3"}))
+        );
     }
 }

@@ -88,7 +88,11 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let routes = Arc::new(Routes::compile(pool)?);
     let edge = Edge::new(config, deps.clock);
     let closing = CancellationToken::new();
-    let transcoder = Arc::new(Transcoder::new(routes.clone(), &backends, calls(config, &edge, closing.clone()))?);
+    let transcoder = Arc::new(Transcoder::new(
+        routes.clone(),
+        &backends,
+        calls(config, &edge, closing.clone()),
+    )?);
 
     let draining = Draining::default();
     let health = health::Health::new(deps.upstreams, draining.clone(), config.version());
@@ -98,7 +102,12 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
         .merge(health.routes())
         .merge(docs.routes(transcoder.clone()))
         .fallback(async move |request: Request| call(&transcoder, request).await);
-    Ok(Gateway { router: edge.around(router), draining, delay: config.shutdown_delay.0, closing })
+    Ok(Gateway {
+        router: edge.around(router),
+        draining,
+        delay: config.shutdown_delay.0,
+        closing,
+    })
 }
 
 /// How calls are made under these settings.
@@ -121,7 +130,9 @@ async fn call(transcoder: &Transcoder, request: Request) -> axum::response::Resp
         Ok(mut response) => {
             let binding = response.extensions_mut().remove::<Arc<Binding>>();
             if let Some(binding) = binding {
-                response.extensions_mut().insert(RouteTemplate(binding.template.clone()));
+                response
+                    .extensions_mut()
+                    .insert(RouteTemplate(binding.template.clone()));
             }
             response
         }
@@ -138,7 +149,11 @@ impl Gateway {
     /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
     /// ended, at the latest after `grace`.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
-        let drain = Drain { delay: self.delay, timeout: grace, closing: self.closing };
+        let drain = Drain {
+            delay: self.delay,
+            timeout: grace,
+            closing: self.closing,
+        };
         server::serve(self.router, listener, stop, self.draining, drain).await;
     }
 }

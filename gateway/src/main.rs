@@ -29,7 +29,9 @@ async fn run() -> anyhow::Result<()> {
     let listener = start::bind(config.http_address).await?;
     tracing::info!(address = %listener.local_addr()?, "gateway serves REST");
     tokio::spawn(stop_at_signal(stop.clone()));
-    gateway.serve(listener, stop, quartet_rpc::Config::read(&source)?.shutdown_timeout.0).await;
+    gateway
+        .serve(listener, stop, quartet_rpc::Config::read(&source)?.shutdown_timeout.0)
+        .await;
     tracing::info!("gateway has stopped");
     Ok(())
 }

@@ -53,7 +53,13 @@ pub(crate) struct Drain {
 }
 
 /// Serves `router` on `listener` until `stop`, then drains.
-pub(crate) async fn serve(router: Router, listener: TcpListener, stop: CancellationToken, draining: Draining, drain: Drain) {
+pub(crate) async fn serve(
+    router: Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+    draining: Draining,
+    drain: Drain,
+) {
     let builder = builder();
     let connections = GracefulShutdown::new();
     let stopped = async {
@@ -79,14 +85,21 @@ pub(crate) async fn serve(router: Router, listener: TcpListener, stop: Cancellat
     drop(listener);
     drain.closing.cancel();
     let open = connections.count();
-    if tokio::time::timeout(drain.timeout, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain.timeout, connections.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!(open, "requests were cut off after SHUTDOWN_TIMEOUT");
     }
 }
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -97,7 +110,13 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn spawn(builder: &Builder<TokioExecutor>, connections: &GracefulShutdown, router: Router, stream: TcpStream, peer: Peer) {
+fn spawn(
+    builder: &Builder<TokioExecutor>,
+    connections: &GracefulShutdown,
+    router: Router,
+    stream: TcpStream,
+    peer: Peer,
+) {
     // Small replies must not wait for more to come.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -106,7 +125,11 @@ fn spawn(builder: &Builder<TokioExecutor>, connections: &GracefulShutdown, route
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
     });
-    let connection = connections.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+    let connection = connections.watch(
+        builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .into_owned(),
+    );
     tokio::spawn(async move {
         // Resets and malformed heads are the client's affair.
         if let Err(error) = connection.await {
@@ -141,9 +164,18 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, draining) = (CancellationToken::new(), Draining::default());
-        let drain = Drain { delay: Duration::ZERO, timeout, closing: CancellationToken::new() };
+        let drain = Drain {
+            delay: Duration::ZERO,
+            timeout,
+            closing: CancellationToken::new(),
+        };
         let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), drain));
-        Running { address, stop, draining, done }
+        Running {
+            address,
+            stop,
+            draining,
+            done,
+        }
     }
 
     async fn send(stream: &mut TcpStream, text: &str) {
@@ -196,7 +228,10 @@ mod tests {
         send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         begun.notified().await;
         running.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(5), running.done).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), running.done)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     #[tokio::test]
@@ -206,9 +241,16 @@ mod tests {
         let router = crate::edge::Edge::new(&config, quartet_clock::Clock::system()).around(routes);
         let running = start(router, Duration::from_secs(5)).await;
         let body = vec![b'a'; 10 << 20];
-        for head in [format!("content-length: {}", body.len()), "transfer-encoding: chunked".into()] {
+        for head in [
+            format!("content-length: {}", body.len()),
+            "transfer-encoding: chunked".into(),
+        ] {
             let mut stream = TcpStream::connect(running.address).await.unwrap();
-            send(&mut stream, &format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{head}\r\n\r\n")).await;
+            send(
+                &mut stream,
+                &format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{head}\r\n\r\n"),
+            )
+            .await;
             if head.contains("chunked") {
                 send(&mut stream, &format!("{:x}\r\n", body.len())).await;
             }
@@ -217,7 +259,10 @@ mod tests {
                 send(&mut stream, "\r\n0\r\n\r\n").await;
             }
             let reply = read_to_end(&mut stream).await;
-            assert!(reply.starts_with("HTTP/1.1 413") && reply.contains("body_too_large"), "{head}: {reply}");
+            assert!(
+                reply.starts_with("HTTP/1.1 413") && reply.contains("body_too_large"),
+                "{head}: {reply}"
+            );
         }
     }
 }

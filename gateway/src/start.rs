@@ -27,17 +27,31 @@ pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<D
     }
     let verifier = match (Config::read(source)?.environment, upstreams.get(backends::AUTH)) {
         (Environment::Staging, Some(auth)) => {
-            let host = Host::new("gateway", quartet_rpc::Config::read(source)?, clock.clone(), auth.clone())?;
+            let host = Host::new(
+                "gateway",
+                quartet_rpc::Config::read(source)?,
+                clock.clone(),
+                auth.clone(),
+            )?;
             tokio::spawn(host.clone().watch_revocations(stop.clone()));
             Some(host.verifier())
         }
         _ => None,
     };
-    Ok(Deps { upstreams, clock, verifier })
+    Ok(Deps {
+        upstreams,
+        clock,
+        verifier,
+    })
 }
 
 /// Listens on `address`; the error names it.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, std::io::Error> {
-    let explain = |error: std::io::Error| std::io::Error::new(error.kind(), format!("HTTP_ADDRESS: cannot listen on {address}: {error}"));
+    let explain = |error: std::io::Error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("HTTP_ADDRESS: cannot listen on {address}: {error}"),
+        )
+    };
     TcpListener::bind(address).await.map_err(explain)
 }

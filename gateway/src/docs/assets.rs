@@ -32,17 +32,29 @@ pub(super) struct Asset {
 impl Asset {
     /// A file that clients ask for again each time.
     pub(super) fn new(kind: &'static str, bytes: Bytes) -> Self {
-        Self { tag: tag(&bytes), kind, bytes, packed: false, caching: REVALIDATE }
+        Self {
+            tag: tag(&bytes),
+            kind,
+            bytes,
+            packed: false,
+            caching: REVALIDATE,
+        }
     }
 
     /// A vendored file, packed with gzip, whose name tells its version.
     fn packed(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { packed: true, ..Self::fixed(kind, bytes) }
+        Self {
+            packed: true,
+            ..Self::fixed(kind, bytes)
+        }
     }
 
     /// A file that never changes under its name.
     fn fixed(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { caching: IMMUTABLE, ..Self::new(kind, Bytes::from_static(bytes)) }
+        Self {
+            caching: IMMUTABLE,
+            ..Self::new(kind, Bytes::from_static(bytes))
+        }
     }
 
     /// The reply: 304 to a client that has it, unpacked for one that cannot unpack.
@@ -76,12 +88,36 @@ impl Asset {
 pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
     static FILES: LazyLock<[(&str, Asset); 6]> = LazyLock::new(|| {
         [
-            (super::pages::SWAGGER_JS, Asset::packed(SCRIPT, include_bytes!("../../assets/swagger-ui-bundle.js.gz"))),
-            (super::pages::SWAGGER_CSS, Asset::packed(STYLE, include_bytes!("../../assets/swagger-ui.css.gz"))),
-            (super::pages::REDOC_JS, Asset::packed(SCRIPT, include_bytes!("../../assets/redoc.standalone.js.gz"))),
-            (super::pages::FAVICON, Asset::fixed("image/png", include_bytes!("../../assets/favicon.png"))),
-            (super::pages::SWAGGER_START, Asset::new(SCRIPT, Bytes::from_static(include_bytes!("../../assets/swagger-start.js")))),
-            (super::pages::REDOC_START, Asset::new(SCRIPT, Bytes::from_static(include_bytes!("../../assets/redoc-start.js")))),
+            (
+                super::pages::SWAGGER_JS,
+                Asset::packed(SCRIPT, include_bytes!("../../assets/swagger-ui-bundle.js.gz")),
+            ),
+            (
+                super::pages::SWAGGER_CSS,
+                Asset::packed(STYLE, include_bytes!("../../assets/swagger-ui.css.gz")),
+            ),
+            (
+                super::pages::REDOC_JS,
+                Asset::packed(SCRIPT, include_bytes!("../../assets/redoc.standalone.js.gz")),
+            ),
+            (
+                super::pages::FAVICON,
+                Asset::fixed("image/png", include_bytes!("../../assets/favicon.png")),
+            ),
+            (
+                super::pages::SWAGGER_START,
+                Asset::new(
+                    SCRIPT,
+                    Bytes::from_static(include_bytes!("../../assets/swagger-start.js")),
+                ),
+            ),
+            (
+                super::pages::REDOC_START,
+                Asset::new(
+                    SCRIPT,
+                    Bytes::from_static(include_bytes!("../../assets/redoc-start.js")),
+                ),
+            ),
         ]
     });
     match FILES.iter().find(|(known, _)| *known == name) {
@@ -102,15 +138,26 @@ fn tag(bytes: &[u8]) -> HeaderValue {
 
 /// Whether the client has the version of this tag (RFC 9110 §13.1.2). Compression on the way may have weakened the tag.
 fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let sent = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    sent.flat_map(|line| line.split(',')).map(|known| known.trim().trim_start_matches("W/")).any(|known| tag == known)
+    let sent = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    sent.flat_map(|line| line.split(','))
+        .map(|known| known.trim().trim_start_matches("W/"))
+        .any(|known| tag == known)
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let lines = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|item| {
         let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
-        let refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse::<f32>() == Ok(0.0));
+        let refused = weight
+            .trim()
+            .strip_prefix("q=")
+            .is_some_and(|weight| weight.parse::<f32>() == Ok(0.0));
         coding.trim().eq_ignore_ascii_case("gzip") && !refused
     })
 }

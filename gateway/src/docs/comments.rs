@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use prost_reflect::{
-    DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor,
-    ServiceDescriptor,
+    DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
+    MethodDescriptor, ServiceDescriptor,
 };
 
 /// The comments of every file in a pool.
@@ -47,14 +47,19 @@ impl Comments {
     }
 
     fn at(&self, file: &FileDescriptor, path: &[i32]) -> &str {
-        self.0.get(file.name()).and_then(|paths| paths.get(path)).map_or("", String::as_str)
+        self.0
+            .get(file.name())
+            .and_then(|paths| paths.get(path))
+            .map_or("", String::as_str)
     }
 }
 
 fn read(file: &FileDescriptor) -> HashMap<Vec<i32>, String> {
     let info = file.file_descriptor_proto().source_code_info.as_ref();
     let locations = info.map(|info| info.location.as_slice()).unwrap_or_default();
-    let commented = locations.iter().filter_map(|location| Some((location.path.clone(), tidy(location.leading_comments.as_deref()?))));
+    let commented = locations
+        .iter()
+        .filter_map(|location| Some((location.path.clone(), tidy(location.leading_comments.as_deref()?))));
     commented.collect()
 }
 
@@ -98,10 +103,17 @@ mod tests {
         let comments = Comments::read(pool);
         let todo = pool.get_message_by_name("quartet.todos.v1.Todo").unwrap();
         assert_eq!(comments.message(&todo), "Something to do.");
-        assert_eq!(comments.field(&todo.get_field_by_name("title").unwrap()), "At most 100 characters.");
+        assert_eq!(
+            comments.field(&todo.get_field_by_name("title").unwrap()),
+            "At most 100 characters."
+        );
         let service = pool.get_service_by_name("quartet.todos.v1.TodoService").unwrap();
         assert_eq!(comments.service(&service), "The caller's todos.");
-        assert!(comments.method(&service.methods().next().unwrap()).contains("\n\nErrors: "));
+        assert!(
+            comments
+                .method(&service.methods().next().unwrap())
+                .contains("\n\nErrors: ")
+        );
         let priority = pool.get_enum_by_name("quartet.todos.v1.Priority").unwrap();
         assert_eq!(comments.enumeration(&priority), "How pressing a todo is.");
         assert_eq!(comments.enum_value(&priority.default_value()), "Not said.");

@@ -72,7 +72,10 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
         if !tags.iter().any(|known| known["name"] == tag) {
             tags.push(json!({"name": tag, "description": comments.service(service)}));
         }
-        let before = bindings[..index].iter().filter(|other| other.method == binding.method).count();
+        let before = bindings[..index]
+            .iter()
+            .filter(|other| other.method == binding.method)
+            .count();
         let path = path::Path::of(binding);
         let operation = operation::describe(binding, &path, before, &comments, &mut schemas, token_url.is_some());
         let item = paths.entry(path.text).or_insert_with(|| json!({}));

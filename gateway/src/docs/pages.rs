@@ -26,16 +26,27 @@ pub(super) async fn swagger() -> Page {
 
 /// Redoc.
 pub(super) async fn redoc() -> Page {
-    page("API reference", "<style>body { margin: 0 }</style>", "<div id=\"page\"></div>", &[REDOC_JS, REDOC_START])
+    page(
+        "API reference",
+        "<style>body { margin: 0 }</style>",
+        "<div id=\"page\"></div>",
+        &[REDOC_JS, REDOC_START],
+    )
 }
 
 /// Addresses are relative, so that the pages work behind a proxy that puts a prefix before every path.
 fn page(title: &str, head: &str, body: &str, scripts: &[&str]) -> Page {
-    let scripts: String = scripts.iter().map(|name| format!("<script src=\"docs/assets/{name}\"></script>\n")).collect();
+    let scripts: String = scripts
+        .iter()
+        .map(|name| format!("<script src=\"docs/assets/{name}\"></script>\n"))
+        .collect();
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <link rel=\"icon\" type=\"image/png\" href=\"docs/assets/{FAVICON}\">\n{head}\n</head>\n<body>\n{body}\n{scripts}</body>\n</html>\n"
     );
-    ([(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")], Html(html))
+    (
+        [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")],
+        Html(html),
+    )
 }

@@ -49,7 +49,12 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(verifier: Option<Verifier>, transcoder: Arc<Transcoder>, token_url: Option<String>) -> Self {
-        Self { verifier, transcoder, token_url, tokens: Mutex::default() }
+        Self {
+            verifier,
+            transcoder,
+            token_url,
+            tokens: Mutex::default(),
+        }
     }
 
     async fn check(&self, request: &Parts) -> Result<(), Problem> {
@@ -58,19 +63,34 @@ impl Gate {
             return self.check_token(token).await;
         }
         let Some(credentials) = basic(headers) else {
-            return Err(unauthorized(Problem::new(StatusCode::UNAUTHORIZED, Reason::TokenMissing, "an access token is required")));
+            return Err(unauthorized(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                Reason::TokenMissing,
+                "an access token is required",
+            )));
         };
         let digest: [u8; 32] = Sha256::digest(credentials.as_bytes()).into();
-        let remembered = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        let remembered = self
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+            .cloned();
         if let Some(token) = remembered {
             if self.check_token(&token).await.is_ok() {
                 return Ok(());
             }
-            self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+            self.tokens
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&digest);
         }
         let token = self.sign_in(&credentials, request).await.map_err(unauthorized)?;
         self.check_token(&token).await?;
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, token);
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, token);
         Ok(())
     }
 
@@ -87,23 +107,40 @@ impl Gate {
 
     /// The access token for a name and a password, from the token endpoint.
     async fn sign_in(&self, credentials: &str, request: &Parts) -> Result<String, Problem> {
-        let refused = || Problem::new(StatusCode::UNAUTHORIZED, Reason::InvalidCredentials, "the name or the password is wrong");
+        let refused = || {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                Reason::InvalidCredentials,
+                "the name or the password is wrong",
+            )
+        };
         let (Some(token_url), Some((name, password))) = (&self.token_url, credentials.split_once(':')) else {
             return Err(refused());
         };
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("grant_type", "password"), ("username", name), ("password", password)])
             .finish();
-        let mut asked = Request::post(token_url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from(form)).map_err(|_| refused())?;
+        let mut asked = Request::post(token_url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form))
+            .map_err(|_| refused())?;
         // The same client, the same deadline, the same request id.
         *asked.extensions_mut() = request.extensions.clone();
-        for (name, value) in request.headers.iter().filter(|(name, _)| *name != AUTHORIZATION && *name != CONTENT_TYPE) {
+        for (name, value) in request
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != AUTHORIZATION && *name != CONTENT_TYPE)
+        {
             if !asked.headers().contains_key(name) && !name.as_str().starts_with("content-") {
                 asked.headers_mut().append(name.clone(), value.clone());
             }
         }
         let reply = self.transcoder.call(asked).await?;
-        let body = Limited::new(reply.into_body(), 64 << 10).collect().await.map_err(|_| refused())?.to_bytes();
+        let body = Limited::new(reply.into_body(), 64 << 10)
+            .collect()
+            .await
+            .map_err(|_| refused())?
+            .to_bytes();
         let reply: Value = serde_json::from_slice(&body).unwrap_or_default();
         reply["access_token"].as_str().map(str::to_owned).ok_or_else(refused)
     }
@@ -121,12 +158,19 @@ pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
 /// Name and password, as `name:password`.
 fn basic(headers: &HeaderMap) -> Option<String> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok()).flatten()?;
+    let decoded = scheme
+        .eq_ignore_ascii_case("basic")
+        .then(|| STANDARD.decode(encoded.trim()).ok())
+        .flatten()?;
     String::from_utf8(decoded).ok()
 }
 
 fn forbidden() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, Reason::PermissionDenied, "the docs are for superusers")
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        Reason::PermissionDenied,
+        "the docs are for superusers",
+    )
 }
 
 /// Tells both ways to sign in.
@@ -134,7 +178,9 @@ fn unauthorized(mut problem: Problem) -> Problem {
     if problem.status == StatusCode::UNAUTHORIZED {
         problem.headers.retain(|(name, _)| name != WWW_AUTHENTICATE);
         for challenge in ["Basic realm=\"docs\", charset=\"UTF-8\"", "Bearer realm=\"docs\""] {
-            problem.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+            problem
+                .headers
+                .push((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         }
     }
     problem

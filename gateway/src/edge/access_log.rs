@@ -29,7 +29,11 @@ pub(crate) struct Line {
 impl Line {
     /// Notes what the line tells of the request. The query is left out: it may hold what should not be logged.
     pub(crate) fn of<B>(request: &Request<B>, client: IpAddr, request_id: &str, started: Instant) -> Self {
-        let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let user_agent = request
+            .headers()
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         Self {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
@@ -80,7 +84,11 @@ impl Drop for Sent {
                 )
             };
         }
-        if self.slow { write!(warn, "slow request") } else { write!(info, "request") }
+        if self.slow {
+            write!(warn, "slow request")
+        } else {
+            write!(info, "request")
+        }
     }
 }
 
@@ -94,7 +102,10 @@ impl http_body::Body for Counted {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame {
             self.sent.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -138,15 +149,27 @@ mod tests {
     async fn line(slow: Duration, read: usize) -> serde_json::Value {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(move || writer.clone())
+            .finish();
         let guard = tracing::subscriber::set_default(subscriber);
-        let request = Request::get("/api/v1/todos/7?secret=1").header("user-agent", "curl").body(()).unwrap();
+        let request = Request::get("/api/v1/todos/7?secret=1")
+            .header("user-agent", "curl")
+            .body(())
+            .unwrap();
         let line = Line::of(&request, [192, 0, 2, 1].into(), "r-1", Instant::now());
         let chunks = futures::stream::iter(["abc", "de"].map(|chunk| Ok::<_, io::Error>(Bytes::from(chunk))));
         let mut response = Response::new(Body::from_stream(chunks));
-        response.extensions_mut().insert(RouteTemplate("/api/v1/todos/{todo_id}".into()));
+        response
+            .extensions_mut()
+            .insert(RouteTemplate("/api/v1/todos/{todo_id}".into()));
         let mut body = line.log_when_sent(response, slow).into_body();
-        assert!(lines.0.lock().unwrap().is_empty(), "nothing is logged before the reply is sent");
+        assert!(
+            lines.0.lock().unwrap().is_empty(),
+            "nothing is logged before the reply is sent"
+        );
         for _ in 0..read {
             body.frame().await.unwrap().unwrap();
         }
@@ -160,9 +183,18 @@ mod tests {
     async fn the_line_tells_of_the_request_and_of_the_bytes_sent() {
         let line = line(Duration::from_secs(60), 2).await;
         let field = |name: &str| line[name].to_string();
-        assert_eq!((field("method"), field("path"), field("status")), ("\"GET\"".into(), "\"/api/v1/todos/7\"".into(), "200".into()));
-        assert_eq!((field("bytes"), field("route")), ("5".into(), "\"/api/v1/todos/{todo_id}\"".into()));
-        assert_eq!((field("request_id"), field("user_agent"), field("client")), ("\"r-1\"".into(), "\"curl\"".into(), "\"192.0.2.1\"".into()));
+        assert_eq!(
+            (field("method"), field("path"), field("status")),
+            ("\"GET\"".into(), "\"/api/v1/todos/7\"".into(), "200".into())
+        );
+        assert_eq!(
+            (field("bytes"), field("route")),
+            ("5".into(), "\"/api/v1/todos/{todo_id}\"".into())
+        );
+        assert_eq!(
+            (field("request_id"), field("user_agent"), field("client")),
+            ("\"r-1\"".into(), "\"curl\"".into(), "\"192.0.2.1\"".into())
+        );
         assert_eq!(line["level"], "INFO");
         assert!(!line.to_string().contains("secret"));
     }

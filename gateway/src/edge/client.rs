@@ -16,7 +16,9 @@ impl Network {
     /// Whether `address` lies in the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => same_prefix(net.to_bits().into(), ip.to_bits().into(), 32, self.prefix),
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                same_prefix(net.to_bits().into(), ip.to_bits().into(), 32, self.prefix)
+            }
             (IpAddr::V6(net), IpAddr::V6(ip)) => same_prefix(net.to_bits(), ip.to_bits(), 128, self.prefix),
             _ => false,
         }
@@ -42,7 +44,10 @@ impl FromStr for Network {
         if prefix > width {
             return Err(RULE.into());
         }
-        Ok(Self { address: address.to_canonical(), prefix })
+        Ok(Self {
+            address: address.to_canonical(),
+            prefix,
+        })
     }
 }
 
@@ -51,7 +56,11 @@ impl FromStr for Network {
 pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let mut address = peer.to_canonical();
     let is_proxy = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     while is_proxy(address) {
         match hops.next().map(|hop| parse_hop(hop.trim())) {
@@ -68,7 +77,9 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
     let bare = text.parse().ok();
     let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    bare.or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+    bare.or_else(with_port)
+        .or_else(bracketed)
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -87,13 +98,22 @@ mod tests {
     #[test]
     fn a_stranger_cannot_name_its_own_address() {
         assert_eq!(client("203.0.113.9", &["1.2.3.4"], &[]), "203.0.113.9");
-        assert_eq!(client("10.0.0.1", &["1.2.3.4, 203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(
+            client("10.0.0.1", &["1.2.3.4, 203.0.113.9"], &["10.0.0.0/8"]),
+            "203.0.113.9"
+        );
     }
 
     #[test]
     fn trusted_proxies_are_skipped_from_the_right() {
-        assert_eq!(client("10.0.0.1", &["203.0.113.9", "10.1.1.1, 10.2.2.2"], &["10.0.0.0/8"]), "203.0.113.9");
-        assert_eq!(client("::ffff:10.0.0.1", &["[2001:db8::1]:443"], &["10.0.0.1"]), "2001:db8::1");
+        assert_eq!(
+            client("10.0.0.1", &["203.0.113.9", "10.1.1.1, 10.2.2.2"], &["10.0.0.0/8"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            client("::ffff:10.0.0.1", &["[2001:db8::1]:443"], &["10.0.0.1"]),
+            "2001:db8::1"
+        );
         assert_eq!(client("10.0.0.1", &["unknown"], &["10.0.0.0/8"]), "10.0.0.1");
     }
 
@@ -102,7 +122,12 @@ mod tests {
         let network: Network = "2001:db8::/32".parse().unwrap();
         assert!(network.contains("2001:db8:1::1".parse().unwrap()));
         assert!(!network.contains("2001:db9::1".parse().unwrap()));
-        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("1.2.3.4".parse().unwrap()));
+        assert!(
+            "0.0.0.0/0"
+                .parse::<Network>()
+                .unwrap()
+                .contains("1.2.3.4".parse().unwrap())
+        );
         for wrong in ["10.0.0.0/33", "10.0.0", "x", "10.0.0.0/"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }

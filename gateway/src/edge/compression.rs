@@ -12,7 +12,11 @@ const MIN_SIZE: u64 = 1_024;
 /// Packs replies with Brotli or gzip, as the client accepts.
 pub(crate) fn layer() -> CompressionLayer<Worthwhile> {
     // The higher levels cost many times the CPU for a few per cent.
-    CompressionLayer::new().gzip(true).br(true).quality(CompressionLevel::Precise(4)).compress_when(Worthwhile)
+    CompressionLayer::new()
+        .gzip(true)
+        .br(true)
+        .quality(CompressionLevel::Precise(4))
+        .compress_when(Worthwhile)
 }
 
 /// Text of a known and sufficient size. A reply of unknown size is a stream whose items must not wait in a packer's buffer.
@@ -22,8 +26,13 @@ pub(crate) struct Worthwhile;
 impl Predicate for Worthwhile {
     fn should_compress<B: http_body::Body>(&self, response: &Response<B>) -> bool {
         let size = response.body().size_hint().exact();
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_text = kind.starts_with("text/") || kind.contains("json") || kind.contains("javascript") || kind.contains("xml");
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let is_text =
+            kind.starts_with("text/") || kind.contains("json") || kind.contains("javascript") || kind.contains("xml");
         size.is_some_and(|size| size >= MIN_SIZE) && is_text && !kind.starts_with("text/event-stream")
     }
 }

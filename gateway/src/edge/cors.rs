@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use quartet_proto::options::Reason;
@@ -40,7 +41,8 @@ impl Cors {
             any: origins.iter().any(|origin| origin == "*"),
             origins,
             methods: list(config.cors_allow_methods.0.iter().map(Method::as_str).collect()),
-            headers: (!headers.iter().any(|name| name == "*")).then(|| list(headers.iter().map(String::as_str).collect())),
+            headers: (!headers.iter().any(|name| name == "*"))
+                .then(|| list(headers.iter().map(String::as_str).collect())),
             credentials: config.cors_allow_credentials,
         }
     }
@@ -57,11 +59,18 @@ impl Cors {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        headers.append(VARY, HeaderValue::from_static("access-control-request-method, access-control-request-headers"));
+        headers.append(
+            VARY,
+            HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
+        );
         if self.allows(asked) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
             headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-            if let Some(allowed) = self.headers.as_ref().or_else(|| asked.get(ACCESS_CONTROL_REQUEST_HEADERS)) {
+            if let Some(allowed) = self
+                .headers
+                .as_ref()
+                .or_else(|| asked.get(ACCESS_CONTROL_REQUEST_HEADERS))
+            {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed.clone());
             }
         }
@@ -140,7 +149,11 @@ mod tests {
     }
 
     fn request(method: Method, pairs: &[(&str, &str)]) -> Request {
-        let request = pairs.iter().fold(Request::builder().method(method), |request, (name, value)| request.header(*name, *value));
+        let request = pairs
+            .iter()
+            .fold(Request::builder().method(method), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         request.body(Body::empty()).unwrap()
     }
 
@@ -148,12 +161,23 @@ mod tests {
 
     #[test]
     fn a_preflight_of_a_listed_origin_is_answered() {
-        let ask = [("origin", "https://app.example.com"), ("access-control-request-method", "PUT")];
+        let ask = [
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "PUT"),
+        ];
         let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &ask)).unwrap();
         assert_eq!(response.status(), 204);
-        assert!(response.headers()["access-control-allow-methods"].to_str().unwrap().contains("PUT"));
+        assert!(
+            response.headers()["access-control-allow-methods"]
+                .to_str()
+                .unwrap()
+                .contains("PUT")
+        );
 
-        let ask = [("origin", "https://evil.example"), ("access-control-request-method", "PUT")];
+        let ask = [
+            ("origin", "https://evil.example"),
+            ("access-control-request-method", "PUT"),
+        ];
         let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &ask)).unwrap();
         assert!(!response.headers().contains_key("access-control-allow-methods"));
     }
@@ -161,7 +185,10 @@ mod tests {
     #[test]
     fn other_requests_are_no_preflight() {
         assert!(cors(&[APP]).preflight(&request(Method::OPTIONS, &[])).is_none());
-        let ask = [("origin", "https://app.example.com"), ("access-control-request-method", "PUT")];
+        let ask = [
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "PUT"),
+        ];
         assert!(cors(&[APP]).preflight(&request(Method::GET, &ask)).is_none());
         assert!(cors(&[]).preflight(&request(Method::OPTIONS, &ask)).is_none());
     }
@@ -173,35 +200,68 @@ mod tests {
             cors.set(Some(&HeaderValue::from_static(origin)), &mut headers);
             headers
         };
-        let headers = set(cors(&[APP, ("CORS_ALLOW_CREDENTIALS", "true")]), "https://app.example.com");
+        let headers = set(
+            cors(&[APP, ("CORS_ALLOW_CREDENTIALS", "true")]),
+            "https://app.example.com",
+        );
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example.com");
-        assert_eq!((&headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], &headers[VARY]), (&"true".parse().unwrap(), &"origin".parse().unwrap()));
+        assert_eq!(
+            (&headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], &headers[VARY]),
+            (&"true".parse().unwrap(), &"origin".parse().unwrap())
+        );
 
         let headers = set(cors(&[APP]), "https://evil.example");
         assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
         assert_eq!(headers[VARY], "origin");
 
-        assert_eq!(set(cors(&[("CORS_ALLOW_ORIGINS", "*")]), "https://any.example")[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert_eq!(
+            set(cors(&[("CORS_ALLOW_ORIGINS", "*")]), "https://any.example")[ACCESS_CONTROL_ALLOW_ORIGIN],
+            "*"
+        );
         assert!(set(cors(&[]), "https://app.example.com").is_empty());
     }
 
     #[test]
     fn a_cookie_may_be_used_from_the_same_host_a_listed_origin_or_no_page() {
         let check = |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
-            cors(settings).check_cookie_use(request(Method::POST, pairs).headers()).is_ok()
+            cors(settings)
+                .check_cookie_use(request(Method::POST, pairs).headers())
+                .is_ok()
         };
         assert!(check(&[], &[]));
-        assert!(check(&[], &[("origin", "http://localhost:8000"), ("host", "localhost:8000")]));
-        assert!(check(&[], &[("origin", "https://api.example.com"), ("host", "api.example.com:443")]));
-        assert!(check(&[APP], &[("origin", "https://app.example.com"), ("host", "api.example.com")]));
+        assert!(check(
+            &[],
+            &[("origin", "http://localhost:8000"), ("host", "localhost:8000")]
+        ));
+        assert!(check(
+            &[],
+            &[("origin", "https://api.example.com"), ("host", "api.example.com:443")]
+        ));
+        assert!(check(
+            &[APP],
+            &[("origin", "https://app.example.com"), ("host", "api.example.com")]
+        ));
         assert!(check(&[], &[("sec-fetch-site", "same-site")]));
 
-        assert!(!check(&[], &[("origin", "https://evil.example"), ("host", "api.example.com")]));
+        assert!(!check(
+            &[],
+            &[("origin", "https://evil.example"), ("host", "api.example.com")]
+        ));
         assert!(!check(&[], &[("origin", "null"), ("host", "null")]));
         assert!(!check(&[], &[("sec-fetch-site", "cross-site")]));
         // The origin tells more than the site.
-        assert!(!check(&[], &[("origin", "https://evil.example"), ("host", "a"), ("sec-fetch-site", "none")]));
+        assert!(!check(
+            &[],
+            &[
+                ("origin", "https://evil.example"),
+                ("host", "a"),
+                ("sec-fetch-site", "none")
+            ]
+        ));
         // Any origin may call, but none may borrow a cookie.
-        assert!(!check(&[("CORS_ALLOW_ORIGINS", "*")], &[("origin", "https://evil.example"), ("host", "a")]));
+        assert!(!check(
+            &[("CORS_ALLOW_ORIGINS", "*")],
+            &[("origin", "https://evil.example"), ("host", "a")]
+        ));
     }
 }

@@ -37,7 +37,11 @@ impl Outcome {
             TOO_LARGE => Some(too_large(limit)),
             TOO_SLOW => {
                 let message = "the body did not come in time";
-                Some(Problem::new(StatusCode::REQUEST_TIMEOUT, Reason::DeadlineExceeded, message))
+                Some(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Reason::DeadlineExceeded,
+                    message,
+                ))
             }
             _ => None,
         }
@@ -46,7 +50,10 @@ impl Outcome {
 
 /// Bounds the request's body. `Err` when its announced length is over the limit already.
 pub(crate) fn apply(request: Request, limit: usize, until: Instant) -> Result<(Request, Outcome), Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     // Such a client waits for word before it sends its body; reading it would ask for it.
     let waits = request.headers().contains_key(EXPECT);
     if announced.is_some_and(|length| length > limit as u64) {
@@ -60,7 +67,14 @@ pub(crate) fn apply(request: Request, limit: usize, until: Instant) -> Result<(R
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Limited { body: Some(body), remaining: limit, outcome: outcome.clone(), waits, until, timer: None })
+        Body::new(Limited {
+            body: Some(body),
+            remaining: limit,
+            outcome: outcome.clone(),
+            waits,
+            until,
+            timer: None,
+        })
     };
     Ok((request.map(limited), outcome))
 }
@@ -118,7 +132,10 @@ impl http_body::Body for Limited {
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
@@ -126,7 +143,9 @@ impl http_body::Body for Limited {
             // Asking for the body has told the client to send it.
             self.waits = false;
             let until = self.until;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             ready!(timer.as_mut().poll(context));
             return self.cut(TOO_SLOW);
         };
@@ -179,7 +198,9 @@ mod tests {
     use super::*;
 
     fn chunks(count: usize) -> Body {
-        Body::from_stream(futures::stream::iter((0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"abcd")))))
+        Body::from_stream(futures::stream::iter(
+            (0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"abcd"))),
+        ))
     }
 
     fn later() -> Instant {
@@ -192,14 +213,20 @@ mod tests {
         let (request, outcome) = apply(Request::post("/").body(body).unwrap(), 8, later()).unwrap();
         let started = Instant::now();
         assert!(request.into_body().collect().await.is_err());
-        assert_eq!((started.elapsed().as_secs(), outcome.problem(8).unwrap().status.as_u16()), (60, 408));
+        assert_eq!(
+            (started.elapsed().as_secs(), outcome.problem(8).unwrap().status.as_u16()),
+            (60, 408)
+        );
     }
 
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let request = Request::post("/").header(CONTENT_LENGTH, "9").body(chunks(3)).unwrap();
         let problem = apply(request, 8, later()).err().unwrap();
-        assert_eq!((problem.status.as_u16(), problem.reason.as_str()), (413, "BODY_TOO_LARGE"));
+        assert_eq!(
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (413, "BODY_TOO_LARGE")
+        );
     }
 
     #[tokio::test]
@@ -216,6 +243,9 @@ mod tests {
     #[test]
     fn the_limit_is_shown_in_the_largest_whole_unit() {
         let shown = |limit| too_large(limit).metadata["limit"].clone();
-        assert_eq!([shown(2 << 20), shown(1536 << 10), shown(1000)], ["2 MiB", "1536 KiB", "1000 B"]);
+        assert_eq!(
+            [shown(2 << 20), shown(1536 << 10), shown(1000)],
+            ["2 MiB", "1536 KiB", "1000 B"]
+        );
     }
 }

@@ -11,7 +11,10 @@ const MAX_LENGTH: usize = 128;
 /// The request's id: the client's own if it is 1 to 128 visible ASCII characters, else a new UUIDv7. It stands in the request's headers
 /// afterwards, where the call to the service takes it from.
 pub(crate) fn take(headers: &mut HeaderMap, clock: &Clock) -> String {
-    let sent = headers.get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| is_sane(text));
+    let sent = headers
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| is_sane(text));
     let id = sent.map_or_else(|| clock.new_id().to_string(), str::to_owned);
     echo(headers, &id);
     id
@@ -47,7 +50,13 @@ mod tests {
 
     #[test]
     fn anything_else_is_replaced_by_a_new_one() {
-        for sent in [None, Some(""), Some("a b"), Some("ключ"), Some("a".repeat(129).as_str())] {
+        for sent in [
+            None,
+            Some(""),
+            Some("a b"),
+            Some("ключ"),
+            Some("a".repeat(129).as_str()),
+        ] {
             let (id, headers) = id_of(sent);
             assert_eq!(id.len(), 36, "{sent:?}");
             assert_eq!(headers[HEADER], id);

@@ -1,7 +1,8 @@
 //! Headers that tell browsers what not to do with a reply.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,12 +13,18 @@ const FIXED: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (PERMISSIONS_POLICY, HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()")),
+    (
+        PERMISSIONS_POLICY,
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
 ];
 
 /// What holds unless the reply says otherwise: data is no page, and nobody keeps it.
 const DEFAULTS: [(HeaderName, HeaderValue); 2] = [
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
@@ -30,7 +37,10 @@ pub(crate) fn set(headers: &mut HeaderMap, hsts: bool) {
         headers.entry(name).or_insert(value);
     }
     if hsts {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
     }
 }
 
@@ -44,7 +54,10 @@ mod tests {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
         set(&mut headers, false);
         assert_eq!(headers[CACHE_CONTROL], "public");
-        assert_eq!(headers[CONTENT_SECURITY_POLICY], "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(
+            headers[CONTENT_SECURITY_POLICY],
+            "default-src 'none'; frame-ancestors 'none'"
+        );
         assert_eq!(headers[X_FRAME_OPTIONS], "DENY");
         assert!(!headers.contains_key(STRICT_TRANSPORT_SECURITY));
         set(&mut headers, true);

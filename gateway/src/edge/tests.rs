@@ -19,13 +19,26 @@ fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
         .route("/large", get(async || axum::Json("a".repeat(4_096))))
         .route("/panic", get(async || -> &'static str { panic!("boom") }))
         .route("/never", get(std::future::pending::<StatusCode>))
-        .route("/deadline", get(async |request: Request| {
-            let left = request.extensions().get::<Deadline>().unwrap().0 - tokio::time::Instant::now();
-            format!("{} {}", left.as_millis(), request.extensions().get::<DeadlineRequested>().is_some())
-        }))
-        .route("/missing", get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")))
+        .route(
+            "/deadline",
+            get(async |request: Request| {
+                let left = request.extensions().get::<Deadline>().unwrap().0 - tokio::time::Instant::now();
+                format!(
+                    "{} {}",
+                    left.as_millis(),
+                    request.extensions().get::<DeadlineRequested>().is_some()
+                )
+            }),
+        )
+        .route(
+            "/missing",
+            get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")),
+        )
         .route("/echo", post(async |body: Bytes| body))
-        .route("/client", get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()));
+        .route(
+            "/client",
+            get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()),
+        );
     Edge::new(&config, Clock::system()).around(routes)
 }
 
@@ -36,7 +49,9 @@ async fn send(router: &Router, request: http::request::Builder, body: Body) -> (
 }
 
 async fn fetch(router: &Router, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, HeaderMap, Bytes) {
-    let request = pairs.iter().fold(http::Request::get(path), |request, (name, value)| request.header(*name, *value));
+    let request = pairs.iter().fold(http::Request::get(path), |request, (name, value)| {
+        request.header(*name, *value)
+    });
     send(router, request, Body::empty()).await
 }
 
@@ -81,9 +96,17 @@ async fn every_error_is_a_problem_document() {
 
 #[tokio::test]
 async fn a_problem_repeats_the_request_id_and_speaks_the_clients_language() {
-    let (_, headers, body) = fetch(&edge(&[]), "/missing", &[("x-request-id", "r-7"), ("accept-language", "ru")]).await;
+    let (_, headers, body) = fetch(
+        &edge(&[]),
+        "/missing",
+        &[("x-request-id", "r-7"), ("accept-language", "ru")],
+    )
+    .await;
     let document: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!((document["request_id"].as_str(), document["title"].as_str()), (Some("r-7"), Some("Задача не найдена")));
+    assert_eq!(
+        (document["request_id"].as_str(), document["title"].as_str()),
+        (Some("r-7"), Some("Задача не найдена"))
+    );
     assert_eq!(headers["content-language"], "ru");
 }
 
@@ -98,8 +121,14 @@ async fn after_a_panic_the_next_request_is_served() {
 async fn the_route_learns_until_when_the_client_waits() {
     let router = edge(&[("REQUEST_TIMEOUT", "3s"), ("REQUEST_TIMEOUT_MAX", "9s")]);
     assert_eq!(fetch(&router, "/deadline", &[]).await.2, "3000 false");
-    assert_eq!(fetch(&router, "/deadline", &[("x-request-timeout", "500ms")]).await.2, "500 true");
-    assert_eq!(fetch(&router, "/deadline", &[("x-request-timeout", "3600")]).await.2, "9000 true");
+    assert_eq!(
+        fetch(&router, "/deadline", &[("x-request-timeout", "500ms")]).await.2,
+        "500 true"
+    );
+    assert_eq!(
+        fetch(&router, "/deadline", &[("x-request-timeout", "3600")]).await.2,
+        "9000 true"
+    );
 
     let (status, _, body) = fetch(&router, "/ok", &[("x-request-timeout", "soon")]).await;
     assert_eq!((status.as_u16(), code(&body).as_str()), (400, "bad_request"));
@@ -110,7 +139,10 @@ async fn the_route_learns_until_when_the_client_waits() {
 async fn a_request_is_given_up_when_the_time_it_asked_for_is_up() {
     let started = tokio::time::Instant::now();
     let (status, _, body) = fetch(&edge(&[]), "/never", &[("x-request-timeout", "500ms")]).await;
-    assert_eq!((status.as_u16(), code(&body).as_str(), started.elapsed().as_millis()), (504, "deadline_exceeded", 500));
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str(), started.elapsed().as_millis()),
+        (504, "deadline_exceeded", 500)
+    );
 }
 
 #[tokio::test]
@@ -134,9 +166,14 @@ async fn errors_too_can_be_read_by_the_pages_of_a_listed_origin() {
     let origin = ("origin", "https://app.example.com");
     for path in ["/ok", "/missing", "/panic"] {
         let (_, headers, _) = fetch(&router, path, &[origin]).await;
-        assert_eq!(headers["access-control-allow-origin"], "https://app.example.com", "{path}");
+        assert_eq!(
+            headers["access-control-allow-origin"], "https://app.example.com",
+            "{path}"
+        );
     }
-    let preflight = http::Request::options("/echo").header(origin.0, origin.1).header("access-control-request-method", "POST");
+    let preflight = http::Request::options("/echo")
+        .header(origin.0, origin.1)
+        .header("access-control-request-method", "POST");
     let (status, headers, _) = send(&router, preflight, Body::empty()).await;
     assert_eq!(status, 204);
     assert_eq!(headers["access-control-allow-origin"], "https://app.example.com");
@@ -148,7 +185,12 @@ async fn large_replies_are_packed_as_the_client_accepts() {
     let router = edge(&[]);
     let encoding = async |path, accepted| {
         let (_, headers, body) = fetch(&router, path, &[("accept-encoding", accepted)]).await;
-        (headers.get("content-encoding").map(|value| value.to_str().unwrap().to_owned()), body.len())
+        (
+            headers
+                .get("content-encoding")
+                .map(|value| value.to_str().unwrap().to_owned()),
+            body.len(),
+        )
     };
     assert!(matches!(encoding("/large", "br").await, (Some(name), 0..1_000) if name == "br"));
     assert!(matches!(encoding("/large", "gzip").await, (Some(name), 0..1_000) if name == "gzip"));
@@ -159,6 +201,8 @@ async fn large_replies_are_packed_as_the_client_accepts() {
 #[tokio::test]
 async fn the_client_is_who_the_trusted_proxy_says() {
     let router = edge(&[("TRUSTED_PROXIES", "10.0.0.0/8")]);
-    let request = http::Request::get("/client").header("x-forwarded-for", "203.0.113.9").extension(Peer(([10, 0, 0, 1], 80).into()));
+    let request = http::Request::get("/client")
+        .header("x-forwarded-for", "203.0.113.9")
+        .extension(Peer(([10, 0, 0, 1], 80).into()));
     assert_eq!(send(&router, request, Body::empty()).await.2, "203.0.113.9");
 }

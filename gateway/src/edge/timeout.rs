@@ -38,7 +38,9 @@ fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = number.parse::<f64>().ok()? * scale;
-    Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero())
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
 }
 
 #[cfg(test)]
@@ -48,7 +50,9 @@ mod tests {
     fn timeout(text: &str) -> Result<Duration, StatusCode> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, text.parse().unwrap());
-        requested(&headers).map(Option::unwrap).map_err(|problem| problem.status)
+        requested(&headers)
+            .map(Option::unwrap)
+            .map_err(|problem| problem.status)
     }
 
     #[test]

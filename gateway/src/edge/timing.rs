@@ -10,7 +10,10 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Adds `X-Process-Time: 12.34ms` and `Server-Timing: app;dur=12.34`.
 pub(crate) fn set(headers: &mut HeaderMap, elapsed: Duration) {
     let milliseconds = elapsed.as_secs_f64() * 1_000.0;
-    for (name, text) in [(PROCESS_TIME, format!("{milliseconds:.2}ms")), (SERVER_TIMING, format!("app;dur={milliseconds:.2}"))] {
+    for (name, text) in [
+        (PROCESS_TIME, format!("{milliseconds:.2}ms")),
+        (SERVER_TIMING, format!("app;dur={milliseconds:.2}")),
+    ] {
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(name, value);
         }

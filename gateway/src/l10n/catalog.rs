@@ -23,7 +23,12 @@ pub(crate) fn title(language: Language, reason: &str) -> Option<String> {
 }
 
 /// The detail of a reason. `None` when the reason has no text of its own, or its text needs a variable that is not there.
-pub(crate) fn detail(language: Language, reason: &str, message: &str, metadata: &BTreeMap<String, String>) -> Option<String> {
+pub(crate) fn detail(
+    language: Language,
+    reason: &str,
+    message: &str,
+    metadata: &BTreeMap<String, String>,
+) -> Option<String> {
     let mut variables = FluentArgs::new();
     variables.set("message", message);
     for (name, value) in metadata {
@@ -58,7 +63,9 @@ fn format(language: Language, id: &str, attribute: Option<&str>, variables: &Flu
         None => message.value()?,
     };
     let mut errors = Vec::new();
-    let text = bundle.format_pattern(pattern, Some(variables), &mut errors).into_owned();
+    let text = bundle
+        .format_pattern(pattern, Some(variables), &mut errors)
+        .into_owned();
     // A missing variable would leave its bare name in the text.
     errors.is_empty().then_some(text)
 }
@@ -71,9 +78,14 @@ fn bundle(language: Language) -> &'static Bundle {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the files are part of the program, and a test loads them")]
+#[expect(
+    clippy::expect_used,
+    reason = "the files are part of the program, and a test loads them"
+)]
 fn load(tag: &str, source: &str) -> Bundle {
-    let resource = FluentResource::try_new(source.to_owned()).map_err(|(_, errors)| errors).expect("the texts parse");
+    let resource = FluentResource::try_new(source.to_owned())
+        .map_err(|(_, errors)| errors)
+        .expect("the texts parse");
     let mut bundle = Bundle::new_concurrent(vec![tag.parse().expect("a language tag")]);
     // The marks that keep mixed writing directions apart only get in the way of programs that compare texts.
     bundle.set_use_isolating(false);
@@ -117,12 +129,22 @@ mod tests {
     fn every_reason_has_a_title_and_a_detail_in_every_language() {
         assert!(reasons().len() > 40);
         // What the edge and the services put into a problem of that reason.
-        let metadata = [("method", "PUT"), ("first", "title: is required"), ("more", "2"), ("what", "users"), ("limit", "2 MiB")];
+        let metadata = [
+            ("method", "PUT"),
+            ("first", "title: is required"),
+            ("more", "2"),
+            ("what", "users"),
+            ("limit", "2 MiB"),
+        ];
         let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         for language in Language::ALL {
             for reason in reasons() {
                 assert!(title(language, reason).is_some(), "{reason} in {}", language.tag());
-                assert!(detail(language, reason, "the message", &metadata).is_some(), "{reason} in {}", language.tag());
+                assert!(
+                    detail(language, reason, "the message", &metadata).is_some(),
+                    "{reason} in {}",
+                    language.tag()
+                );
             }
         }
     }
@@ -130,8 +152,13 @@ mod tests {
     #[test]
     fn no_text_is_left_without_a_reason() {
         for source in [ENGLISH, RUSSIAN] {
-            let ids = source.lines().filter_map(|line| line.split_once(" =")).map(|(id, _)| id);
-            for id in ids.filter(|id| !id.starts_with([' ', '#', '.']) && !id.starts_with("rule-") && !id.starts_with("status-")) {
+            let ids = source
+                .lines()
+                .filter_map(|line| line.split_once(" ="))
+                .map(|(id, _)| id);
+            for id in ids
+                .filter(|id| !id.starts_with([' ', '#', '.']) && !id.starts_with("rule-") && !id.starts_with("status-"))
+            {
                 assert!(reasons().iter().any(|reason| super::id(reason) == id), "{id}");
             }
         }
@@ -140,16 +167,29 @@ mod tests {
     #[test]
     fn both_languages_say_different_things() {
         for reason in reasons() {
-            assert_ne!(title(Language::English, reason), title(Language::Russian, reason), "{reason}");
+            assert_ne!(
+                title(Language::English, reason),
+                title(Language::Russian, reason),
+                "{reason}"
+            );
         }
     }
 
     #[test]
     fn a_rule_takes_its_parameters_from_the_description() {
-        assert_eq!(rule(Language::English, "STRING_MAX_LEN", "must be at most 100 characters"), None);
+        assert_eq!(
+            rule(Language::English, "STRING_MAX_LEN", "must be at most 100 characters"),
+            None
+        );
         let russian = |name, description| rule(Language::Russian, name, description).unwrap();
-        assert_eq!(russian("STRING_MAX_LEN", "must be at most 100 characters"), "не больше 100 символов");
-        assert_eq!(russian("STRING_MAX_LEN", "must be at most 21 characters"), "не больше 21 символа");
+        assert_eq!(
+            russian("STRING_MAX_LEN", "must be at most 100 characters"),
+            "не больше 100 символов"
+        );
+        assert_eq!(
+            russian("STRING_MAX_LEN", "must be at most 21 characters"),
+            "не больше 21 символа"
+        );
         assert_eq!(russian("UNKNOWN_FIELD", "there is no field `titel`"), "нет такого поля");
         assert_eq!(rule(Language::Russian, "SOMETHING_NEW", "is odd"), None);
         assert_eq!(rule(Language::Russian, "STRING_MAX_LEN", "is too long"), None);

@@ -33,10 +33,17 @@ impl Language {
     /// The language that the client likes best (RFC 9110 §12.5.4): the highest weight wins, the earlier one among equals, and English when
     /// none is known.
     pub fn preferred(headers: &HeaderMap) -> Self {
-        let ranges = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+        let ranges = headers
+            .get_all(ACCEPT_LANGUAGE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         let mut best = (Self::default(), 0);
         for (range, weight) in ranges.flat_map(|line| line.split(',')).filter_map(parse_range) {
-            let language = if range == "*" { Some(Self::default()) } else { Self::of_range(range) };
+            let language = if range == "*" {
+                Some(Self::default())
+            } else {
+                Self::of_range(range)
+            };
             if let Some(language) = language.filter(|_| weight > best.1) {
                 best = (language, weight);
             }
@@ -47,7 +54,9 @@ impl Language {
     /// The language of a range as `ru-RU`: its first subtag decides (RFC 4647 §3.4).
     fn of_range(range: &str) -> Option<Self> {
         let primary = range.split('-').next()?;
-        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
+        Self::ALL
+            .into_iter()
+            .find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 }
 
@@ -58,7 +67,12 @@ fn parse_range(item: &str) -> Option<(&str, u32)> {
     let weight = match parts.next() {
         None => 1_000,
         Some(parameter) => {
-            let quality: f32 = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?.trim().parse().ok()?;
+            let quality: f32 = parameter
+                .strip_prefix("q=")
+                .or_else(|| parameter.strip_prefix("Q="))?
+                .trim()
+                .parse()
+                .ok()?;
             if !(0.0..=1.0).contains(&quality) {
                 return None;
             }

@@ -29,7 +29,11 @@ pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap) -> Result
     let known = Reason::from_str_name(&format!("REASON_{reason}")).filter(|reason| *reason != Reason::Unspecified);
     let title = known.and_then(|reason| l10n::title(language, reason.code()));
     let (Some(known), Some(title)) = (known, title) else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, Reason::RouteNotFound, "there is no problem of this code"));
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            Reason::RouteNotFound,
+            "there is no problem of this code",
+        ));
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_LANGUAGE, language.header());
@@ -43,7 +47,8 @@ pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap) -> Result
 fn comment(reason: Reason) -> &'static str {
     static COMMENTS: LazyLock<Comments> = LazyLock::new(|| Comments::read(descriptors::pool()));
     let all = descriptors::pool().get_enum_by_name("quartet.options.v1.Reason");
-    all.and_then(|all| all.get_value_by_name(reason.as_str_name())).map_or("", |value| COMMENTS.enum_value(&value))
+    all.and_then(|all| all.get_value_by_name(reason.as_str_name()))
+        .map_or("", |value| COMMENTS.enum_value(&value))
 }
 
 #[cfg(test)]
@@ -60,7 +65,11 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_code_is_not_found() {
         for code in ["nonsense", "unspecified", ""] {
-            assert_eq!(show(Path(code.into()), HeaderMap::new()).await.unwrap_err().status, 404, "{code}");
+            assert_eq!(
+                show(Path(code.into()), HeaderMap::new()).await.unwrap_err().status,
+                404,
+                "{code}"
+            );
         }
     }
 }

@@ -73,7 +73,10 @@ pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
 
 /// The document of a problem that ends a stream, as its last element.
 pub(crate) fn for_stream(problem: &Problem, headers: &HeaderMap) -> Bytes {
-    let request_id = headers.get(request_id::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let request_id = headers
+        .get(request_id::HEADER)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let context = Context {
         method: Method::GET,
         path: String::new(),
@@ -95,7 +98,10 @@ fn set_headers(headers: &mut HeaderMap, problem: &Problem, context: &Context) {
     headers.append(VARY, HeaderValue::from_static("accept-language"));
     if let Some(delay) = problem.retry_after {
         // Rounded up: a client that waits that long must not be early.
-        headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_millis().div_ceil(1_000).min(u128::from(u32::MAX)) as u64));
+        headers.insert(
+            RETRY_AFTER,
+            HeaderValue::from(delay.as_millis().div_ceil(1_000).min(u128::from(u32::MAX)) as u64),
+        );
     }
     for (name, value) in &problem.headers {
         headers.append(name, value.clone());
@@ -104,7 +110,11 @@ fn set_headers(headers: &mut HeaderMap, problem: &Problem, context: &Context) {
 
 fn document(problem: &Problem, context: &Context) -> Vec<u8> {
     let language = context.language;
-    let errors: Vec<_> = problem.violations.iter().map(|violation| field_error(violation, language)).collect();
+    let errors: Vec<_> = problem
+        .violations
+        .iter()
+        .map(|violation| field_error(violation, language))
+        .collect();
     let title = l10n::title(language, &problem.reason)
         .unwrap_or_else(|| problem.status.canonical_reason().unwrap_or("Error").to_owned());
     let detail = detail(problem, &errors, context);
@@ -127,13 +137,20 @@ fn document(problem: &Problem, context: &Context) -> Vec<u8> {
 /// The sentence about this occurrence: translated by reason and metadata, else as the problem has it.
 fn detail(problem: &Problem, errors: &[FieldError<'_>], context: &Context) -> String {
     let mut metadata = problem.metadata.clone();
-    metadata.entry("method".into()).or_insert_with(|| context.method.to_string());
+    metadata
+        .entry("method".into())
+        .or_insert_with(|| context.method.to_string());
     if let [first, rest @ ..] = errors {
-        let first = if first.field.is_empty() { first.message.clone() } else { format!("{}: {}", first.field, first.message) };
+        let first = if first.field.is_empty() {
+            first.message.clone()
+        } else {
+            format!("{}: {}", first.field, first.message)
+        };
         metadata.insert("first".into(), first);
         metadata.insert("more".into(), rest.len().to_string());
     }
-    l10n::detail(context.language, &problem.reason, &problem.message, &metadata).unwrap_or_else(|| problem.message.clone())
+    l10n::detail(context.language, &problem.reason, &problem.message, &metadata)
+        .unwrap_or_else(|| problem.message.clone())
 }
 
 fn field_error<'a>(violation: &'a Violation, language: Language) -> FieldError<'a> {
@@ -161,10 +178,14 @@ fn of_status(status: StatusCode, context: &Context) -> Problem {
         status if status.is_client_error() => Reason::BadRequest,
         _ => Reason::Internal,
     };
-    Problem::new(status, reason, match status.canonical_reason() {
-        Some(text) => format!("{} {}: {text}", context.method, context.path),
-        None => format!("{} {}", context.method, context.path),
-    })
+    Problem::new(
+        status,
+        reason,
+        match status.canonical_reason() {
+            Some(text) => format!("{} {}: {text}", context.method, context.path),
+            None => format!("{} {}", context.method, context.path),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -178,7 +199,12 @@ mod tests {
     use super::*;
 
     async fn write(reply: impl IntoResponse, language: Language) -> (http::response::Parts, Value) {
-        let context = Context { method: Method::PUT, path: "/api/v1/todos/7".into(), language, request_id: "r-1".into() };
+        let context = Context {
+            method: Method::PUT,
+            path: "/api/v1/todos/7".into(),
+            language,
+            request_id: "r-1".into(),
+        };
         let (parts, body) = finish(reply.into_response(), &context).into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         (parts, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
@@ -198,15 +224,31 @@ mod tests {
             "errors": [], "request_id": "r-1",
         });
         assert_eq!(document, expected);
-        assert!(parts.headers["x-errorhandletime"].to_str().unwrap().split_once('.').unwrap().1.len() == 6);
+        assert!(
+            parts.headers["x-errorhandletime"]
+                .to_str()
+                .unwrap()
+                .split_once('.')
+                .unwrap()
+                .1
+                .len()
+                == 6
+        );
     }
 
     #[tokio::test]
     async fn broken_rules_are_listed_and_translated_where_known() {
         let mut problem = Problem::field("title", "STRING_MAX_LEN", "must be at most 100 characters");
-        problem.violations.push(Violation { field: "x".into(), rule: "NEW_RULE".into(), description: "is odd".into() });
+        problem.violations.push(Violation {
+            field: "x".into(),
+            rule: "NEW_RULE".into(),
+            description: "is odd".into(),
+        });
         let (_, document) = write(problem.clone(), Language::Russian).await;
-        assert_eq!(document["errors"][0], json!({"field": "title", "rule": "STRING_MAX_LEN", "message": "не больше 100 символов"}));
+        assert_eq!(
+            document["errors"][0],
+            json!({"field": "title", "rule": "STRING_MAX_LEN", "message": "не больше 100 символов"})
+        );
         assert_eq!(document["errors"][1]["message"], "is odd");
         assert_eq!(document["detail"], "title: не больше 100 символов (и ещё 1)");
         let (_, document) = write(problem, Language::English).await;
@@ -225,8 +267,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_that_somebody_else_wrote_becomes_a_problem() {
-        let (parts, document) = write((StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET")], "no"), Language::English).await;
-        assert_eq!((parts.headers["allow"].to_str().unwrap(), &document["error_code"]), ("GET", &json!("method_not_allowed")));
+        let (parts, document) = write(
+            (StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET")], "no"),
+            Language::English,
+        )
+        .await;
+        assert_eq!(
+            (parts.headers["allow"].to_str().unwrap(), &document["error_code"]),
+            ("GET", &json!("method_not_allowed"))
+        );
         assert_eq!(document["detail"], "This address does not take PUT.");
         let (parts, _) = write((StatusCode::OK, "fine"), Language::English).await;
         assert_eq!(parts.headers["content-type"], "text/plain; charset=utf-8");

@@ -18,7 +18,11 @@ pub(super) fn describe(binding: &Binding, schemas: &mut Schemas<'_>) -> Option<V
         BodyTarget::Field(field) => match field.kind() {
             Kind::Message(message) if is_http_body(&message) => return Some(binary()),
             Kind::Message(message) if !field.is_list() && !field.is_map() => {
-                let direction = if is_masked(binding) { Direction::Patch } else { Direction::Input };
+                let direction = if is_masked(binding) {
+                    Direction::Patch
+                } else {
+                    Direction::Input
+                };
                 (schemas.reference(&message, direction), true)
             }
             _ => (schemas.field(field, Direction::Input), true),
@@ -41,16 +45,25 @@ fn is_masked(binding: &Binding) -> bool {
 /// The field of a request that is a mask.
 pub(super) fn mask_field(message: &MessageDescriptor) -> Option<FieldDescriptor> {
     message.fields().find(|field| {
-        matches!(field.kind(), Kind::Message(kind) if kind.full_name() == "google.protobuf.FieldMask") && !field.is_list()
+        matches!(field.kind(), Kind::Message(kind) if kind.full_name() == "google.protobuf.FieldMask")
+            && !field.is_list()
     })
 }
 
 /// The message but for what travels in the path, and whether anything of it has to be there; `None` when nothing is left.
 fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>) -> Option<(Object, bool)> {
-    let in_path: Vec<FieldDescriptor> =
-        binding.path_fields.iter().filter(|chain| chain.len() == 1).filter_map(|chain| chain.first().cloned()).collect();
+    let in_path: Vec<FieldDescriptor> = binding
+        .path_fields
+        .iter()
+        .filter(|chain| chain.len() == 1)
+        .filter_map(|chain| chain.first().cloned())
+        .collect();
     let schema = schemas.message(input, Direction::Input, &in_path);
-    if schema.get("properties").and_then(Value::as_object).is_none_or(Object::is_empty) {
+    if schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .is_none_or(Object::is_empty)
+    {
         return None;
     }
     let required = schema.contains_key("required");

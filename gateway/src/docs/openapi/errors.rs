@@ -26,7 +26,11 @@ fn collect(method: &MethodDescriptor, comments: &Comments, errors: &mut Errors, 
     if !seen.insert(method.full_name().to_owned()) {
         return;
     }
-    let Some(paragraph) = comments.method(method).split("\n\n").find_map(|paragraph| paragraph.strip_prefix(MARK)) else {
+    let Some(paragraph) = comments
+        .method(method)
+        .split("\n\n")
+        .find_map(|paragraph| paragraph.strip_prefix(MARK))
+    else {
         return;
     };
     let mut current: Option<(Code, bool)> = None;
@@ -96,7 +100,10 @@ mod tests {
         let service = pool.get_service_by_name(service).unwrap();
         let method = service.methods().find(|method| method.name() == name).unwrap();
         let errors = of(&method, &Comments::read(pool));
-        errors.into_iter().map(|(status, reasons)| (status, reasons.into_iter().collect::<Vec<_>>().join(" "))).collect()
+        errors
+            .into_iter()
+            .map(|(status, reasons)| (status, reasons.into_iter().collect::<Vec<_>>().join(" ")))
+            .collect()
     }
 
     #[test]
@@ -108,14 +115,26 @@ mod tests {
             (422, "VALIDATION_FAILED"),
             (503, "UNAVAILABLE"),
         ];
-        assert_eq!(errors("quartet.users.v1.UserService/UpdateUser"), expected.map(|(status, text)| (status, text.to_owned())));
+        assert_eq!(
+            errors("quartet.users.v1.UserService/UpdateUser"),
+            expected.map(|(status, text)| (status, text.to_owned()))
+        );
     }
 
     #[test]
     fn another_method_lends_its_errors() {
         let errors = errors("quartet.auth.v1.AuthService/Token");
-        assert!(errors.contains(&(401, "INVALID_CREDENTIALS INVALID_REFRESH_TOKEN REFRESH_TOKEN_REUSED".into())), "{errors:?}");
+        assert!(
+            errors.contains(&(
+                401,
+                "INVALID_CREDENTIALS INVALID_REFRESH_TOKEN REFRESH_TOKEN_REUSED".into()
+            )),
+            "{errors:?}"
+        );
         assert!(errors.contains(&(400, "UNSUPPORTED_GRANT_TYPE".into())), "{errors:?}");
-        assert!(errors.contains(&(429, "HASHING_BUSY TOO_MANY_ATTEMPTS".into())), "{errors:?}");
+        assert!(
+            errors.contains(&(429, "HASHING_BUSY TOO_MANY_ATTEMPTS".into())),
+            "{errors:?}"
+        );
     }
 }

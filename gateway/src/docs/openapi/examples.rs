@@ -62,7 +62,14 @@ fn single(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
             _ => None,
         },
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Uint32 | Kind::Fixed32 => whole(field.name(), schema),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 | Kind::Float | Kind::Double | Kind::Bytes => None,
+        Kind::Int64
+        | Kind::Sint64
+        | Kind::Sfixed64
+        | Kind::Uint64
+        | Kind::Fixed64
+        | Kind::Float
+        | Kind::Double
+        | Kind::Bytes => None,
     }
 }
 
@@ -78,14 +85,23 @@ fn whole(name: &str, schema: &Object) -> Option<Value> {
         _ => 1,
     };
     let bound = |keyword| schema.get(keyword).and_then(Value::as_i64);
-    let (low, high) = (bound("minimum").unwrap_or(i64::MIN), bound("maximum").unwrap_or(i64::MAX));
-    let free = !["exclusiveMinimum", "exclusiveMaximum", "enum", "const"].iter().any(|keyword| schema.contains_key(*keyword));
+    let (low, high) = (
+        bound("minimum").unwrap_or(i64::MIN),
+        bound("maximum").unwrap_or(i64::MAX),
+    );
+    let free = !["exclusiveMinimum", "exclusiveMaximum", "enum", "const"]
+        .iter()
+        .any(|keyword| schema.contains_key(*keyword));
     (free && low <= high).then(|| json!(believable.clamp(low, high)))
 }
 
 fn text(field: &FieldDescriptor, schema: &Object) -> Option<String> {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().filter_map(Value::as_str).find(|value| !value.is_empty()).map(str::to_owned);
+        return values
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|value| !value.is_empty())
+            .map(str::to_owned);
     }
     let name = field.name();
     let is_id = name == "id" || name.ends_with("_id") || name.ends_with("_ids");
@@ -95,9 +111,15 @@ fn text(field: &FieldDescriptor, schema: &Object) -> Option<String> {
         Some("uri") => &["https://example.com/ada.png"],
         Some(_) => return None,
         None if is_id => &[ID],
-        None => BY_NAME.iter().find(|(end, _)| name == *end || name.ends_with(&format!("_{end}"))).map(|(_, values)| *values)?,
+        None => BY_NAME
+            .iter()
+            .find(|(end, _)| name == *end || name.ends_with(&format!("_{end}")))
+            .map(|(_, values)| *values)?,
     };
-    candidates.iter().find(|value| passes(value, schema)).map(|value| (*value).to_owned())
+    candidates
+        .iter()
+        .find(|value| passes(value, schema))
+        .map(|value| (*value).to_owned())
 }
 
 /// Whether a text passes the keywords of a schema.
@@ -111,5 +133,9 @@ pub(super) fn passes(value: &str, schema: &Object) -> bool {
         && bound("maxLength").is_none_or(|high| length <= high)
         && pattern
         && schema.get("const").is_none_or(|constant| constant == value)
-        && any.is_none_or(|any| any.iter().filter_map(Value::as_object).any(|schema| passes(value, schema)))
+        && any.is_none_or(|any| {
+            any.iter()
+                .filter_map(Value::as_object)
+                .any(|schema| passes(value, schema))
+        })
 }

@@ -53,8 +53,16 @@ pub(super) fn integer(minimum: i64, maximum: i64, format: &str) -> Object {
 
 /// A 64-bit number: a string, since a JavaScript number would lose its last digits. Numbers are taken as well.
 pub(super) fn long(format: &str, direction: Direction) -> Object {
-    let pattern = if format == "int64" { "^-?[0-9]{1,19}$" } else { "^[0-9]{1,20}$" };
-    let kind = if direction == Direction::Output { json!("string") } else { json!(["string", "integer"]) };
+    let pattern = if format == "int64" {
+        "^-?[0-9]{1,19}$"
+    } else {
+        "^[0-9]{1,20}$"
+    };
+    let kind = if direction == Direction::Output {
+        json!("string")
+    } else {
+        json!(["string", "integer"])
+    };
     object(json!({"type": kind, "format": format, "pattern": pattern})).unwrap_or_default()
 }
 

@@ -16,12 +16,18 @@ impl Names {
     pub(super) fn new(pool: &DescriptorPool, bindings: &[&Binding]) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::new();
         for message in pool.all_messages() {
-            *seen.entry(short(message.full_name(), message.package_name())).or_default() += 1;
+            *seen
+                .entry(short(message.full_name(), message.package_name()))
+                .or_default() += 1;
         }
         for kind in pool.all_enums() {
             *seen.entry(short(kind.full_name(), kind.package_name())).or_default() += 1;
         }
-        let shared = seen.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
+        let shared = seen
+            .into_iter()
+            .filter(|(_, count)| *count > 1)
+            .map(|(name, _)| name)
+            .collect();
         let mut outputs = HashSet::new();
         for binding in bindings {
             collect(&binding.method.output(), &mut outputs);
@@ -36,7 +42,10 @@ impl Names {
             return name;
         }
         // `quartet.auth.v1` → `auth`
-        let segment = package.rsplit('.').find(|segment| !crate::backends::is_version(segment)).unwrap_or(package);
+        let segment = package
+            .rsplit('.')
+            .find(|segment| !crate::backends::is_version(segment))
+            .unwrap_or(package);
         format!("{segment}.{name}")
     }
 
@@ -44,12 +53,20 @@ impl Names {
     /// in a request is always there in a reply.
     pub(super) fn of_input(&self, message: &MessageDescriptor) -> String {
         let name = self.of(message.full_name(), message.package_name());
-        if self.outputs.contains(message.full_name()) { format!("{name}Input") } else { name }
+        if self.outputs.contains(message.full_name()) {
+            format!("{name}Input")
+        } else {
+            name
+        }
     }
 }
 
 fn short(full_name: &str, package: &str) -> String {
-    full_name.strip_prefix(package).unwrap_or(full_name).trim_start_matches('.').to_owned()
+    full_name
+        .strip_prefix(package)
+        .unwrap_or(full_name)
+        .trim_start_matches('.')
+        .to_owned()
 }
 
 fn collect(message: &MessageDescriptor, names: &mut HashSet<String>) {

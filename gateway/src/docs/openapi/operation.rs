@@ -17,23 +17,41 @@ pub(super) fn verbs(binding: &Binding) -> Vec<String> {
         return ["get", "put", "post", "delete", "patch"].map(str::to_owned).into();
     }
     let verb = binding.verb.to_ascii_lowercase();
-    if KNOWN.contains(&verb.as_str()) { vec![verb] } else { Vec::new() }
+    if KNOWN.contains(&verb.as_str()) {
+        vec![verb]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The group of an operation: its service, as `Todo` for `TodoService`.
 pub(super) fn tag(binding: &Binding) -> String {
     let name = binding.method.parent_service().name();
-    name.strip_suffix("Service").filter(|name| !name.is_empty()).unwrap_or(name).to_owned()
+    name.strip_suffix("Service")
+        .filter(|name| !name.is_empty())
+        .unwrap_or(name)
+        .to_owned()
 }
 
 /// The id of a binding, of which `before` bindings of the same method come first.
 pub(super) fn id(binding: &Binding, before: usize) -> String {
     let id = format!("{}_{}", binding.method.parent_service().name(), binding.method.name());
-    if before == 0 { id } else { format!("{id}_{}", before + 1) }
+    if before == 0 {
+        id
+    } else {
+        format!("{id}_{}", before + 1)
+    }
 }
 
 /// Describes a binding.
-pub(super) fn describe(binding: &Binding, path: &Path, before: usize, comments: &Comments, schemas: &mut Schemas<'_>, has_token_url: bool) -> Value {
+pub(super) fn describe(
+    binding: &Binding,
+    path: &Path,
+    before: usize,
+    comments: &Comments,
+    schemas: &mut Schemas<'_>,
+    has_token_url: bool,
+) -> Value {
     let comment = comments.method(&binding.method);
     let edge = options::edge(&binding.method);
     let mut operation = object_of([
@@ -53,17 +71,26 @@ pub(super) fn describe(binding: &Binding, path: &Path, before: usize, comments: 
     let body = body::describe(binding, schemas);
     let has_body = body.is_some();
     operation.extend(body.map(|body| ("requestBody".to_owned(), body)));
-    operation.insert("responses".into(), responses::describe(binding, has_body, has_parameters, comments, schemas));
+    operation.insert(
+        "responses".into(),
+        responses::describe(binding, has_body, has_parameters, comments, schemas),
+    );
     operation.insert("security".into(), security::of(binding, has_token_url));
     let service = binding.method.parent_service().full_name();
-    operation.insert("x-grpc-method".into(), json!(format!("{service}/{}", binding.method.name())));
+    operation.insert(
+        "x-grpc-method".into(),
+        json!(format!("{service}/{}", binding.method.name())),
+    );
     operation.into()
 }
 
 /// The comment but for its errors, which stand with the responses, and what the options add to it.
 fn description(comment: &str, binding: &Binding) -> String {
-    let mut paragraphs: Vec<String> =
-        comment.split("\n\n").filter(|paragraph| !paragraph.starts_with(MARK)).map(str::to_owned).collect();
+    let mut paragraphs: Vec<String> = comment
+        .split("\n\n")
+        .filter(|paragraph| !paragraph.starts_with(MARK))
+        .map(str::to_owned)
+        .collect();
     if options::access(&binding.method) == Some(Access::Superuser) {
         paragraphs.push("For superusers only.".into());
     }

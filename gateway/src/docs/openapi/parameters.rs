@@ -16,7 +16,11 @@ const MAX_DEPTH: usize = 8;
 
 /// Every parameter of a binding.
 pub(super) fn describe(binding: &Binding, path: &Path, schemas: &mut Schemas<'_>) -> Vec<Value> {
-    let mut parameters: Vec<Value> = path.parameters.iter().map(|parameter| in_path(binding, parameter, schemas)).collect();
+    let mut parameters: Vec<Value> = path
+        .parameters
+        .iter()
+        .map(|parameter| in_path(binding, parameter, schemas))
+        .collect();
     let input = binding.method.input();
     if !matches!(binding.body, BodyTarget::Whole) {
         let mut chain = Vec::new();
@@ -36,11 +40,18 @@ fn in_path(binding: &Binding, parameter: &Parameter, schemas: &mut Schemas<'_>) 
         // A path has no empty segments.
         schema.entry("minLength").or_insert(json!(1));
     }
-    let mut description = field.map(|field| schemas.comments.field(field)).unwrap_or_default().to_owned();
+    let mut description = field
+        .map(|field| schemas.comments.field(field))
+        .unwrap_or_default()
+        .to_owned();
     if parameter.rest {
         description.push_str(" May hold slashes.");
     }
-    let mut object = object_of([("name", json!(parameter.name)), ("in", json!("path")), ("required", json!(true))]);
+    let mut object = object_of([
+        ("name", json!(parameter.name)),
+        ("in", json!("path")),
+        ("required", json!(true)),
+    ]);
     insert_description(&mut object, description.trim());
     if let Some(example) = field.and_then(|field| examples::of(field, &schema)) {
         object.insert("example".into(), example);
@@ -81,7 +92,9 @@ fn in_query(
 fn query_parameter(binding: &Binding, chain: &[FieldDescriptor], schemas: &mut Schemas<'_>) -> Value {
     let names: Vec<&str> = chain.iter().map(FieldDescriptor::name).collect();
     let mut object = object_of([("name", json!(names.join("."))), ("in", json!("query"))]);
-    let Some(field) = chain.last() else { return object.into() };
+    let Some(field) = chain.last() else {
+        return object.into();
+    };
     let mut schema = schemas.field(field, Direction::Input);
     if chain.len() == 1 && mask_field(&binding.method.input()).as_ref() == Some(field) {
         restrict_mask(binding, &mut schema);

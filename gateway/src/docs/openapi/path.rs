@@ -26,7 +26,10 @@ pub(super) struct Parameter {
 
 impl Path {
     pub(super) fn of(binding: &Binding) -> Self {
-        let mut path = Self { text: String::new(), parameters: Vec::new() };
+        let mut path = Self {
+            text: String::new(),
+            parameters: Vec::new(),
+        };
         let mut rest = binding.template.as_str();
         let mut field = 0;
         while let Some((before, variable, after)) = split_variable(rest) {
@@ -48,7 +51,12 @@ impl Path {
             match segment {
                 "*" | "**" => {
                     let name = format!("segment_{}", self.parameters.len() + 1);
-                    self.parameter(Parameter { name, field: None, whole: false, rest: segment == "**" });
+                    self.parameter(Parameter {
+                        name,
+                        field: None,
+                        whole: false,
+                        rest: segment == "**",
+                    });
                 }
                 literal => self.text.push_str(literal),
             }
@@ -70,8 +78,17 @@ impl Path {
                 continue;
             }
             number += 1;
-            let name = if wildcards == 1 { name.to_owned() } else { format!("{name}_{number}") };
-            self.parameter(Parameter { name, field: Some(field), whole, rest: segment == "**" });
+            let name = if wildcards == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}_{number}")
+            };
+            self.parameter(Parameter {
+                name,
+                field: Some(field),
+                whole,
+                rest: segment == "**",
+            });
         }
     }
 

@@ -33,7 +33,11 @@ impl Problems {
     fn example(&mut self, status: u16, reason: &str, code: &str, title: &str) -> Value {
         let value = json!({"summary": title, "value": document(status, reason, title)});
         let known = self.examples.get(code).is_some_and(|known| *known != value);
-        let name = if known { format!("{code}_{status}") } else { code.to_owned() };
+        let name = if known {
+            format!("{code}_{status}")
+        } else {
+            code.to_owned()
+        };
         let reference = json!({"$ref": format!("#/components/examples/{name}")});
         self.examples.insert(name, value);
         reference
@@ -85,7 +89,8 @@ pub(super) fn schema() -> Value {
         "required": ["field", "rule", "message"],
     });
     let text = |description: &str| json!({"type": "string", "description": description});
-    let status = |description: &str| json!({"type": "integer", "description": description, "minimum": 400, "maximum": 599});
+    let status =
+        |description: &str| json!({"type": "integer", "description": description, "minimum": 400, "maximum": 599});
     let properties = json!({
         "type": {"type": "string", "format": "uri-reference", "description": "Leads to what the code means."},
         "title": text("What is wrong, the same for every occurrence."),
@@ -98,7 +103,10 @@ pub(super) fn schema() -> Value {
         "errors": {"type": "array", "items": error, "description": "The fields that break their rules."},
         "request_id": text("Finds the request in the logs."),
     });
-    let required: Vec<&str> = properties.as_object().map(|all| all.keys().map(String::as_str).collect()).unwrap_or_default();
+    let required: Vec<&str> = properties
+        .as_object()
+        .map(|all| all.keys().map(String::as_str).collect())
+        .unwrap_or_default();
     json!({
         "type": "object",
         "description": "What went wrong (RFC 9457).",

@@ -13,7 +13,13 @@ use crate::docs::comments::{Comments, first_sentence};
 use crate::routes::{Binding, BodyTarget};
 
 /// Every response of a binding; `has_parameters` tells whether the request carries anything beside its body.
-pub(super) fn describe(binding: &Binding, has_body: bool, has_parameters: bool, comments: &Comments, schemas: &mut Schemas<'_>) -> Value {
+pub(super) fn describe(
+    binding: &Binding,
+    has_body: bool,
+    has_parameters: bool,
+    comments: &Comments,
+    schemas: &mut Schemas<'_>,
+) -> Value {
     let edge = options::edge(&binding.method);
     let status = if edge.status == 0 { 200 } else { edge.status };
     let mut responses = Object::new();
@@ -31,15 +37,25 @@ fn success(binding: &Binding, status: u32, schemas: &mut Schemas<'_>) -> Value {
     let edge = options::edge(&binding.method);
     if !edge.location.is_empty() {
         let schema = json!({"type": "string", "format": "uri-reference"});
-        headers.insert("Location".into(), json!({"description": "Where the new resource is.", "schema": schema}));
+        headers.insert(
+            "Location".into(),
+            json!({"description": "Where the new resource is.", "schema": schema}),
+        );
     }
     if output.fields().any(|field| options::cookie(&field).is_some()) {
-        headers.insert("Set-Cookie".into(), json!({"description": "The cookie, when asked for.", "schema": {"type": "string"}}));
+        headers.insert(
+            "Set-Cookie".into(),
+            json!({"description": "The cookie, when asked for.", "schema": {"type": "string"}}),
+        );
     }
-    let code = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let code = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
     let mut description = schemas.comments.message(&output).to_owned();
     if description.is_empty() || output.full_name().starts_with("google.") {
-        code.and_then(|code| code.canonical_reason()).unwrap_or("Done").clone_into(&mut description);
+        code.and_then(|code| code.canonical_reason())
+            .unwrap_or("Done")
+            .clone_into(&mut description);
     }
     let mut object = object_of([("description", json!(description))]);
     if !headers.is_empty() {
@@ -62,7 +78,9 @@ fn content(binding: &Binding, schemas: &mut Schemas<'_>) -> Value {
             }
             schemas.field(field, Direction::Output)
         }
-        None if is_http_body(&output) => return json!({"*/*": {"schema": {"contentMediaType": "application/octet-stream"}}}),
+        None if is_http_body(&output) => {
+            return json!({"*/*": {"schema": {"contentMediaType": "application/octet-stream"}}});
+        }
         None => schemas.reference(&output, Direction::Output),
     };
     if !binding.method.is_server_streaming() {
@@ -79,19 +97,34 @@ fn content(binding: &Binding, schemas: &mut Schemas<'_>) -> Value {
 fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &Comments) -> Errors {
     let mut all = errors::of(&binding.method, comments);
     let mut add = |status: u16, reasons: &[Reason]| {
-        all.entry(status).or_default().extend(reasons.iter().map(|reason| reason.code().to_owned()));
+        all.entry(status)
+            .or_default()
+            .extend(reasons.iter().map(|reason| reason.code().to_owned()));
     };
     add(400, &[Reason::BadRequest]);
     match options::access(&binding.method) {
         Some(Access::Public) => {}
         access => {
-            add(401, &[Reason::TokenMissing, Reason::TokenInvalid, Reason::TokenExpired, Reason::TokenRevoked]);
+            add(
+                401,
+                &[
+                    Reason::TokenMissing,
+                    Reason::TokenInvalid,
+                    Reason::TokenExpired,
+                    Reason::TokenRevoked,
+                ],
+            );
             if access == Some(Access::Superuser) {
                 add(403, &[Reason::PermissionDenied]);
             }
         }
     }
-    if binding.method.input().fields().any(|field| options::cookie(&field).is_some()) {
+    if binding
+        .method
+        .input()
+        .fields()
+        .any(|field| options::cookie(&field).is_some())
+    {
         add(403, &[Reason::OriginNotAllowed]);
     }
     if !matches!(binding.body, BodyTarget::None) {

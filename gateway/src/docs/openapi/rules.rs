@@ -16,12 +16,19 @@ impl Rules {
             return Self::default();
         };
         let options = field.options();
-        Self(options.has_extension(&extension).then(|| options.get_extension(&extension).as_message().cloned()).flatten())
+        Self(
+            options
+                .has_extension(&extension)
+                .then(|| options.get_extension(&extension).as_message().cloned())
+                .flatten(),
+        )
     }
 
     /// Whether the value must be there, and for a field without presence be another than its default.
     pub(super) fn required(&self) -> bool {
-        self.get("required").and_then(|value| value.as_bool()).unwrap_or_default()
+        self.get("required")
+            .and_then(|value| value.as_bool())
+            .unwrap_or_default()
     }
 
     /// Whether a default value passes whatever the rules say.
@@ -74,7 +81,15 @@ impl Rules {
             return;
         }
         if let Some(rules) = self.group("repeated") {
-            copy(&rules, schema, &[("min_items", "minItems"), ("max_items", "maxItems"), ("unique", "uniqueItems")]);
+            copy(
+                &rules,
+                schema,
+                &[
+                    ("min_items", "minItems"),
+                    ("max_items", "maxItems"),
+                    ("unique", "uniqueItems"),
+                ],
+            );
         }
         if self.required() {
             schema.entry("minItems").or_insert(json!(1));
@@ -84,7 +99,11 @@ impl Rules {
     /// Adds the rules of a map to its schema.
     pub(super) fn apply_map(&self, schema: &mut Object) {
         if let Some(rules) = self.group("map") {
-            copy(&rules, schema, &[("min_pairs", "minProperties"), ("max_pairs", "maxProperties")]);
+            copy(
+                &rules,
+                schema,
+                &[("min_pairs", "minProperties"), ("max_pairs", "maxProperties")],
+            );
         }
     }
 
@@ -96,7 +115,16 @@ impl Rules {
             return;
         };
         // A byte is at most a character, so the bound in bytes holds for characters as well.
-        copy(&rules, schema, &[("min_len", "minLength"), ("max_bytes", "maxLength"), ("max_len", "maxLength"), ("const", "const")]);
+        copy(
+            &rules,
+            schema,
+            &[
+                ("min_len", "minLength"),
+                ("max_bytes", "maxLength"),
+                ("max_len", "maxLength"),
+                ("const", "const"),
+            ],
+        );
         copy(&rules, schema, &[("len", "minLength"), ("len", "maxLength")]);
         for pattern in patterns(&rules) {
             add_pattern(schema, pattern);
@@ -125,7 +153,10 @@ impl Rules {
             schema.entry("minLength").or_insert(json!(1));
         } else if self.ignores_default() && !schema_takes_empty(schema) {
             // The empty string stands beside what the rules allow.
-            let ruled: Object = ["minLength", "pattern", "format"].into_iter().filter_map(|key| schema.remove_entry(key)).collect();
+            let ruled: Object = ["minLength", "pattern", "format"]
+                .into_iter()
+                .filter_map(|key| schema.remove_entry(key))
+                .collect();
             schema.insert("anyOf".into(), json!([{"const": ""}, ruled]));
         }
         let refused = list(&rules, "not_in");
@@ -136,9 +167,12 @@ impl Rules {
 
     fn number(&self, group: &str, schema: &mut Object) {
         if let Some(rules) = self.group(group) {
-            for (rule, keyword, other) in
-                [("gte", "minimum", None), ("lte", "maximum", None), ("gt", "exclusiveMinimum", Some("minimum")), ("lt", "exclusiveMaximum", Some("maximum"))]
-            {
+            for (rule, keyword, other) in [
+                ("gte", "minimum", None),
+                ("lte", "maximum", None),
+                ("gt", "exclusiveMinimum", Some("minimum")),
+                ("lt", "exclusiveMaximum", Some("maximum")),
+            ] {
                 if let Some(value) = get(&rules, rule) {
                     other.map(|other| schema.remove(other));
                     schema.insert(keyword.into(), plain(&value));
@@ -161,7 +195,10 @@ impl Rules {
         let rules = self.group("enum");
         let numbers = |name| rules.as_ref().map(|rules| list(rules, name)).unwrap_or_default();
         let (only, not) = (numbers("in"), numbers("not_in"));
-        let constant = rules.as_ref().and_then(|rules| get(rules, "const")).map(|value| plain(&value));
+        let constant = rules
+            .as_ref()
+            .and_then(|rules| get(rules, "const"))
+            .map(|value| plain(&value));
         let names = descriptor.values().filter(|value| {
             let number = json!(value.number());
             (only.is_empty() || only.contains(&number))
@@ -181,9 +218,15 @@ impl Rules {
         if field.supports_presence() || self.ignores_default() {
             return false;
         }
-        let positive = |rules: &DynamicMessage, name| get(rules, name).and_then(|value| plain(&value).as_f64()).is_some_and(|low| low > 0.0);
+        let positive = |rules: &DynamicMessage, name| {
+            get(rules, name)
+                .and_then(|value| plain(&value).as_f64())
+                .is_some_and(|low| low > 0.0)
+        };
         if field.is_list() {
-            return self.group("repeated").is_some_and(|rules| positive(&rules, "min_items"));
+            return self
+                .group("repeated")
+                .is_some_and(|rules| positive(&rules, "min_items"));
         }
         if field.is_map() {
             return self.group("map").is_some_and(|rules| positive(&rules, "min_pairs"));
@@ -198,11 +241,14 @@ impl Rules {
                 let mut schema = Object::new();
                 self.enumeration(&descriptor, &mut schema);
                 let zero = descriptor.default_value().name().to_owned();
-                !schema["enum"].as_array().is_some_and(|names| names.iter().any(|name| *name == zero))
+                !schema["enum"]
+                    .as_array()
+                    .is_some_and(|names| names.iter().any(|name| *name == zero))
             }
             Kind::Message(_) | Kind::Bool | Kind::Bytes => false,
             number => self.group(number_rules(&number)).is_some_and(|rules| {
-                let at_least_zero = get(&rules, "gt").is_some_and(|value| plain(&value).as_f64().is_some_and(|low| low >= 0.0));
+                let at_least_zero =
+                    get(&rules, "gt").is_some_and(|value| plain(&value).as_f64().is_some_and(|low| low >= 0.0));
                 let only = list(&rules, "in");
                 positive(&rules, "gte") || at_least_zero || (!only.is_empty() && !only.contains(&json!(0)))
             }),
@@ -221,10 +267,28 @@ impl Rules {
 
 /// Whether the empty string passes the keywords of a schema.
 fn schema_takes_empty(schema: &Object) -> bool {
-    let too_short = schema.get("minLength").and_then(Value::as_u64).is_some_and(|length| length > 0);
-    let unlisted = schema.get("enum").and_then(Value::as_array).is_some_and(|values| !values.contains(&json!("")));
-    let matches = |pattern: &Value| pattern.as_str().and_then(|text| regex::Regex::new(text).ok()).is_none_or(|regex| regex.is_match(""));
-    let mut patterns = schema.get("pattern").into_iter().chain(schema.get("allOf").and_then(Value::as_array).into_iter().flatten().map(|all| &all["pattern"]));
+    let too_short = schema
+        .get("minLength")
+        .and_then(Value::as_u64)
+        .is_some_and(|length| length > 0);
+    let unlisted = schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .is_some_and(|values| !values.contains(&json!("")));
+    let matches = |pattern: &Value| {
+        pattern
+            .as_str()
+            .and_then(|text| regex::Regex::new(text).ok())
+            .is_none_or(|regex| regex.is_match(""))
+    };
+    let mut patterns = schema.get("pattern").into_iter().chain(
+        schema
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|all| &all["pattern"]),
+    );
     schema.contains_key("anyOf") || (!too_short && !unlisted && !schema.contains_key("format") && patterns.all(matches))
 }
 
@@ -232,7 +296,11 @@ fn schema_takes_empty(schema: &Object) -> bool {
 fn patterns(rules: &DynamicMessage) -> Vec<String> {
     let text = |name| get(rules, name).and_then(|value| value.as_str().map(regex::escape));
     let pattern = get(rules, "pattern").and_then(|value| value.as_str().map(str::to_owned));
-    let affixes = [text("prefix").map(|text| format!("^{text}")), text("suffix").map(|text| format!("{text}$")), text("contains")];
+    let affixes = [
+        text("prefix").map(|text| format!("^{text}")),
+        text("suffix").map(|text| format!("{text}$")),
+        text("contains"),
+    ];
     pattern.into_iter().chain(affixes.into_iter().flatten()).collect()
 }
 
@@ -276,7 +344,9 @@ fn message(rules: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
 }
 
 fn list(rules: &DynamicMessage, name: &str) -> Vec<Value> {
-    get(rules, name).and_then(|value| Some(value.as_list()?.iter().map(plain).collect())).unwrap_or_default()
+    get(rules, name)
+        .and_then(|value| Some(value.as_list()?.iter().map(plain).collect()))
+        .unwrap_or_default()
 }
 
 fn copy(rules: &DynamicMessage, schema: &mut Object, names: &[(&str, &str)]) {

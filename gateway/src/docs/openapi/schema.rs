@@ -36,7 +36,12 @@ impl<'a> Schemas<'a> {
     pub(super) fn new(pool: &DescriptorPool, comments: &'a Comments, bindings: &[&Binding]) -> Self {
         let mut done = BTreeMap::new();
         done.insert("Problem".to_owned(), super::problems::schema());
-        Self { comments, problems: Problems::default(), names: Names::new(pool, bindings), done }
+        Self {
+            comments,
+            problems: Problems::default(),
+            names: Names::new(pool, bindings),
+            done,
+        }
     }
 
     /// Every component.
@@ -93,10 +98,18 @@ impl<'a> Schemas<'a> {
     }
 
     /// The schema of a message without the fields that travel elsewhere.
-    pub(super) fn message(&mut self, message: &MessageDescriptor, direction: Direction, without: &[FieldDescriptor]) -> Object {
+    pub(super) fn message(
+        &mut self,
+        message: &MessageDescriptor,
+        direction: Direction,
+        without: &[FieldDescriptor],
+    ) -> Object {
         let mut properties = Object::new();
         let mut required = Vec::new();
-        for field in message.fields().filter(|field| !without.contains(field) && options::cookie(field).is_none()) {
+        for field in message
+            .fields()
+            .filter(|field| !without.contains(field) && options::cookie(field).is_none())
+        {
             properties.insert(field.name().to_owned(), self.property(&field, direction).into());
             let is_required = match direction {
                 Direction::Input => Rules::of(&field).needed(&field),
@@ -143,10 +156,20 @@ impl<'a> Schemas<'a> {
     /// The schema of a field's value, rules included.
     pub(super) fn field(&mut self, field: &FieldDescriptor, direction: Direction) -> Object {
         // What goes to the client obeys no rule but the type: an old row may be older than the rule.
-        let rules = if direction == Direction::Output { Rules::default() } else { Rules::of(field) };
-        let nested = if direction == Direction::Output { Direction::Output } else { Direction::Input };
+        let rules = if direction == Direction::Output {
+            Rules::default()
+        } else {
+            Rules::of(field)
+        };
+        let nested = if direction == Direction::Output {
+            Direction::Output
+        } else {
+            Direction::Input
+        };
         let mut schema = if field.is_map() {
-            let Kind::Message(entry) = field.kind() else { return Object::new() };
+            let Kind::Message(entry) = field.kind() else {
+                return Object::new();
+            };
             let values = self.single(&entry.map_entry_value_field().kind(), &rules.values(), nested);
             let mut schema = object_of([("type", json!("object")), ("additionalProperties", values.into())]);
             rules.apply_map(&mut schema);
@@ -197,10 +220,22 @@ impl<'a> Schemas<'a> {
         }
         let name = self.names.of(descriptor.full_name(), descriptor.package_name());
         if !self.done.contains_key(&name) {
-            let lines = descriptor.values().map(|value| format!("- `{}`: {}", value.name(), self.comments.enum_value(&value)));
+            let lines = descriptor
+                .values()
+                .map(|value| format!("- `{}`: {}", value.name(), self.comments.enum_value(&value)));
             let lines: Vec<String> = lines.collect();
-            schema.insert("description".into(), json!(format!("{}\n\n{}", self.comments.enumeration(descriptor), lines.join("\n"))));
-            schema.insert("enum".into(), descriptor.values().map(|value| json!(value.name())).collect());
+            schema.insert(
+                "description".into(),
+                json!(format!(
+                    "{}\n\n{}",
+                    self.comments.enumeration(descriptor),
+                    lines.join("\n")
+                )),
+            );
+            schema.insert(
+                "enum".into(),
+                descriptor.values().map(|value| json!(value.name())).collect(),
+            );
             self.done.insert(name.clone(), schema.into());
         }
         reference_to(&name)
@@ -211,9 +246,17 @@ impl<'a> Schemas<'a> {
 fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schema: &mut Object) {
     let mut all = Vec::new();
     for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
-        let names: Vec<String> = oneof.fields().filter(|field| !without.contains(field)).map(|field| field.name().to_owned()).collect();
+        let names: Vec<String> = oneof
+            .fields()
+            .filter(|field| !without.contains(field))
+            .map(|field| field.name().to_owned())
+            .collect();
         for (index, name) in names.iter().enumerate() {
-            all.extend(names[index + 1..].iter().map(|other| json!({"not": {"required": [name, other]}})));
+            all.extend(
+                names[index + 1..]
+                    .iter()
+                    .map(|other| json!({"not": {"required": [name, other]}})),
+            );
         }
     }
     if !all.is_empty() {
@@ -224,7 +267,10 @@ fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schem
 /// Lets a schema take null as well.
 pub(super) fn allow_null(schema: &mut Object) {
     if schema.contains_key("$ref") || (!schema.contains_key("type") && schema.contains_key("anyOf")) {
-        let described: Vec<_> = ["description", "examples"].into_iter().filter_map(|key| schema.remove_entry(key)).collect();
+        let described: Vec<_> = ["description", "examples"]
+            .into_iter()
+            .filter_map(|key| schema.remove_entry(key))
+            .collect();
         let inner = std::mem::take(schema);
         schema.insert("anyOf".into(), json!([inner, {"type": "null"}]));
         schema.extend(described);
@@ -248,7 +294,10 @@ pub(super) fn allow_null(schema: &mut Object) {
 }
 
 pub(super) fn object_of<const N: usize>(pairs: [(&str, Value); N]) -> Object {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn reference_to(name: &str) -> Object {

@@ -14,18 +14,29 @@ pub(crate) fn token_url<'a>(bindings: &[&'a Binding]) -> Option<&'a str> {
     let is_token_form = |binding: &&&Binding| {
         let input = binding.method.input();
         let has = |name| input.get_field_by_name(name).is_some();
-        options::edge(&binding.method).form && binding.path_fields.is_empty() && has("grant_type") && has("username") && has("password")
+        options::edge(&binding.method).form
+            && binding.path_fields.is_empty()
+            && has("grant_type")
+            && has("username")
+            && has("password")
     };
-    bindings.iter().find(is_token_form).map(|binding| binding.template.as_str())
+    bindings
+        .iter()
+        .find(is_token_form)
+        .map(|binding| binding.template.as_str())
 }
 
 /// The security schemes: a token in the header, and how to get one with a name and a password.
 pub(super) fn schemes(token_url: Option<&str>) -> Value {
     let mut schemes = Object::new();
     if let Some(token_url) = token_url {
-        let description = "Sign in with a user name or an e-mail address and the password; client id and secret stay empty.";
+        let description =
+            "Sign in with a user name or an e-mail address and the password; client id and secret stay empty.";
         let flows = json!({"password": {"tokenUrl": token_url, "refreshUrl": token_url, "scopes": {}}});
-        schemes.insert(PASSWORD.into(), json!({"type": "oauth2", "description": description, "flows": flows}));
+        schemes.insert(
+            PASSWORD.into(),
+            json!({"type": "oauth2", "description": description, "flows": flows}),
+        );
     }
     let description = "An access token, as the login returns it.";
     let bearer = json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description});
