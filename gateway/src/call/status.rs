@@ -32,7 +32,7 @@ pub fn to_problem(status: &Status) -> Problem {
         .map(|bad| {
             bad.field_violations.iter().map(|violation| Violation {
                 field: violation.field.clone(),
-                rule: String::new(),
+                rule: violation.reason.clone(),
                 description: violation.description.clone(),
             })
         })
@@ -100,7 +100,7 @@ fn default_reason(code: Code) -> &'static str {
     }
 }
 
-fn http_status(code: Code, reason: &str) -> StatusCode {
+pub(crate) fn http_status(code: Code, reason: &str) -> StatusCode {
     match code {
         Code::InvalidArgument if reason == Reason::ValidationFailed.code() => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
