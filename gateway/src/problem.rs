@@ -54,9 +54,16 @@ impl Problem {
     pub fn field(field: impl Into<String>, rule: &str, description: impl Into<String>) -> Self {
         let description = description.into();
         let field = field.into();
-        let mut problem =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::ValidationFailed, format!("{field}: {description}"));
-        problem.violations.push(Violation { field, rule: rule.to_owned(), description });
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Reason::ValidationFailed,
+            format!("{field}: {description}"),
+        );
+        problem.violations.push(Violation {
+            field,
+            rule: rule.to_owned(),
+            description,
+        });
         problem
     }
 }

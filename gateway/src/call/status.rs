@@ -32,7 +32,7 @@ pub fn to_problem(status: &Status) -> Problem {
         .map(|bad| {
             bad.field_violations.iter().map(|violation| Violation {
                 field: violation.field.clone(),
-                rule: String::new(),
+                rule: violation.reason.clone(),
                 description: violation.description.clone(),
             })
         })

@@ -21,12 +21,18 @@ pub struct Clock {
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self { manual: None, ids: Arc::new(Mutex::new(ContextV7::new())) }
+        Self {
+            manual: None,
+            ids: Arc::new(Mutex::new(ContextV7::new())),
+        }
     }
 
     /// A clock that shows `start` until [`Clock::advance`] moves it. For tests.
     pub fn manual(start: OffsetDateTime) -> Self {
-        Self { manual: Some(Arc::new(Mutex::new(start))), ids: Arc::new(Mutex::new(ContextV7::new())) }
+        Self {
+            manual: Some(Arc::new(Mutex::new(start))),
+            ids: Arc::new(Mutex::new(ContextV7::new())),
+        }
     }
 
     /// Now, in UTC, cut to whole microseconds: what every store can hold.

@@ -51,10 +51,18 @@ impl FromStr for Environment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Local, Self::Dev, Self::Uat, Self::Uatbiz, Self::Sanity, Self::Staging, Self::Production]
-            .into_iter()
-            .find(|environment| environment.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| "expected local, dev, uat, uatbiz, sanity, staging or production".into())
+        [
+            Self::Local,
+            Self::Dev,
+            Self::Uat,
+            Self::Uatbiz,
+            Self::Sanity,
+            Self::Staging,
+            Self::Production,
+        ]
+        .into_iter()
+        .find(|environment| environment.name().eq_ignore_ascii_case(text))
+        .ok_or_else(|| "expected local, dev, uat, uatbiz, sanity, staging or production".into())
     }
 }
 
@@ -76,7 +84,10 @@ impl Source {
         let environment: BTreeMap<String, String> = environment.into_iter().collect();
         let mut source = Self::default();
         source.add_file(&folder.join(".env"))?;
-        let name = environment.get("ENVIRONMENT").cloned().or_else(|| source.raw("ENVIRONMENT").map(str::to_owned));
+        let name = environment
+            .get("ENVIRONMENT")
+            .cloned()
+            .or_else(|| source.raw("ENVIRONMENT").map(str::to_owned));
         if let Some(name) = name {
             source.add_file(&folder.join(format!(".env.{}", name.to_ascii_lowercase())))?;
         }
@@ -90,18 +101,27 @@ impl Source {
 
     /// A source of just these values. For tests and for embedding.
     pub fn of<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let values = values.into_iter().map(|(name, value)| (name.to_owned(), (value.to_owned(), "the caller".to_owned())));
-        Self { values: values.collect() }
+        let values = values
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), (value.to_owned(), "the caller".to_owned())));
+        Self {
+            values: values.collect(),
+        }
     }
 
     /// Sets `name`, over every layer, unless a layer has it already.
     pub fn set_default(&mut self, name: &str, value: impl Into<String>, origin: &str) {
-        self.values.entry(name.to_owned()).or_insert_with(|| (value.into(), origin.to_owned()));
+        self.values
+            .entry(name.to_owned())
+            .or_insert_with(|| (value.into(), origin.to_owned()));
     }
 
     /// The raw value of `name`; an empty value counts as unset.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
+        self.values
+            .get(name)
+            .map(|(value, _)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// The layer that set `name`.
@@ -130,9 +150,15 @@ impl Source {
             return Ok(());
         }
         let file = || path.display().to_string();
-        let entries = dotenvy::from_path_iter(path).map_err(|error| Error::File { file: file(), reason: error.to_string() })?;
+        let entries = dotenvy::from_path_iter(path).map_err(|error| Error::File {
+            file: file(),
+            reason: error.to_string(),
+        })?;
         for entry in entries {
-            let (name, value) = entry.map_err(|error| Error::File { file: file(), reason: error.to_string() })?;
+            let (name, value) = entry.map_err(|error| Error::File {
+                file: file(),
+                reason: error.to_string(),
+            })?;
             self.values.insert(name, (value, file()));
         }
         Ok(())
@@ -155,7 +181,10 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
     }
 
     #[test]
@@ -163,7 +192,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let secrets = folder.path().join("secrets");
         std::fs::create_dir(&secrets).unwrap();
-        std::fs::write(folder.path().join(".env"), "A=file\nB=file\nC=file\nD=file\nENVIRONMENT=staging\n").unwrap();
+        std::fs::write(
+            folder.path().join(".env"),
+            "A=file\nB=file\nC=file\nD=file\nENVIRONMENT=staging\n",
+        )
+        .unwrap();
         std::fs::write(folder.path().join(".env.staging"), "B=staging\nC=staging\nD=staging\n").unwrap();
         std::fs::write(secrets.join("d"), "secret\n").unwrap();
         let secrets = secrets.to_str().unwrap();
@@ -177,8 +210,19 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_the_variable_the_rule_and_the_layer() {
-        let setting = Setting { name: "PORT", default: None, doc: &[], secret: false };
-        let error = Source::of([("PORT", "x")]).read::<u16>(&setting).unwrap_err().to_string();
-        assert!(error.starts_with("PORT: ") && error.contains("`x`") && error.contains("the caller"), "{error}");
+        let setting = Setting {
+            name: "PORT",
+            default: None,
+            doc: &[],
+            secret: false,
+        };
+        let error = Source::of([("PORT", "x")])
+            .read::<u16>(&setting)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("PORT: ") && error.contains("`x`") && error.contains("the caller"),
+            "{error}"
+        );
     }
 }

@@ -54,7 +54,10 @@ impl FromStr for Span {
             "d" => 86_400_000,
             _ => return Err(RULE.into()),
         };
-        number.checked_mul(milliseconds).map(|total| Self(Duration::from_millis(total))).ok_or_else(|| RULE.into())
+        number
+            .checked_mul(milliseconds)
+            .map(|total| Self(Duration::from_millis(total)))
+            .ok_or_else(|| RULE.into())
     }
 }
 
@@ -111,7 +114,15 @@ mod tests {
     fn spans_take_a_number_and_a_unit() {
         assert_eq!("15m".parse(), Ok(Span(Duration::from_secs(900))));
         assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
-        for wrong in ["", "15", "m", "1.5s", "-1s", "99999999999999999999d", "18446744073709551615d"] {
+        for wrong in [
+            "",
+            "15",
+            "m",
+            "1.5s",
+            "-1s",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
         }
     }

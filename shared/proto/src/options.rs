@@ -7,9 +7,13 @@ pub use crate::options_v1::{Access, Cookie, Deprecation, Edge, Reason};
 
 /// The access policy of `method`; `None` when it declares none, which callers treat as denied.
 pub fn access(method: &MethodDescriptor) -> Option<Access> {
-    let extension = method.parent_pool().get_extension_by_name("quartet.options.v1.access")?;
+    let extension = method
+        .parent_pool()
+        .get_extension_by_name("quartet.options.v1.access")?;
     let number = method.options().get_extension(&extension).as_enum_number()?;
-    Access::try_from(number).ok().filter(|access| *access != Access::Unspecified)
+    Access::try_from(number)
+        .ok()
+        .filter(|access| *access != Access::Unspecified)
 }
 
 /// The edge behaviour of `method`; the default when it declares none.

@@ -59,14 +59,28 @@ impl Upstream {
             return Err(invalid());
         };
         let (channel, changes) = Channel::balance_channel(64);
-        tokio::spawn(resolve(name.to_owned(), host.trim_matches(['[', ']']).to_owned(), port, changes));
-        Ok(Self { name: name.into(), target: Target::Remote(channel) })
+        tokio::spawn(resolve(
+            name.to_owned(),
+            host.trim_matches(['[', ']']).to_owned(),
+            port,
+            changes,
+        ));
+        Ok(Self {
+            name: name.into(),
+            target: Target::Remote(channel),
+        })
     }
 
     /// A backend in this process, and the slot that its service goes into.
     pub fn local(name: &str) -> (Self, LocalSlot) {
         let slot = LocalSlot::default();
-        (Self { name: name.into(), target: Target::Local(slot.clone()) }, slot)
+        (
+            Self {
+                name: name.into(),
+                target: Target::Local(slot.clone()),
+            },
+            slot,
+        )
     }
 
     /// The backend's name, as `todos`.
@@ -103,7 +117,12 @@ impl Service<http::Request<Body>> for Upstream {
 }
 
 /// Keeps the balanced channel's endpoints equal to what the name resolves to.
-async fn resolve(name: String, host: String, port: u16, changes: tokio::sync::mpsc::Sender<Change<SocketAddr, Endpoint>>) {
+async fn resolve(
+    name: String,
+    host: String,
+    port: u16,
+    changes: tokio::sync::mpsc::Sender<Change<SocketAddr, Endpoint>>,
+) {
     let mut known: HashMap<SocketAddr, ()> = HashMap::new();
     loop {
         match tokio::net::lookup_host((host.as_str(), port)).await {
@@ -112,11 +131,17 @@ async fn resolve(name: String, host: String, port: u16, changes: tokio::sync::mp
                 // `localhost` means both families while a server may listen on one only; the first family found is enough.
                 let found = one_family(found);
                 for &address in &found {
-                    if known.insert(address, ()).is_none() && changes.send(Change::Insert(address, endpoint(address))).await.is_err() {
+                    if known.insert(address, ()).is_none()
+                        && changes.send(Change::Insert(address, endpoint(address))).await.is_err()
+                    {
                         return;
                     }
                 }
-                let gone: Vec<_> = known.keys().filter(|address| !found.contains(address)).copied().collect();
+                let gone: Vec<_> = known
+                    .keys()
+                    .filter(|address| !found.contains(address))
+                    .copied()
+                    .collect();
                 for address in gone {
                     known.remove(&address);
                     if changes.send(Change::Remove(address)).await.is_err() {
@@ -134,7 +159,11 @@ async fn resolve(name: String, host: String, port: u16, changes: tokio::sync::mp
 }
 
 fn one_family(found: BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
-    if found.iter().any(SocketAddr::is_ipv4) { found.into_iter().filter(SocketAddr::is_ipv4).collect() } else { found }
+    if found.iter().any(SocketAddr::is_ipv4) {
+        found.into_iter().filter(SocketAddr::is_ipv4).collect()
+    } else {
+        found
+    }
 }
 
 #[expect(clippy::expect_used, reason = "a socket address always makes a valid URI")]

@@ -1,1 +1,21 @@
-//! placeholder
+//! What the stores of all services share, for both databases.
+//!
+//! A service has one trait, one file of queries that is compiled once per database, and two sets of migrations. This crate gives it:
+//! - [`database`]: the pools, opened from a URL, with deadlines that reach the statement;
+//! - [`migrations`]: forward, back, and where they stand;
+//! - [`columns`]: column types that both databases store alike;
+//! - [`error`]: what can go wrong, told apart by what a caller can do about it;
+//! - [`page`]: pages by number and by opaque keyset token.
+
+pub mod columns;
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod migrations;
+pub mod page;
+
+pub use columns::Timestamp;
+pub use config::Config;
+pub use database::{Database, Postgres, Sqlite};
+pub use error::Error;
+pub use migrations::Migrations;

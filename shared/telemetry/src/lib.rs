@@ -56,7 +56,9 @@ impl FromStr for Format {
 pub fn start(config: &Config) {
     let filter = EnvFilter::new(&config.log_filter.0);
     let terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A subscriber that is already in place, as in a test binary, stays.
     let _ = match config.log_format {
         Format::Json => builder.json().flatten_event(true).try_init(),

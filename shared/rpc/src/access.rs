@@ -1,0 +1,216 @@
+//! The layer in front of every method of every service: deadline, identity, policy, panic guard.
+//!
+//! The policies come from the descriptors, so a method cannot be forgotten; one that they do not know is denied.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use quartet_proto::descriptors;
+use quartet_proto::options::{self, Access, Reason};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use crate::{Call, Caller, Deadline, Failure, Verifier};
+
+/// The policy of every method, by its path, as `/quartet.todos.v1.TodoService/GetTodo`.
+#[derive(Clone)]
+pub struct Policies(Arc<HashMap<String, Access>>);
+
+impl Policies {
+    /// The policies that the contracts declare, and those of health checks and reflection, which anybody may call.
+    pub fn from_descriptors() -> Self {
+        let methods = descriptors::pool()
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>());
+        let declared = methods.filter_map(|method| {
+            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            Some((path, options::access(&method)?))
+        });
+        let standard = [
+            "/grpc.health.v1.Health/Check",
+            "/grpc.health.v1.Health/Watch",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ];
+        let standard = standard.into_iter().map(|path| (path.to_owned(), Access::Public));
+        Self(Arc::new(declared.chain(standard).collect()))
+    }
+
+    /// Whether `caller` may call the method at `path`.
+    pub fn admit(&self, path: &str, caller: &Caller) -> Result<(), Failure> {
+        let denied = |message: &str| Err(Failure::new(Code::PermissionDenied, Reason::PermissionDenied, message));
+        match (self.0.get(path), caller) {
+            (None | Some(Access::Unspecified), _) => denied("there is no such method for you"),
+            (Some(Access::Public), _)
+            | (Some(Access::User), Caller::User(_))
+            | (Some(Access::Service), Caller::Service(_)) => Ok(()),
+            (Some(Access::Superuser), Caller::User(user)) if user.is_superuser() => Ok(()),
+            (Some(Access::User | Access::Superuser | Access::Service), Caller::Anonymous) => Err(Failure::new(
+                Code::Unauthenticated,
+                Reason::TokenMissing,
+                "an access token is required",
+            )),
+            (Some(Access::Superuser), Caller::User(_)) => denied("only superusers may do this"),
+            (Some(Access::Service), Caller::User(_)) => denied("only services of the suite may do this"),
+            (Some(Access::User | Access::Superuser), Caller::Service(_)) => denied("services may not do this"),
+        }
+    }
+
+    fn is_public(&self, path: &str) -> bool {
+        self.0.get(path) == Some(&Access::Public)
+    }
+}
+
+/// Puts [`Access`] in front of a service.
+#[derive(Clone)]
+pub struct AccessLayer {
+    policies: Policies,
+    verifier: Verifier,
+    default_deadline: Duration,
+}
+
+impl AccessLayer {
+    /// A layer with the policies of the contracts. `default_deadline` is for callers that set none.
+    pub fn new(verifier: Verifier, default_deadline: Duration) -> Self {
+        Self {
+            policies: Policies::from_descriptors(),
+            verifier,
+            default_deadline,
+        }
+    }
+}
+
+impl<S> Layer<S> for AccessLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service behind the access layer.
+#[derive(Clone)]
+pub struct Guarded<S> {
+    inner: S,
+    layer: AccessLayer,
+}
+
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let layer = self.layer.clone();
+        // The clone is yet to be made ready; the service that was made ready takes the call.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let deadline =
+            Deadline::from_headers(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
+        let mut call = Call::from_headers(request.headers(), deadline);
+        let span = tracing::info_span!("rpc", method = request.uri().path(), request_id = call.request_id);
+
+        let work = async move {
+            if deadline.has_passed() {
+                return Ok(refuse(Deadline::exceeded()));
+            }
+            match deadline
+                .bound(layer.identify(request.uri().path(), request.headers()))
+                .await
+            {
+                Ok(Ok(caller)) => call.caller = caller,
+                Ok(Err(failure)) | Err(failure) => return Ok(refuse(failure)),
+            }
+            request.extensions_mut().insert(call);
+            match deadline
+                .bound(AssertUnwindSafe(inner.call(request)).catch_unwind())
+                .await
+            {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(_)) => {
+                    tracing::error!("the method panicked");
+                    Ok(refuse(Failure::internal()))
+                }
+                Err(late) => Ok(refuse(late)),
+            }
+        };
+        Box::pin(work.instrument(span))
+    }
+}
+
+impl AccessLayer {
+    /// Who calls, if they may.
+    async fn identify(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Failure> {
+        let caller = match bearer(headers) {
+            None => Caller::Anonymous,
+            Some(token) => match self.verifier.verify(token).await {
+                Ok(caller) => caller,
+                // A public method takes anybody, so a stale token is no reason to refuse.
+                Err(_) if self.policies.is_public(path) => Caller::Anonymous,
+                Err(failure) => return Err(failure),
+            },
+        };
+        self.policies.admit(path, &caller).map(|()| caller)
+    }
+}
+
+/// The token of the `Authorization` header (RFC 6750 §2.1), if it has the form of one.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn refuse(failure: Failure) -> Response<Body> {
+    Status::from(failure).into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_the_contracts_do_not_know_is_denied_to_everybody() {
+        let policies = Policies::from_descriptors();
+        for caller in [Caller::Anonymous, Caller::Service("todos".into())] {
+            let failure = policies
+                .admit("/quartet.todos.v1.TodoService/Drop", &caller)
+                .unwrap_err();
+            assert_eq!(failure.code(), Code::PermissionDenied);
+        }
+    }
+
+    #[test]
+    fn every_method_of_the_contracts_has_a_policy() {
+        let policies = Policies::from_descriptors();
+        for service in descriptors::pool()
+            .services()
+            .filter(|service| service.full_name().starts_with("quartet."))
+        {
+            for method in service.methods() {
+                let path = format!("/{}/{}", service.full_name(), method.name());
+                assert!(policies.0.contains_key(&path), "{path}");
+            }
+        }
+    }
+}

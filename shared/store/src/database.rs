@@ -1,0 +1,83 @@
+//! The pools, opened from a URL, with deadlines that reach the statement.
+//!
+//! [`Postgres`] and [`Sqlite`] have the same methods, so that a file of queries compiles against either: `read` gives a connection, `write`
+//! a transaction, both bounded by the caller's deadline.
+
+mod postgres;
+mod sqlite;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use postgres::Postgres;
+pub use sqlite::Sqlite;
+
+use crate::{Config, Error};
+
+/// An opened database of one service.
+#[derive(Clone)]
+pub enum Database {
+    /// PostgreSQL.
+    Postgres(Postgres),
+    /// SQLite, embedded.
+    Sqlite(Sqlite),
+}
+
+impl Database {
+    /// Opens the database at `url`, waiting for a server that does not answer yet as long as the settings say; a missing SQLite file is made.
+    pub async fn open(url: &DatabaseUrl, config: &Config) -> Result<Self, Error> {
+        match url {
+            DatabaseUrl::Postgres(url) => Postgres::open(url, config).await.map(Self::Postgres),
+            DatabaseUrl::Sqlite(path) => Sqlite::open(path, config).await.map(Self::Sqlite),
+        }
+    }
+
+    /// Closes every connection; statements in flight end first.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(database) => database.close().await,
+            Self::Sqlite(database) => database.close().await,
+        }
+    }
+}
+
+/// Where a store is: `postgres://user:password@host:port/name` or `sqlite://path/to/file.db`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A PostgreSQL server.
+    Postgres(String),
+    /// A SQLite file.
+    Sqlite(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            url::Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.to_owned())),
+            _ => Err("expected `postgres://user:password@host:port/name` or `sqlite://path/to/file.db`".into()),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(text) => match url::Url::parse(text) {
+                Ok(mut url) => {
+                    // The scheme has an authority, so a password can be taken away.
+                    let _ = url.set_password(None);
+                    write!(f, "{url}")
+                }
+                Err(_) => f.write_str("postgres://…"),
+            },
+            Self::Sqlite(path) => write!(f, "sqlite://{path}"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! PostgreSQL.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use quartet_rpc::Deadline;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{PgConnection, Transaction};
+
+use crate::{Config, Error};
+
+/// A pool of connections to PostgreSQL.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    statement_timeout: Duration,
+}
+
+/// A connection for reading.
+pub enum Read {
+    /// Under the pool's bound on statements.
+    Plain(PoolConnection<sqlx::Postgres>),
+    /// In a transaction, which holds a tighter bound and takes it along when it ends.
+    Bounded(Transaction<'static, sqlx::Postgres>),
+}
+
+impl Postgres {
+    pub(super) async fn open(url: &str, config: &Config) -> Result<Self, Error> {
+        let statement_timeout = config.statement_timeout.0;
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.application_name("quartet").options([
+            ("statement_timeout", statement_timeout.as_millis().to_string()),
+            // A transaction whose process was stopped must not hold its locks for good.
+            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.pool_size)
+            .acquire_timeout(config.acquire_timeout.0)
+            // A ping before each use costs a round trip; a connection that died shows at its first statement.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+
+        let give_up = Deadline::after(config.connect_timeout.0);
+        loop {
+            let error = match pool.acquire().await {
+                Ok(_) => {
+                    return Ok(Self {
+                        pool,
+                        statement_timeout,
+                    });
+                }
+                Err(error) => Error::from(error),
+            };
+            if give_up.has_passed() || !matches!(error, Error::Unavailable(_)) {
+                return Err(error);
+            }
+            tracing::warn!(%error, "the database does not answer yet");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// The pool itself, for migrations and tests.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A connection for reading, bounded by `deadline`.
+    pub async fn read(&self, deadline: Deadline) -> Result<Read, Error> {
+        if deadline.remaining() >= self.statement_timeout {
+            return Ok(Read::Plain(self.pool.acquire().await?));
+        }
+        Ok(Read::Bounded(self.write(deadline).await?))
+    }
+
+    /// A transaction, bounded by `deadline`. It rolls back unless it is committed.
+    pub async fn write(&self, deadline: Deadline) -> Result<Transaction<'static, sqlx::Postgres>, Error> {
+        let remaining = deadline.remaining();
+        if remaining.is_zero() {
+            return Err(Error::Deadline);
+        }
+        if remaining >= self.statement_timeout {
+            return Ok(self.pool.begin().await?);
+        }
+        // One round trip for both statements. Zero would mean no bound, so at least a millisecond.
+        let begin = format!("begin; set local statement_timeout = {}", remaining.as_millis().max(1));
+        Ok(self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await?)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Deref for Read {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Bounded(transaction) => transaction,
+        }
+    }
+}
+
+impl DerefMut for Read {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Bounded(transaction) => transaction,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong in a store, told apart by what a caller can do about it.
+
+use quartet_rpc::{Deadline, Failure};
+
+/// A failure of a store. Absence is not one: it is `None`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The deadline passed while a statement ran or waited.
+    #[error("the deadline passed in the store")]
+    Deadline,
+    /// The database does not answer, or has no connection to give.
+    #[error("the store is away: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A unique constraint refused the row.
+    #[error("a unique constraint refused the row: {constraint}")]
+    Unique {
+        /// The constraint as the database names it; [`Error::violates`] compares it.
+        constraint: String,
+    },
+    /// Anything else: a mistake in a query or a row that does not read.
+    #[error("the store failed: {0}")]
+    Other(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// Whether a unique constraint refused the row: `name` is the constraint's name (PostgreSQL, and SQLite's indexes on expressions), `columns` the
+    /// way SQLite writes the columns of any other, as `tags.user_id, tags.name`.
+    pub fn violates(&self, name: &str, columns: &str) -> bool {
+        matches!(self, Self::Unique { constraint } if constraint == name || constraint == columns)
+    }
+
+    /// The answer to a caller; logs what a person has to look at.
+    pub fn into_failure(self) -> Failure {
+        match &self {
+            Self::Deadline => Deadline::exceeded(),
+            Self::Unavailable(source) => {
+                tracing::warn!(error = %source, "the store is away");
+                Failure::unavailable("the store")
+            }
+            Self::Unique { .. } | Self::Other(_) => {
+                tracing::error!(error = %self, "the store failed");
+                Failure::internal()
+            }
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(database) => {
+                if database.is_unique_violation() {
+                    return Self::Unique {
+                        constraint: constraint(database.as_ref()),
+                    };
+                }
+                match database.code().as_deref() {
+                    // PostgreSQL: query_canceled. SQLite: SQLITE_INTERRUPT.
+                    Some("57014" | "9") => Self::Deadline,
+                    // PostgreSQL: connection exceptions, no connection left, shutting down, starting up, read-only during a fail-over.
+                    Some(code)
+                        if code.starts_with("08")
+                            || matches!(code, "53300" | "57P01" | "57P02" | "57P03" | "25006") =>
+                    {
+                        Self::Unavailable(error)
+                    }
+                    // SQLite: SQLITE_BUSY and its kinds; the writer is taken by another process.
+                    Some("5" | "261" | "517" | "773") => Self::Unavailable(error),
+                    _ => Self::Other(error),
+                }
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// PostgreSQL names the constraint; SQLite tells the columns, or the index of an expression, in its message.
+fn constraint(error: &dyn sqlx::error::DatabaseError) -> String {
+    if let Some(name) = error.constraint() {
+        return name.to_owned();
+    }
+    let message = error.message();
+    let told = message
+        .split_once("constraint failed: ")
+        .map_or(message, |(_, rest)| rest);
+    match told.strip_prefix("index '") {
+        Some(index) => index.trim_end_matches('\'').to_owned(),
+        None => told.to_owned(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Migrations: forward, back, and where they stand.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{PgPool, SqlitePool};
+
+use crate::Database;
+
+/// The migrations of one service, for both databases: `Migrations { postgres: &POSTGRES, sqlite: &SQLITE }` with
+/// `static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres")`.
+#[derive(Clone, Copy)]
+pub struct Migrations {
+    /// Those of `migrations/postgres`.
+    pub postgres: &'static Migrator,
+    /// Those of `migrations/sqlite`.
+    pub sqlite: &'static Migrator,
+}
+
+/// Where one migration stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Number of the migration.
+    pub version: i64,
+    /// What it does, from its file's name.
+    pub description: String,
+    /// Whether it has been applied.
+    pub applied: bool,
+}
+
+impl Migrations {
+    /// Applies what has not been applied. Processes that start at once wait for one another.
+    pub async fn up(&self, database: &Database) -> Result<(), MigrateError> {
+        match database {
+            Database::Postgres(database) => self.postgres.run(database.pool()).await,
+            Database::Sqlite(database) => self.sqlite.run(database.pool()).await,
+        }
+    }
+
+    /// Takes back the newest applied migration; `None` when none is applied.
+    pub async fn down(&self, database: &Database) -> Result<Option<Standing>, MigrateError> {
+        let standings = self.status(database).await?;
+        let mut applied = standings.into_iter().rev().filter(|standing| standing.applied);
+        let Some(last) = applied.next() else {
+            return Ok(None);
+        };
+        let target = applied.next().map_or(0, |standing| standing.version);
+        match database {
+            Database::Postgres(database) => self.postgres.undo(database.pool(), target).await?,
+            Database::Sqlite(database) => self.sqlite.undo(database.pool(), target).await?,
+        }
+        Ok(Some(last))
+    }
+
+    /// Where every migration stands, in order.
+    pub async fn status(&self, database: &Database) -> Result<Vec<Standing>, MigrateError> {
+        let (migrator, applied) = match database {
+            Database::Postgres(database) => (self.postgres, applied_postgres(database.pool()).await?),
+            Database::Sqlite(database) => (self.sqlite, applied_sqlite(database.pool()).await?),
+        };
+        let ups = migrator
+            .iter()
+            .filter(|migration| !migration.migration_type.is_down_migration());
+        let standing = |migration: &sqlx::migrate::Migration| Standing {
+            version: migration.version,
+            description: migration.description.to_string(),
+            applied: applied.contains(&migration.version),
+        };
+        Ok(ups.map(standing).collect())
+    }
+}
+
+async fn applied_postgres(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
+    let made: Option<String> = sqlx::query_scalar("select to_regclass('_sqlx_migrations')::text")
+        .fetch_one(pool)
+        .await?;
+    match made {
+        None => Ok(Vec::new()),
+        Some(_) => {
+            sqlx::query_scalar("select version from _sqlx_migrations where success")
+                .fetch_all(pool)
+                .await
+        }
+    }
+}
+
+async fn applied_sqlite(pool: &SqlitePool) -> Result<Vec<i64>, sqlx::Error> {
+    let made: i64 = sqlx::query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        .fetch_one(pool)
+        .await?;
+    match made {
+        0 => Ok(Vec::new()),
+        _ => {
+            sqlx::query_scalar("select version from _sqlx_migrations where success")
+                .fetch_all(pool)
+                .await
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Pages: by number for people, by opaque keyset token for programs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use quartet_rpc::Violations;
+use quartet_rpc::violations::Rule;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Rows on a page when the caller does not say.
+pub const DEFAULT_SIZE: i32 = 10;
+/// Rows on a page at the most.
+pub const MAX_SIZE: i32 = 100;
+
+/// Which page is asked for. `K` is the key that the list is ordered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<K> {
+    /// Rows on the page: 1 to 100.
+    pub size: i32,
+    /// Where the page starts.
+    pub start: Start<K>,
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start<K> {
+    /// At the page of this number, from 1.
+    Number(i32),
+    /// After the row of this key; the list had `total` rows when its first page was read.
+    After {
+        /// Key of the last row of the page before.
+        key: K,
+        /// Rows in all pages.
+        total: i32,
+    },
+}
+
+/// The four fields of a list request that name a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Number of the page.
+    pub page: Option<i32>,
+    /// Rows on it.
+    pub items_per_page: Option<i32>,
+    /// Rows on it, by the standard's name; it wins.
+    pub page_size: Option<i32>,
+    /// Token of the page before.
+    pub page_token: &'a str,
+}
+
+/// A page that was read.
+#[derive(Debug, Clone)]
+pub struct Rows<T> {
+    /// Its rows.
+    pub rows: Vec<T>,
+    /// Rows in all pages, as counted for the first one.
+    pub total: i32,
+    /// Whether another page follows.
+    pub has_more: bool,
+}
+
+impl<K: DeserializeOwned> Page<K> {
+    /// The page that `asked` names. `list` tells the list apart from every other: its name, owner, filters and order; a token of another list is
+    /// refused. What breaks a rule is noted in `violations` and answered `None`.
+    pub fn parse(asked: Asked<'_>, list: &str, violations: &mut Violations) -> Option<Self> {
+        let size_field = if asked.page_size.is_some() {
+            "page_size"
+        } else {
+            "items_per_page"
+        };
+        let size = asked.page_size.or(asked.items_per_page).unwrap_or(DEFAULT_SIZE);
+        let size = violations.check(size_field, in_range(size, 1, MAX_SIZE));
+        let start = if asked.page_token.is_empty() {
+            violations
+                .check("page", in_range(asked.page.unwrap_or(1), 1, i32::MAX))
+                .map(Start::Number)
+        } else if asked.page.is_some() {
+            violations.add(
+                "page",
+                Rule::new("PAGE_OR_TOKEN", "must not be given together with page_token"),
+            );
+            None
+        } else {
+            violations.check("page_token", decode(list, asked.page_token))
+        };
+        Some(Self {
+            size: size?,
+            start: start?,
+        })
+    }
+}
+
+impl<K> Page<K> {
+    /// Rows to skip: none when the page starts after a key.
+    pub fn offset(&self) -> i64 {
+        match self.start {
+            Start::Number(number) => i64::from(number - 1) * i64::from(self.size),
+            Start::After { .. } => 0,
+        }
+    }
+
+    /// The key to start after, if the page was asked for by token.
+    pub fn after(&self) -> Option<&K> {
+        match &self.start {
+            Start::Number(_) => None,
+            Start::After { key, .. } => Some(key),
+        }
+    }
+
+    /// Rows in all pages, where the token has carried it along; otherwise they are yet to be counted.
+    pub fn known_total(&self) -> Option<i32> {
+        match self.start {
+            Start::Number(_) => None,
+            Start::After { total, .. } => Some(total),
+        }
+    }
+
+    /// The page's number in a reply: 0 when it was asked for by token.
+    pub fn number(&self) -> i32 {
+        match self.start {
+            Start::Number(number) => number,
+            Start::After { .. } => 0,
+        }
+    }
+
+    /// Rows to ask the store for: one more than the page has, which tells whether another page follows.
+    pub fn fetch(&self) -> i64 {
+        i64::from(self.size) + 1
+    }
+
+    /// The page out of what [`Page::fetch`] brought.
+    pub fn cut<T>(&self, mut rows: Vec<T>, total: i64) -> Rows<T> {
+        let has_more = rows.len() > self.size as usize;
+        rows.truncate(self.size as usize);
+        Rows {
+            rows,
+            total: i32::try_from(total).unwrap_or(i32::MAX),
+            has_more,
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    /// Token of the page that follows; empty when none does. `key` gives a row's key, `list` is as for [`Page::parse`].
+    pub fn next_token<K: Serialize>(&self, list: &str, key: impl FnOnce(&T) -> K) -> String {
+        match self.rows.last() {
+            Some(last) if self.has_more => encode(list, self.total, &key(last)),
+            _ => String::new(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token<K> {
+    /// Digest of the list.
+    l: String,
+    /// Rows in all pages.
+    t: i32,
+    /// Key of the last row.
+    k: K,
+}
+
+fn encode<K: Serialize>(list: &str, total: i32, key: &K) -> String {
+    let token = Token {
+        l: digest(list),
+        t: total,
+        k: key,
+    };
+    // Keys are numbers, texts and ids: JSON takes them all.
+    serde_json::to_vec(&token)
+        .map(|json| URL_SAFE_NO_PAD.encode(json))
+        .unwrap_or_default()
+}
+
+fn decode<K: DeserializeOwned>(list: &str, token: &str) -> Result<Start<K>, Rule> {
+    let wrong = || {
+        Rule::new(
+            "PAGE_TOKEN",
+            "must be the next_page_token of this list with the same filters and order",
+        )
+    };
+    let json = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
+    let token: Token<K> = serde_json::from_slice(&json).map_err(|_| wrong())?;
+    if token.l != digest(list) || token.t < 0 {
+        return Err(wrong());
+    }
+    Ok(Start::After {
+        key: token.k,
+        total: token.t,
+    })
+}
+
+fn digest(list: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(list)[..6])
+}
+
+fn in_range(value: i32, low: i32, high: i32) -> Result<i32, Rule> {
+    if (low..=high).contains(&value) {
+        return Ok(value);
+    }
+    let text = if high == i32::MAX {
+        format!("must be at least {low}")
+    } else {
+        format!("must be between {low} and {high}")
+    };
+    Err(Rule::new("INT32_RANGE", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(page_token: &str) -> Asked<'_> {
+        Asked {
+            page: None,
+            items_per_page: Some(2),
+            page_size: None,
+            page_token,
+        }
+    }
+
+    #[test]
+    fn a_token_leads_to_the_row_after_the_last_one() {
+        let mut violations = Violations::new();
+        let first: Page<i64> = Page::parse(asked(""), "numbers", &mut violations).unwrap();
+        let rows = first.cut(vec![1, 2, 3], 9);
+        assert!(rows.has_more);
+        let token = rows.next_token("numbers", |number| *number);
+        let second: Page<i64> = Page::parse(asked(&token), "numbers", &mut violations).unwrap();
+        assert_eq!(second.start, Start::After { key: 2, total: 9 });
+    }
+
+    #[test]
+    fn a_token_of_another_list_is_refused() {
+        let token = encode("numbers of A", 9, &2_i64);
+        let mut violations = Violations::new();
+        assert!(Page::<i64>::parse(asked(&token), "numbers of B", &mut violations).is_none());
+        assert!(violations.finish().is_err());
+    }
+
+    #[test]
+    fn page_and_token_exclude_each_other() {
+        let token = encode("numbers", 9, &2_i64);
+        let both = Asked {
+            page: Some(2),
+            ..asked(&token)
+        };
+        assert!(Page::<i64>::parse(both, "numbers", &mut Violations::new()).is_none());
+    }
+
+    #[test]
+    fn the_last_possible_page_does_not_overflow() {
+        let last = Asked {
+            page: Some(i32::MAX),
+            items_per_page: Some(100),
+            page_size: None,
+            page_token: "",
+        };
+        let page: Page<i64> = Page::parse(last, "numbers", &mut Violations::new()).unwrap();
+        assert_eq!(page.offset(), (i64::from(i32::MAX) - 1) * 100);
+    }
+}
