@@ -200,3 +200,6 @@ impl Transcoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
