@@ -1,0 +1,4 @@
+//! The API described for people and programs.
+
+pub(crate) mod comments;
+pub mod openapi;

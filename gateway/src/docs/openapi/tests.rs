@@ -1,0 +1,1 @@
+//! The description of the suite, and of a contract made for the test.
