@@ -1,0 +1,2 @@
+//! The auth service, alone in a process.
+fn main() {}
