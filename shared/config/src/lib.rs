@@ -39,6 +39,14 @@ pub enum Error {
         /// What it expects.
         rule: String,
     },
+    /// A value is needed and no layer sets one.
+    #[error("{name}: not set; expected {expected}")]
+    Missing {
+        /// The variable.
+        name: String,
+        /// What it expects.
+        expected: String,
+    },
     /// A file of settings cannot be read.
     #[error("{file}: {reason}")]
     File {

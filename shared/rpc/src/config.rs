@@ -16,6 +16,10 @@ quartet_config::settings! {
         @secret jwt_hs256_secret: Option<Secret> = "JWT_HS256_SECRET";
         /// How long a process that has lost the stream of ended sessions still takes tokens from before the loss.
         revocation_grace: Span = "REVOCATION_GRACE" or "1m";
+        /// Where the auth service is, for processes that run apart from it; its keys and ended sessions decide whose tokens count.
+        auth_url: String = "AUTH_URL" or "http://127.0.0.1:50051";
+        /// How long calls in flight may take to end when a process stops.
+        shutdown_timeout: Span = "SHUTDOWN_TIMEOUT" or "10s";
         /// Deadline of a gRPC call whose caller set none.
         default_deadline: Span = "DEFAULT_DEADLINE" or "30s";
     }

@@ -1,10 +1,12 @@
 //! What every service does with a call, so that no service does it differently.
 //!
 //! In reading order, which is the order a call meets them:
+//! - [`host`] is the process around a service;
 //! - [`server`] serves a service over a port or in this process, with health and reflection;
 //! - [`access`] is the layer in front of every method: deadline, identity, policy, panic guard;
 //! - [`token`] says what a token is, [`verifier`] checks one, with the keys of [`keys`] and the ended sessions of [`revocations`];
 //! - [`call`] is what a method learns of its call: who calls, until when, in which language;
+//! - [`mask`] and [`moment`] read the well-known types that requests carry;
 //! - [`failure`] and [`violations`] are what a method answers when it cannot do what was asked;
 //! - [`peer`] and [`upstream`] are how a service calls another.
 
@@ -14,7 +16,10 @@ pub mod caller;
 pub mod config;
 pub mod deadline;
 pub mod failure;
+pub mod host;
 pub mod keys;
+pub mod mask;
+pub mod moment;
 pub mod peer;
 pub mod revocations;
 pub mod server;

@@ -1,5 +1,7 @@
 //! Fields that break their rules, gathered so that a client learns of all of them at once.
 
+pub mod text;
+
 use tonic_types::FieldViolation;
 use uuid::Uuid;
 

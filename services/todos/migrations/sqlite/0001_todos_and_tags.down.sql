@@ -1,0 +1,3 @@
+drop table todo_tags;
+drop table tags;
+drop table todos;

@@ -1,0 +1,42 @@
+//! Settings of the todos service.
+
+use std::net::SocketAddr;
+
+use quartet_config::Source;
+use quartet_store::database::DatabaseUrl;
+
+quartet_config::settings! {
+    /// Settings of the todos service.
+    pub struct Own {
+        /// Address to serve gRPC on, when the service runs alone.
+        grpc_address: SocketAddr = "TODOS_GRPC_ADDRESS" or "127.0.0.1:50053";
+        /// Store of the todos service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        @secret database_url: DatabaseUrl = "TODOS_DATABASE_URL" or "sqlite://data/todos.db";
+    }
+}
+
+/// All that the service is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address to serve gRPC on, when the service runs alone.
+    pub grpc_address: SocketAddr,
+    /// Where the store is.
+    pub database_url: DatabaseUrl,
+    /// Settings that all stores share.
+    pub store: quartet_store::Config,
+}
+
+impl Config {
+    /// Reads every setting from `source`.
+    pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
+        let Own {
+            grpc_address,
+            database_url,
+        } = Own::read(source)?;
+        Ok(Self {
+            grpc_address,
+            database_url,
+            store: quartet_store::Config::read(source)?,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! A change of a todo.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Description, Priority, Title};
+
+/// The fields to write; `None` leaves a field as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    /// What is to do.
+    pub title: Option<Title>,
+    /// More about it.
+    pub description: Option<Option<Description>>,
+    /// Whether it is done.
+    pub completed: Option<bool>,
+    /// When it is due.
+    pub due_at: Option<Option<OffsetDateTime>>,
+    /// How pressing it is.
+    pub priority: Option<Priority>,
+    /// Tags of the owner to have on it, each once.
+    pub tag_ids: Option<Vec<Uuid>>,
+}

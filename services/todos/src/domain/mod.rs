@@ -1,0 +1,17 @@
+//! Types and rules of todos and tags; nothing here knows of protos or SQL.
+
+mod description;
+mod edit;
+mod list;
+mod priority;
+mod tag;
+mod title;
+mod todo;
+
+pub use description::Description;
+pub use edit::Edit;
+pub use list::{Filter, Key, Order, Sort, SortValue};
+pub use priority::Priority;
+pub use tag::{Tag, TagName, TagRef};
+pub use title::Title;
+pub use todo::{NewTodo, Todo};

@@ -1,0 +1,65 @@
+//! What can go wrong, and what a caller is told.
+
+use quartet_proto::options::Reason;
+use quartet_rpc::Failure;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+/// Every failure of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such todo of the caller.
+    #[error("todo {id} not found")]
+    TodoNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// No such tag of the caller.
+    #[error("tag {id} not found")]
+    TagNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// The caller has a tag of that name.
+    #[error("a tag named `{name}` exists")]
+    TagNameTaken {
+        /// The name asked for.
+        name: String,
+    },
+    /// An answer that is made already: invalid fields, a passed deadline.
+    #[error("{0:?}")]
+    Refused(Failure),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] quartet_store::Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let failure = match error {
+            Error::TodoNotFound { id } => {
+                Failure::new(Code::NotFound, Reason::TodoNotFound, message).with("todo_id", id)
+            }
+            Error::TagNotFound { id } => Failure::new(Code::NotFound, Reason::TagNotFound, message).with("tag_id", id),
+            Error::TagNameTaken { name } => {
+                Failure::new(Code::AlreadyExists, Reason::TagNameTaken, message).with("name", name)
+            }
+            Error::Refused(failure) => failure,
+            Error::Store(error) => error.into_failure(),
+        };
+        failure.into()
+    }
+}

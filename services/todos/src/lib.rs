@@ -1,0 +1,52 @@
+//! The todos service: todos and the tags on them, each its owner's alone.
+//!
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`error`].
+
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod rpc;
+pub mod store;
+
+use std::sync::Arc;
+
+use quartet_clock::Clock;
+use quartet_rpc::host::{Hosted, StartError};
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+
+pub use config::Config;
+pub use error::Error;
+
+/// The proto packages that this service serves.
+pub const PACKAGES: &[&str] = &["quartet.todos.v1"];
+
+/// What the service needs from the process it runs in.
+pub struct Deps {
+    /// Time and ids.
+    pub clock: Clock,
+}
+
+/// The service, built and ready to be served.
+pub struct Service {
+    rpc: rpc::Rpc,
+}
+
+/// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
+pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
+    let store: Arc<dyn store::Store> = store::open(&config).await?.into();
+    Ok(Service {
+        rpc: rpc::Rpc::new(store, deps.clock),
+    })
+}
+
+impl Hosted for Service {
+    fn add_to(&self, routes: &mut RoutesBuilder) {
+        self.rpc.clone().add_to(routes);
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        // The service has no work of its own besides its calls.
+        stop.cancelled().await;
+    }
+}

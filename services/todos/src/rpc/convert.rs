@@ -1,0 +1,249 @@
+//! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
+
+use prost_types::Timestamp;
+use quartet_proto::todos::v1 as pb;
+use quartet_rpc::violations::{self, Rule};
+use quartet_rpc::{Failure, Violations, mask, moment};
+use quartet_store::page::{Asked, Page};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::{Description, Edit, Filter, Key, NewTodo, Order, Priority, Tag, TagName, Title, Todo};
+
+/// Items of a batch at the most.
+pub(super) const MAX_BATCH: usize = 100;
+/// Tags on a todo at the most.
+const MAX_TAGS: usize = 20;
+/// Tags of a filter at the most.
+const MAX_FILTER_TAGS: usize = 10;
+
+/// A parsed list request.
+pub(super) struct List {
+    pub(super) filter: Filter,
+    pub(super) order: Order,
+    pub(super) page: Page<Key>,
+    /// Tells this list apart from every other, for page tokens.
+    pub(super) signature: String,
+}
+
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
+    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+}
+
+/// Ids, each once, in the order of their first mention.
+pub(super) fn ids(field: &str, texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
+    let mut ids = Vec::with_capacity(texts.len());
+    for (position, text) in texts.iter().enumerate() {
+        if let Some(id) = violations.check(format!("{field}[{position}]"), violations::uuid(text))
+            && !ids.contains(&id)
+        {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+pub(super) fn batch_size(size: usize) -> Result<(), Rule> {
+    match size {
+        0 => Err(Rule::new("REPEATED_MIN_ITEMS", "must have at least 1 item")),
+        1..=MAX_BATCH => Ok(()),
+        _ => Err(Rule::new(
+            "REPEATED_MAX_ITEMS",
+            format!("must have at most {MAX_BATCH} items"),
+        )),
+    }
+}
+
+/// The value of a field that has passed its check; its absence would be a mistake in this file.
+pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
+    value.ok_or_else(Failure::internal)
+}
+
+/// The one todo that was made.
+pub(super) fn only(mut todos: Vec<Todo>) -> Result<Todo, Failure> {
+    checked(todos.pop())
+}
+
+/// `prefix` stands before the names of fields, as `todos[3].`.
+pub(super) fn new_todo(
+    todo: &pb::CreateTodoRequest,
+    prefix: &str,
+    id: Uuid,
+    violations: &mut Violations,
+) -> Option<NewTodo> {
+    let field = |name: &str| format!("{prefix}{name}");
+    let title = violations.check(field("title"), Title::parse(&todo.title));
+    let description = violations.check(field("description"), description(todo.description.as_deref()));
+    let due_at = violations.check(field("due_at"), moment::parse(todo.due_at.as_ref()));
+    let priority = violations.check(field("priority"), priority(todo.priority));
+    let tag_ids = tag_ids(&field("tag_ids"), &todo.tag_ids, violations);
+    Some(NewTodo {
+        id,
+        title: title?,
+        description: description?,
+        completed: todo.completed,
+        due_at: due_at?,
+        priority: priority?,
+        tag_ids,
+    })
+}
+
+pub(super) fn edit(request: &pb::UpdateTodoRequest) -> Result<(Uuid, Edit), Failure> {
+    const FIELDS: &[&str] = &["title", "description", "completed", "due_at", "priority", "tag_ids"];
+    let mut violations = Violations::new();
+    let id = violations.check("todo_id", violations::uuid(&request.todo_id));
+    let todo = request.todo.clone().unwrap_or_default();
+    let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
+    let has = |name: &str| mask.contains(&name);
+    let edit = Edit {
+        title: has("title")
+            .then(|| violations.check("todo.title", Title::parse(&todo.title)))
+            .flatten(),
+        description: has("description")
+            .then(|| violations.check("todo.description", description(todo.description.as_deref())))
+            .flatten(),
+        completed: has("completed").then_some(todo.completed),
+        due_at: has("due_at")
+            .then(|| violations.check("todo.due_at", moment::parse(todo.due_at.as_ref())))
+            .flatten(),
+        priority: has("priority")
+            .then(|| violations.check("todo.priority", priority(todo.priority)))
+            .flatten(),
+        tag_ids: has("tag_ids").then(|| tag_ids("todo.tag_ids", &todo.tag_ids, &mut violations)),
+    };
+    violations.finish()?;
+    Ok((checked(id)?, edit))
+}
+
+pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, Failure> {
+    let mut violations = Violations::new();
+    let order = violations.check("sort", Order::parse(&request.sort));
+    if request.tag.len() > MAX_FILTER_TAGS {
+        violations.add(
+            "tag",
+            Rule::new(
+                "REPEATED_MAX_ITEMS",
+                format!("must have at most {MAX_FILTER_TAGS} items"),
+            ),
+        );
+    }
+    let tags = request.tag.iter().enumerate();
+    let tags = tags.filter_map(|(position, tag)| violations.check(format!("tag[{position}]"), TagName::parse(tag)));
+    let tags: Vec<String> = tags.map(|tag| tag.as_str().to_owned()).collect();
+    let q = violations.check("q", violations::text::line(&request.q, 0, 100));
+    let due_before = violations.check("due_before", moment::parse(request.due_before.as_ref()));
+    let due_after = violations.check("due_after", moment::parse(request.due_after.as_ref()));
+    let priority = violations.check("priority", request.priority.map(priority).transpose());
+    // Everything but the page decides which list it is.
+    let named = pb::ListTodosRequest {
+        page: None,
+        items_per_page: None,
+        page_size: None,
+        page_token: String::new(),
+        ..request.clone()
+    };
+    let signature = format!("todos of {owner}: {named:?}");
+    let asked = Asked {
+        page: request.page,
+        items_per_page: request.items_per_page,
+        page_size: request.page_size,
+        page_token: &request.page_token,
+    };
+    let page = Page::parse(asked, &signature, &mut violations);
+    violations.finish()?;
+    let filter = Filter {
+        completed: request.completed,
+        tags,
+        q: q.filter(|q| !q.is_empty()).map(|q| q.to_lowercase()),
+        due_before: due_before.flatten(),
+        due_after: due_after.flatten(),
+        priority: priority.flatten(),
+        deleted: request.deleted,
+    };
+    Ok(List {
+        filter,
+        order: checked(order)?,
+        page: checked(page)?,
+        signature,
+    })
+}
+
+pub(super) fn rename(request: &pb::UpdateTagRequest) -> Result<(Uuid, TagName), Failure> {
+    let mut violations = Violations::new();
+    let id = violations.check("tag_id", violations::uuid(&request.tag_id));
+    mask::parse(request.update_mask.as_ref(), &["name"], &mut violations);
+    let name = request.tag.as_ref().map_or("", |tag| &tag.name);
+    let name = violations.check("tag.name", TagName::parse(name));
+    violations.finish()?;
+    Ok((checked(id)?, checked(name)?))
+}
+
+pub(super) fn todo(todo: Todo) -> pb::Todo {
+    pb::Todo {
+        id: todo.id.to_string(),
+        title: todo.title,
+        description: todo.description,
+        completed: todo.completed_at.is_some(),
+        completed_at: timestamp(todo.completed_at),
+        due_at: timestamp(todo.due_at),
+        priority: match todo.priority {
+            Priority::Unspecified => pb::Priority::Unspecified,
+            Priority::Low => pb::Priority::Low,
+            Priority::Medium => pb::Priority::Medium,
+            Priority::High => pb::Priority::High,
+        }
+        .into(),
+        tags: todo
+            .tags
+            .into_iter()
+            .map(|tag| pb::TagRef {
+                id: tag.id.to_string(),
+                name: tag.name,
+            })
+            .collect(),
+        user_id: todo.user_id.to_string(),
+        created_at: timestamp(Some(todo.created_at)),
+        updated_at: timestamp(Some(todo.updated_at)),
+        deleted_at: timestamp(todo.deleted_at),
+    }
+}
+
+pub(super) fn tag(tag: Tag) -> pb::Tag {
+    pb::Tag {
+        id: tag.id.to_string(),
+        name: tag.name,
+        user_id: tag.user_id.to_string(),
+        created_at: timestamp(Some(tag.created_at)),
+        updated_at: timestamp(Some(tag.updated_at)),
+    }
+}
+
+fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
+    time.map(moment::to_proto)
+}
+
+/// An empty description is none.
+fn description(text: Option<&str>) -> Result<Option<Description>, Rule> {
+    text.filter(|text| !text.is_empty()).map(Description::parse).transpose()
+}
+
+fn priority(number: i32) -> Result<Priority, Rule> {
+    let wrong = |_| Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values");
+    Ok(match pb::Priority::try_from(number).map_err(wrong)? {
+        pb::Priority::Unspecified => Priority::Unspecified,
+        pb::Priority::Low => Priority::Low,
+        pb::Priority::Medium => Priority::Medium,
+        pb::Priority::High => Priority::High,
+    })
+}
+
+fn tag_ids(field: &str, texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
+    if texts.len() > MAX_TAGS {
+        violations.add(
+            field,
+            Rule::new("REPEATED_MAX_ITEMS", format!("must have at most {MAX_TAGS} items")),
+        );
+        return Vec::new();
+    }
+    ids(field, texts, violations)
+}

@@ -1,0 +1,18 @@
+//! UpdateTodo.
+
+use quartet_proto::todos::v1 as pb;
+use quartet_rpc::Call;
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+
+pub(super) async fn handle(rpc: &Rpc, request: Request<pb::UpdateTodoRequest>) -> Result<Response<pb::Todo>, Error> {
+    let call = Call::of(&request)?;
+    let (id, edit) = convert::edit(request.get_ref())?;
+    let todo = rpc
+        .store
+        .update_todo(call.user()?.id, id, &edit, rpc.clock.now(), call.deadline)
+        .await?;
+    Ok(Response::new(convert::todo(todo.ok_or(Error::TodoNotFound { id })?)))
+}

@@ -1,0 +1,118 @@
+//! The parts of a list's SQL: filter, key and order, over either database.
+
+use quartet_store::Timestamp;
+use sqlx::{Database, Encode, QueryBuilder, Type};
+use uuid::Uuid;
+
+use crate::domain::{Filter, Key, Order, Sort, SortValue};
+
+/// What searches look into.
+pub(super) fn search_text(title: &str, description: Option<&str>) -> String {
+    // A line break keeps a search from matching across the two.
+    format!("{title}\n{}", description.unwrap_or_default()).to_lowercase()
+}
+
+/// A value that a list can bind in database `D`.
+pub(super) trait Bind<D: Database>: for<'q> Encode<'q, D> + Type<D> + Send + 'static {}
+impl<D: Database, T: for<'q> Encode<'q, D> + Type<D> + Send + 'static> Bind<D> for T {}
+
+pub(super) fn push_filter<D: Database>(query: &mut QueryBuilder<D>, owner: Uuid, filter: &Filter, tag_ids: &[Uuid])
+where
+    Uuid: Bind<D>,
+    Timestamp: Bind<D>,
+    String: Bind<D>,
+    i16: Bind<D>,
+{
+    query.push("user_id = ").push_bind(owner);
+    query.push(if filter.deleted {
+        " and deleted_at is not null"
+    } else {
+        " and deleted_at is null"
+    });
+    match filter.completed {
+        Some(true) => query.push(" and completed_at is not null"),
+        Some(false) => query.push(" and completed_at is null"),
+        None => query,
+    };
+    if let Some(q) = &filter.q {
+        query
+            .push(" and search like ")
+            .push_bind(pattern(q))
+            .push(r" escape '\'");
+    }
+    if let Some(before) = filter.due_before {
+        query.push(" and due_at < ").push_bind(Timestamp(before));
+    }
+    if let Some(after) = filter.due_after {
+        query.push(" and due_at > ").push_bind(Timestamp(after));
+    }
+    if let Some(priority) = filter.priority {
+        query.push(" and priority = ").push_bind(priority.number());
+    }
+    for tag_id in tag_ids {
+        query
+            .push(" and exists (select 1 from todo_tags where todo_id = todos.id and tag_id = ")
+            .push_bind(*tag_id)
+            .push(")");
+    }
+}
+
+/// Only what comes after `key`. A key that does not fit the order, which no token of this list holds, matches nothing.
+pub(super) fn push_key<D: Database>(query: &mut QueryBuilder<D>, order: Order, key: &Key)
+where
+    Uuid: Bind<D>,
+    Timestamp: Bind<D>,
+    String: Bind<D>,
+    i16: Bind<D>,
+{
+    let after = if order.descending { " < " } else { " > " };
+    let column = column(order.sort);
+    if (order.sort, &key.value) == (Sort::DueAt, &SortValue::Never) {
+        query.push(" and due_at is null and id").push(after).push_bind(key.id);
+        return;
+    }
+    query.push(" and ((").push(column).push(", id)").push(after).push("(");
+    match &key.value {
+        SortValue::Time(micros) if matches!(order.sort, Sort::CreatedAt | Sort::UpdatedAt | Sort::DueAt) => {
+            query.push_bind(Timestamp::from_micros(*micros).unwrap_or(Timestamp(time::OffsetDateTime::UNIX_EPOCH)))
+        }
+        SortValue::Priority(number) if order.sort == Sort::Priority => query.push_bind(*number),
+        SortValue::Title(title) if order.sort == Sort::Title => query.push_bind(title.clone()),
+        SortValue::Time(_) | SortValue::Priority(_) | SortValue::Title(_) | SortValue::Never => query.push("null"),
+    };
+    query.push(", ").push_bind(key.id).push(")");
+    if order.sort == Sort::DueAt {
+        query.push(" or due_at is null");
+    }
+    query.push(")");
+}
+
+pub(super) fn push_order<D: Database>(query: &mut QueryBuilder<D>, order: Order) {
+    let direction = if order.descending { " desc" } else { "" };
+    query.push(" order by ");
+    if order.sort == Sort::DueAt {
+        // Both databases sort nulls differently; this puts them last in either.
+        query.push("due_at is null, ");
+    }
+    query
+        .push(column(order.sort))
+        .push(direction)
+        .push(", id")
+        .push(direction);
+}
+
+fn column(sort: Sort) -> &'static str {
+    match sort {
+        Sort::CreatedAt => "created_at",
+        Sort::UpdatedAt => "updated_at",
+        Sort::DueAt => "due_at",
+        Sort::Priority => "priority",
+        Sort::Title => "title_key",
+    }
+}
+
+/// A `like` pattern that finds the text anywhere, with its own wildcards taken literally.
+fn pattern(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("%{escaped}%")
+}

@@ -1,0 +1,18 @@
+//! The queries over PostgreSQL.
+
+use quartet_store::Postgres as Pool;
+use sqlx::{PgConnection as Connection, Postgres as Db};
+
+/// SQL that tells whether an id is among those bound at `$parameter`.
+macro_rules! among {
+    ($parameter:literal) => {
+        concat!(" = any(", $parameter, ")")
+    };
+}
+
+/// Ids as one bound value.
+fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
+    ids.to_vec()
+}
+
+include!("queries.rs");

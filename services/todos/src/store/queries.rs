@@ -1,0 +1,415 @@
+// The queries of the store, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Db`, `Pool`, `Connection`, `among!` and
+// `bind_ids`.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use quartet_rpc::Deadline;
+use quartet_store::Timestamp;
+use quartet_store::page::{Page, Rows};
+use sqlx::{FromRow, QueryBuilder};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Store;
+use super::list::{push_filter, push_key, push_order};
+use crate::Error;
+use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, Tag, TagName, TagRef, Todo};
+
+pub(super) struct Queries {
+    pool: Pool,
+}
+
+impl Queries {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+#[derive(FromRow)]
+struct TodoRow {
+    id: Uuid,
+    user_id: Uuid,
+    title: String,
+    description: Option<String>,
+    completed_at: Option<Timestamp>,
+    due_at: Option<Timestamp>,
+    priority: i16,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    deleted_at: Option<Timestamp>,
+}
+
+impl TodoRow {
+    fn into_todo(self, tags: Vec<TagRef>) -> Todo {
+        Todo {
+            id: self.id,
+            user_id: self.user_id,
+            title: self.title,
+            description: self.description,
+            completed_at: self.completed_at.map(Into::into),
+            due_at: self.due_at.map(Into::into),
+            // The column holds only what `Priority::number` gives.
+            priority: Priority::from_number(self.priority).unwrap_or_default(),
+            tags,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
+            deleted_at: self.deleted_at.map(Into::into),
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct TagRow {
+    id: Uuid,
+    user_id: Uuid,
+    name: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<TagRow> for Tag {
+    fn from(row: TagRow) -> Self {
+        Self { id: row.id, user_id: row.user_id, name: row.name, created_at: row.created_at.into(), updated_at: row.updated_at.into() }
+    }
+}
+
+#[async_trait]
+impl Store for Queries {
+    async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], now: OffsetDateTime, deadline: Deadline) -> Result<Vec<Todo>, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let mut insert = QueryBuilder::<Db>::new(
+            "insert into todos (id, user_id, title, description, completed_at, due_at, priority, title_key, search, created_at, updated_at) ",
+        );
+        insert.push_values(todos, |mut row, todo| {
+            let (title, description) = (todo.title.as_str(), todo.description.as_ref().map(|text| text.as_str()));
+            row.push_bind(todo.id)
+                .push_bind(owner)
+                .push_bind(title.to_owned())
+                .push_bind(description.map(str::to_owned))
+                .push_bind(todo.completed.then_some(Timestamp(now)))
+                .push_bind(todo.due_at.map(Timestamp))
+                .push_bind(todo.priority.number())
+                .push_bind(title.to_lowercase())
+                .push_bind(super::list::search_text(title, description))
+                .push_bind(Timestamp(now))
+                .push_bind(Timestamp(now));
+        });
+        insert.build().execute(&mut *transaction).await?;
+        for todo in todos.iter().filter(|todo| !todo.tag_ids.is_empty()) {
+            put_tags(&mut transaction, owner, todo.id, &todo.tag_ids).await?;
+        }
+        let tagged: Vec<Uuid> = todos.iter().filter(|todo| !todo.tag_ids.is_empty()).map(|todo| todo.id).collect();
+        let mut tags = tags_of(&mut transaction, &tagged).await?;
+        transaction.commit().await?;
+        Ok(todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect())
+    }
+
+    async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let row: Option<TodoRow> = sqlx::query_as(
+            "select id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at
+               from todos
+              where id = $1 and user_id = $2 and deleted_at is null",
+        )
+        .bind(id)
+        .bind(owner)
+        .fetch_optional(&mut *connection)
+        .await?;
+        with_tags(&mut connection, row).await
+    }
+
+    async fn list_todos(&self, owner: Uuid, filter: &Filter, order: Order, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Todo>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let Some(tag_ids) = filter_tags(&mut connection, owner, &filter.tags).await? else {
+            // A tag that the owner does not have is on no todo.
+            return Ok(page.cut(Vec::new(), 0));
+        };
+        let total = match page.known_total() {
+            Some(total) => i64::from(total),
+            None => {
+                let mut count = QueryBuilder::<Db>::new("select count(*) from todos where ");
+                push_filter(&mut count, owner, filter, &tag_ids);
+                count.build_query_scalar().fetch_one(&mut *connection).await?
+            }
+        };
+        let mut select = QueryBuilder::<Db>::new(
+            "select id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at from todos where ",
+        );
+        push_filter(&mut select, owner, filter, &tag_ids);
+        if let Some(key) = page.after() {
+            push_key(&mut select, order, key);
+        }
+        push_order(&mut select, order);
+        select.push(" limit ").push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
+        let rows: Vec<TodoRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+
+        let rows = page.cut(rows, total);
+        let ids: Vec<Uuid> = rows.rows.iter().map(|row| row.id).collect();
+        let mut tags = tags_of(&mut connection, &ids).await?;
+        let todos = rows.rows.into_iter().map(|row| {
+            let tags = tags.remove(&row.id).unwrap_or_default();
+            row.into_todo(tags)
+        });
+        Ok(Rows { rows: todos.collect(), total: rows.total, has_more: rows.has_more })
+    }
+
+    async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Todo>, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let title = edit.title.as_ref().map(|title| title.as_str());
+        let description = edit.description.as_ref().map(|text| text.as_ref().map(|text| text.as_str()));
+        let row: Option<TodoRow> = sqlx::query_as(
+            "update todos
+                set title = case when $3 then $4 else title end,
+                    title_key = case when $3 then $5 else title_key end,
+                    description = case when $6 then $7 else description end,
+                    completed_at = case when $8 then coalesce(completed_at, $9) when $10 then null else completed_at end,
+                    due_at = case when $11 then $12 else due_at end,
+                    priority = case when $13 then $14 else priority end,
+                    updated_at = $15
+              where id = $1 and user_id = $2 and deleted_at is null
+          returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(title.is_some())
+        .bind(title)
+        .bind(title.map(str::to_lowercase))
+        .bind(description.is_some())
+        .bind(description.flatten())
+        .bind(edit.completed == Some(true))
+        .bind(Timestamp(now))
+        .bind(edit.completed == Some(false))
+        .bind(edit.due_at.is_some())
+        .bind(edit.due_at.flatten().map(Timestamp))
+        .bind(edit.priority.is_some())
+        .bind(edit.priority.unwrap_or_default().number())
+        .bind(Timestamp(now))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if title.is_some() || description.is_some() {
+            sqlx::query("update todos set search = $2 where id = $1")
+                .bind(id)
+                .bind(super::list::search_text(&row.title, row.description.as_deref()))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        if let Some(tag_ids) = &edit.tag_ids {
+            sqlx::query("delete from todo_tags where todo_id = $1").bind(id).execute(&mut *transaction).await?;
+            put_tags(&mut transaction, owner, id, tag_ids).await?;
+        }
+        let todo = with_tags(&mut transaction, Some(row)).await?;
+        transaction.commit().await?;
+        Ok(todo)
+    }
+
+    async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let deleted: Vec<Uuid> = sqlx::query_scalar(concat!(
+            "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
+            among!("$3"),
+            " returning id"
+        ))
+        .bind(owner)
+        .bind(Timestamp(now))
+        .bind(bind_ids(ids))
+        .fetch_all(&mut *transaction)
+        .await?;
+        if let Some(missing) = ids.iter().find(|id| !deleted.contains(id)) {
+            return Err(Error::TodoNotFound { id: *missing });
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn restore_todo(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Todo>, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let row: Option<TodoRow> = sqlx::query_as(
+            "update todos set deleted_at = null, updated_at = $3
+              where id = $1 and user_id = $2 and deleted_at is not null
+          returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(Timestamp(now))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let todo = with_tags(&mut transaction, row).await?;
+        transaction.commit().await?;
+        Ok(todo)
+    }
+
+    async fn purge_todo(&self, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let done = sqlx::query("delete from todos where id = $1").bind(id).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn insert_tag(&self, tag: &Tag, deadline: Deadline) -> Result<(), Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        sqlx::query("insert into tags (id, user_id, name, created_at, updated_at) values ($1, $2, $3, $4, $5)")
+            .bind(tag.id)
+            .bind(tag.user_id)
+            .bind(&tag.name)
+            .bind(Timestamp(tag.created_at))
+            .bind(Timestamp(tag.updated_at))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| name_taken(error, &tag.name))?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn find_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Tag>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let row: Option<TagRow> =
+            sqlx::query_as("select id, user_id, name, created_at, updated_at from tags where id = $1 and user_id = $2")
+                .bind(id)
+                .bind(owner)
+                .fetch_optional(&mut *connection)
+                .await?;
+        Ok(row.map(Tag::from))
+    }
+
+    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tag>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let total = match page.known_total() {
+            Some(total) => i64::from(total),
+            None => {
+                sqlx::query_scalar("select count(*) from tags where user_id = $1").bind(owner).fetch_one(&mut *connection).await?
+            }
+        };
+        let rows: Vec<TagRow> = sqlx::query_as(
+            "select id, user_id, name, created_at, updated_at from tags
+              where user_id = $1 and name > $2
+           order by name
+              limit $3 offset $4",
+        )
+        .bind(owner)
+        // No name is empty, so every name comes after this one.
+        .bind(page.after().map_or("", String::as_str))
+        .bind(page.fetch())
+        .bind(page.offset())
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok(page.cut(rows.into_iter().map(Tag::from).collect(), total))
+    }
+
+    async fn update_tag(&self, owner: Uuid, id: Uuid, name: &TagName, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Tag>, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let row: Option<TagRow> = sqlx::query_as(
+            "update tags set name = $3, updated_at = $4 where id = $1 and user_id = $2
+          returning id, user_id, name, created_at, updated_at",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(name.as_str())
+        .bind(Timestamp(now))
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(|error| name_taken(error, name.as_str()))?;
+        transaction.commit().await?;
+        Ok(row.map(Tag::from))
+    }
+
+    async fn delete_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let done = sqlx::query("delete from tags where id = $1 and user_id = $2").bind(id).bind(owner).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() > 0)
+    }
+}
+
+/// Puts tags on a todo, if all of them are the owner's.
+async fn put_tags(connection: &mut Connection, owner: Uuid, todo_id: Uuid, tag_ids: &[Uuid]) -> Result<(), Error> {
+    let put: Vec<Uuid> = sqlx::query_scalar(concat!(
+        "insert into todo_tags (todo_id, tag_id) select $1, id from tags where user_id = $2 and id",
+        among!("$3"),
+        " returning tag_id"
+    ))
+    .bind(todo_id)
+    .bind(owner)
+    .bind(bind_ids(tag_ids))
+    .fetch_all(connection)
+    .await?;
+    match tag_ids.iter().find(|id| !put.contains(id)) {
+        Some(missing) => Err(Error::TagNotFound { id: *missing }),
+        None => Ok(()),
+    }
+}
+
+/// The tags on each of the todos, by name, in one query.
+async fn tags_of(connection: &mut Connection, todo_ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<TagRef>>, Error> {
+    let mut tags: HashMap<Uuid, Vec<TagRef>> = HashMap::new();
+    if todo_ids.is_empty() {
+        return Ok(tags);
+    }
+    let rows: Vec<(Uuid, Uuid, String)> = sqlx::query_as(concat!(
+        "select todo_tags.todo_id, tags.id, tags.name
+           from todo_tags join tags on tags.id = todo_tags.tag_id
+          where todo_tags.todo_id",
+        among!("$1"),
+        " order by tags.name"
+    ))
+    .bind(bind_ids(todo_ids))
+    .fetch_all(connection)
+    .await?;
+    for (todo_id, id, name) in rows {
+        tags.entry(todo_id).or_default().push(TagRef { id, name });
+    }
+    Ok(tags)
+}
+
+async fn with_tags(connection: &mut Connection, row: Option<TodoRow>) -> Result<Option<Todo>, Error> {
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let mut tags = tags_of(connection, &[row.id]).await?;
+    let tags = tags.remove(&row.id).unwrap_or_default();
+    Ok(Some(row.into_todo(tags)))
+}
+
+/// The ids of the tags of these names; `None` when the owner lacks one of them.
+async fn filter_tags(connection: &mut Connection, owner: Uuid, names: &[String]) -> Result<Option<Vec<Uuid>>, Error> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let id: Option<Uuid> = sqlx::query_scalar("select id from tags where user_id = $1 and name = $2")
+            .bind(owner)
+            .bind(name)
+            .fetch_optional(&mut *connection)
+            .await?;
+        match id {
+            Some(id) => ids.push(id),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(ids))
+}
+
+fn name_taken(error: sqlx::Error, name: &str) -> Error {
+    let error = quartet_store::Error::from(error);
+    match error.violates("tags_user_name_key", "tags.user_id, tags.name") {
+        true => Error::TagNameTaken { name: name.to_owned() },
+        false => error.into(),
+    }
+}
+
+fn made(owner: Uuid, todo: &NewTodo, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {
+    Todo {
+        id: todo.id,
+        user_id: owner,
+        title: todo.title.as_str().to_owned(),
+        description: todo.description.as_ref().map(|text| text.as_str().to_owned()),
+        completed_at: todo.completed.then_some(now),
+        due_at: todo.due_at,
+        priority: todo.priority,
+        tags,
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
+    }
+}

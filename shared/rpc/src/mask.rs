@@ -1,0 +1,26 @@
+//! `google.protobuf.FieldMask` of updates (AIP-134).
+
+use prost_types::FieldMask;
+
+use crate::Violations;
+use crate::violations::Rule;
+
+/// The fields to write: those of `mask` among `fields`, or all of them when the mask is unset, empty or `*`.
+/// A path that names no field is noted in `violations`.
+pub fn parse(mask: Option<&FieldMask>, fields: &[&'static str], violations: &mut Violations) -> Vec<&'static str> {
+    let paths = mask.map_or(&[][..], |mask| &mask.paths);
+    if paths.is_empty() || paths == ["*"] {
+        return fields.to_vec();
+    }
+    let mut named = Vec::with_capacity(paths.len());
+    for path in paths {
+        match fields.iter().find(|field| *field == path) {
+            Some(field) => named.push(*field),
+            None => violations.add(
+                "update_mask",
+                Rule::new("UNKNOWN_FIELD", format!("`{path}` is none of {}", fields.join(", "))),
+            ),
+        }
+    }
+    named
+}
