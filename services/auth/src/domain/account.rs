@@ -4,7 +4,7 @@ use quartet_rpc::Role;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::PasswordHash;
+use super::{Email, PasswordHash, Username};
 
 /// Somebody who can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,25 @@ pub struct Account {
     pub updated_at: OffsetDateTime,
 }
 
+/// An account to be opened.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Also the id of the user.
+    pub id: Uuid,
+    /// Unique name.
+    pub username: Username,
+    /// Unique address.
+    pub email: Email,
+    /// Whether the address is proven already.
+    pub email_verified: bool,
+    /// The name shown to others; empty for the user name.
+    pub name: String,
+    /// What is kept of the password.
+    pub password_hash: PasswordHash,
+    /// What the account may do.
+    pub role: Role,
+}
+
 /// Whether an account can sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -47,6 +66,32 @@ pub enum Status {
 }
 
 impl Account {
+    /// The account that `new` opens at `now`.
+    pub fn opened(new: NewAccount, now: OffsetDateTime) -> Self {
+        Self {
+            id: new.id,
+            username: new.username.as_str().to_owned(),
+            email: new.email.as_str().to_owned(),
+            email_verified: new.email_verified,
+            name: new.name,
+            password_hash: new.password_hash,
+            role: new.role,
+            disabled: false,
+            closed: false,
+            tier: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The name shown to others.
+    pub fn name_or_username(&self) -> &str {
+        match self.name.as_str() {
+            "" => &self.username,
+            name => name,
+        }
+    }
+
     /// Whether the account can sign in. Closing hides a bar and reopening shows it again.
     pub fn status(&self) -> Status {
         match (self.closed, self.disabled) {

@@ -17,7 +17,7 @@ pub mod text;
 pub mod throttle;
 mod username;
 
-pub use account::{Account, Status};
+pub use account::{Account, NewAccount, Status};
 pub use display_name::DisplayName;
 pub use email::Email;
 pub use mail_token::{MailToken, Purpose};
@@ -25,5 +25,5 @@ pub use password::{Owner, Password};
 pub use password_hash::{Hardness, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};
 pub use session::{EndReason, EndedSession, Session};
-pub use signing_key::{Algorithm, KeyState, SigningKey};
+pub use signing_key::{Algorithm, KeyError, KeyState, SigningKey};
 pub use username::Username;

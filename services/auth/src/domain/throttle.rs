@@ -5,6 +5,7 @@
 //! - one per name over all addresses, whose delay stays at seconds: it slows those who guess from many addresses. An owner who comes from
 //!   an address of theirs, or with a living session, does not feel it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -74,9 +75,33 @@ impl Subject {
     }
 }
 
+/// What an address counts as: itself, or its network of 64 bits where one client has them all (IPv6). Clients without a known address count
+/// as one.
+pub fn origin(address: Option<IpAddr>) -> String {
+    match address {
+        None => String::new(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => address.to_string(),
+            None => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_network_of_ipv6_is_one_origin() {
+        let origin = |text: &str| origin(Some(text.parse().unwrap()));
+        assert_eq!(origin("2001:db8:1:2::3"), origin("2001:db8:1:2:ffff::9"));
+        assert_ne!(origin("2001:db8:1:2::3"), origin("2001:db8:1:3::3"));
+        assert_eq!(origin("::ffff:192.0.2.1"), "192.0.2.1");
+    }
 
     const POLICY: Policy = Policy {
         free: 3,
