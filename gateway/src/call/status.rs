@@ -116,7 +116,7 @@ fn default_reason(code: Code) -> &'static str {
     }
 }
 
-fn http_status(code: Code, reason: &str) -> StatusCode {
+pub(crate) fn http_status(code: Code, reason: &str) -> StatusCode {
     match code {
         Code::InvalidArgument if reason == Reason::ValidationFailed.code() => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,

@@ -1,5 +1,7 @@
 //! One suite of the store's behaviour, over both databases.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "store/lists.rs"]
 mod lists;
 #[path = "store/tags.rs"]
