@@ -16,7 +16,14 @@ pub fn to_problem(status: &Status) -> Problem {
     let details = status.get_error_details();
     let code = status.code();
     let info = details.error_info();
-    let reason = info.map_or_else(|| default_reason(code).to_owned(), |info| info.reason.clone());
+    let named = details
+        .bad_request()
+        .is_some_and(|bad| !bad.field_violations.is_empty());
+    let reason = match info {
+        Some(info) => info.reason.clone(),
+        None if named && code == Code::InvalidArgument => Reason::ValidationFailed.code().to_owned(),
+        None => default_reason(code).to_owned(),
+    };
     let inner = matches!(code, Code::Unknown | Code::Internal | Code::DataLoss);
     let message = match (inner && info.is_none(), status.message()) {
         // The text of an unexpected failure is for the logs.
