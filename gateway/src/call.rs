@@ -11,6 +11,7 @@ mod location;
 mod metadata;
 mod plan;
 mod raw;
+mod replies;
 mod reply;
 mod request;
 pub mod status;
