@@ -388,6 +388,16 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn what_is_read_never_nests_deeper_than_services_decode() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let nested = |levels: usize| format!("{{\"anything\":{}1{}}}", open.repeat(levels), close.repeat(levels));
+        let deepest = (1..64).rev().find_map(|levels| read(&nested(levels)).ok()).unwrap();
+        assert!(DynamicMessage::decode(deepest.descriptor(), deepest.encode_to_vec().as_slice()).is_ok());
+        assert_eq!(read(&nested(60)).unwrap_err().violations[0].rule, "DEPTH");
+    }
+}
+
+#[test]
 fn barred_fields_do_not_exist_to_a_body() {
     let barred = [testing::descriptor("Nested").get_field_by_name("name").unwrap()];
     let mut message = testing::empty("Dish");
