@@ -57,7 +57,9 @@ fn auth(token: String, logins: Arc<Mutex<u32>>) -> Upstream {
     let service = tower::service_fn(move |request: Request<tonic::body::Body>| {
         let (token, logins) = (token.clone(), logins.clone());
         async move {
-            assert_eq!(request.uri().path(), "/quartet.auth.v1.AuthService/Token");
+            if request.uri().path() != "/quartet.auth.v1.AuthService/Token" {
+                return Ok(tonic::Status::unimplemented("only tokens here").into_http());
+            }
             *logins.lock().unwrap() += 1;
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let asked = TokenRequest::decode(&body[5..]).unwrap();
@@ -253,6 +255,16 @@ async fn the_root_tells_where_to_go() {
     assert_eq!(
         (&root["name"], &root["links"]["docs"], &root["links"]["openapi"]),
         (&json!("Test"), &json!("/docs"), &json!("/openapi.json"))
+    );
+}
+
+#[tokio::test]
+async fn a_failed_readiness_probe_still_reads_the_report() {
+    let (status, _, body) = fetch(&fixture("local", ""), "/readyz", &[]).await;
+    let report: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (status.as_u16(), &report["checks"]["todos"]),
+        (503, &json!("unreachable"))
     );
 }
 
