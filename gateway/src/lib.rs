@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use quartet_clock::Clock;
 use quartet_proto::descriptors;
@@ -37,7 +37,7 @@ pub use config::Config;
 use crate::call::Transcoder;
 use crate::docs::Docs;
 use crate::edge::{Edge, RouteTemplate};
-use crate::routes::{Binding, Routes};
+use crate::routes::{Binding, Found, Routes};
 use crate::server::{Drain, Draining};
 
 /// Largest message that a service may send.
@@ -124,20 +124,28 @@ fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Conf
     }
 }
 
-/// Calls the RPC that the request's path leads to.
-async fn call(transcoder: &Transcoder, request: Request) -> axum::response::Response {
-    match transcoder.call(request).await {
-        Ok(mut response) => {
-            let binding = response.extensions_mut().remove::<Arc<Binding>>();
-            if let Some(binding) = binding {
-                response
-                    .extensions_mut()
-                    .insert(RouteTemplate(binding.template.clone()));
-            }
-            response
-        }
-        Err(problem) => problem.into_response(),
+/// Calls the RPC that the request's path leads to; the reply tells which route it was.
+async fn call(transcoder: &Transcoder, request: Request) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = transcoder
+        .call(request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response);
+    // A failure carries no binding; looking for it again costs little, and failures are few.
+    let binding =
+        response
+            .extensions_mut()
+            .remove::<Arc<Binding>>()
+            .or_else(|| match transcoder.routes().find(&method, &path) {
+                Found::Match(found) => Some(found.binding),
+                Found::MethodNotAllowed { .. } | Found::NotFound => None,
+            });
+    if let Some(binding) = binding {
+        response
+            .extensions_mut()
+            .insert(RouteTemplate(binding.template.clone()));
     }
+    response
 }
 
 impl Gateway {

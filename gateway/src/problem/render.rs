@@ -52,6 +52,10 @@ struct FieldError<'a> {
     message: String,
 }
 
+/// Marks an error reply that is no problem but says what it has to say, as a probe's report.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written;
+
 /// Writes the problem that `response` carries into its body. An error reply without one, whoever made it, becomes the problem that its
 /// status tells of; any other reply stays as it is.
 pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
@@ -88,7 +92,8 @@ pub(crate) fn for_stream(problem: &Problem, headers: &HeaderMap) -> Bytes {
 
 fn is_unwritten_error(response: &Response) -> bool {
     let status = response.status();
-    (status.is_client_error() || status.is_server_error()) && response.headers().get(CONTENT_TYPE) != Some(&MEDIA_TYPE)
+    let is_error = status.is_client_error() || status.is_server_error();
+    is_error && response.extensions().get::<Written>().is_none()
 }
 
 fn set_headers(headers: &mut HeaderMap, problem: &Problem, context: &Context) {
