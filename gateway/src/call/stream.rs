@@ -14,7 +14,7 @@ use super::{Config, reply, status};
 use crate::problem::Problem;
 
 /// How long an event stream waits for its first message before it opens anyway: a browser takes a stream without headers for one that is
-/// still connecting. The other forms wait on, so that a failure can still be a status.
+/// still connecting.
 const OPEN_EVENTS_AFTER: Duration = Duration::from_secs(1);
 
 /// The reply that `replies` become, written as they come.
@@ -31,17 +31,20 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Problem> {
     let mut pending = None;
     let mut ended = false;
-    let opens = if format == Format::Events {
-        Instant::now() + OPEN_EVENTS_AFTER
-    } else {
-        far(deadline)
+    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an open stream is better than none. Raw
+    // bytes cannot open before their first piece says what they are.
+    let patience = match format {
+        Format::Events => Some(OPEN_EVENTS_AFTER),
+        Format::Array | Format::Lines => Some(config.timeout / 2),
+        Format::Raw => None,
     };
+    let opens = far(patience.map(|patience| Instant::now() + patience));
     match next(&mut replies, Some(opens.min(far(deadline)))).await {
         Next::Message(message) => pending = Some(message),
         Next::End => ended = true,
         Next::Failed(failure) => return Err(status::for_request(&failure, &plan.binding, headers)),
-        Next::Late if format == Format::Events && deadline.is_none_or(|deadline| deadline > Instant::now()) => {}
-        Next::Late => return Err(status::expired()),
+        Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Err(status::expired()),
+        Next::Late => {}
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = plan.status;
@@ -59,12 +62,12 @@ pub(super) async fn respond(
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        // nginx would hold events back to fill a buffer.
-        response.headers_mut().insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
     }
+    // nginx would hold elements back to fill a buffer.
+    response.headers_mut().insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
     let writer = Writer {
         plan,
         config,

@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use quartet_proto::options::Reason;
 use serde::Serialize;
 
 use super::{Problem, Violation, page};
+use crate::edge::request_id;
 use crate::l10n::{self, Language};
 
 /// Media type of problem documents.
@@ -34,6 +36,7 @@ struct Document<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     instance: &'a str,
     status_code: u16,
     message: &'a str,
@@ -66,6 +69,21 @@ pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
         parts.headers.insert(ERROR_TIME, elapsed);
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+/// The document of a problem that ends a stream, as its last element.
+pub(crate) fn for_stream(problem: &Problem, headers: &HeaderMap) -> Bytes {
+    let request_id = headers
+        .get(request_id::HEADER)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let context = Context {
+        method: Method::GET,
+        path: String::new(),
+        language: Language::preferred(headers),
+        request_id: request_id.to_owned(),
+    };
+    document(problem, &context).into()
 }
 
 fn is_unwritten_error(response: &Response) -> bool {

@@ -1,6 +1,5 @@
 //! Query strings and forms: pairs of a dotted field name and a value.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use http::StatusCode;
@@ -165,7 +164,7 @@ fn alone(message: &DynamicMessage, field: &FieldDescriptor) -> Result<(), Broken
 ///
 /// # Errors
 /// The rule that the text breaks.
-pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text: &Cow<'_, str>) -> Result<(), Broken> {
+pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text: &str) -> Result<(), Broken> {
     let Some((field, parents)) = chain.split_last() else {
         return Ok(());
     };

@@ -80,7 +80,11 @@ impl Violations {
     pub(crate) fn check(self) -> Result<(), Problem> {
         let mut found = self.found.into_iter();
         let Some(first) = found.next() else { return Ok(()) };
+        let whole = first.field.is_empty().then(|| first.description.clone());
         let mut problem = Problem::field(first.field, &first.rule, first.description);
+        if let Some(message) = whole {
+            problem.message = message;
+        }
         problem.violations.extend(found);
         Err(problem)
     }

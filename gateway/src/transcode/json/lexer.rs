@@ -373,6 +373,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_takes_what_serde_json_takes(text in r#"[\[\]{}",:0-9eE.+\-truefalsn \\ud]{0,14}"#) {
             let oracle = serde_json::from_str::<serde_json::Value>(&text);

@@ -18,6 +18,9 @@ use crate::transcode::violations::{Broken, Violations};
 /// Paths of the fields that a body names, for an inferred update mask.
 pub(crate) type Recorded = Vec<String>;
 
+/// Messages within one another that a service is sent; protobuf's own limit is 100.
+const MAX_MESSAGES: usize = 90;
+
 /// A body that is being read. Broken rules are collected; only text that is no JSON stops it.
 pub(crate) struct Reader<'a> {
     pub(super) lexer: Lexer<'a>,
@@ -25,6 +28,8 @@ pub(crate) struct Reader<'a> {
     pub(super) violations: Violations,
     /// Fields that no body may set; to a client they do not exist.
     barred: &'a [FieldDescriptor],
+    /// Messages that the value at hand lies in, as protobuf counts them.
+    messages: usize,
     /// Set while the keys at hand belong in an update mask.
     recorded: Option<Recorded>,
 }
@@ -44,6 +49,7 @@ impl<'a> Reader<'a> {
             text,
             violations: Violations::default(),
             barred,
+            messages: 0,
             recorded: None,
         })
     }
@@ -241,6 +247,25 @@ impl<'a> Reader<'a> {
 
     /// One value; `None` when it broke a rule.
     pub(super) fn single(&mut self, kind: &Kind) -> Read<Option<Value>> {
+        let Kind::Message(descriptor) = kind else {
+            return self.value_of(kind);
+        };
+        // JSON's own depth is not the message's: each level of a `Struct` is three messages, and a service refuses what nests deeper than
+        // 100 as undecodable.
+        let cost = if known(descriptor).is_some() { 3 } else { 1 };
+        self.messages += cost;
+        if self.messages > MAX_MESSAGES {
+            self.messages -= cost;
+            self.violations.add(Broken::new("DEPTH", "nests too deeply"));
+            self.lexer.skip()?;
+            return Ok(None);
+        }
+        let value = self.value_of(kind);
+        self.messages -= cost;
+        value
+    }
+
+    fn value_of(&mut self, kind: &Kind) -> Read<Option<Value>> {
         let token = self.lexer.peek()?;
         if token == Token::Null && !takes_null(kind) {
             return self.refuse("must not be null");
@@ -299,6 +324,12 @@ impl<'a> Reader<'a> {
 
     /// Notes that the value at hand is of the wrong type, and passes over it.
     pub(super) fn refuse<T: Default>(&mut self, description: &str) -> Read<T> {
+        let whole = self.violations.path.is_empty();
+        let description = if whole {
+            format!("the body {description}")
+        } else {
+            description.to_owned()
+        };
         self.violations.add(Broken::new("TYPE", description));
         self.lexer.skip()?;
         Ok(T::default())
