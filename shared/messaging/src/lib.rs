@@ -8,7 +8,7 @@
 //! - [`message`] is what travels, [`queue`] where it goes;
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
-//! - [`broker`] is what every broker promises, [`local`] keeps it in one process;
+//! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
 //! - [`config`] holds the settings.
 
 pub mod broker;
@@ -20,6 +20,7 @@ pub mod local;
 pub mod message;
 pub mod outbox;
 pub mod queue;
+pub mod rabbit;
 pub mod relay;
 pub mod schema;
 pub mod stats;
@@ -30,5 +31,6 @@ pub use config::Config;
 pub use local::Local;
 pub use message::{Message, Priority, Route};
 pub use queue::{Queue, Retry, Subscription};
+pub use rabbit::Rabbit;
 pub use relay::{Relay, Wake};
 pub use stats::Stats;

@@ -51,6 +51,7 @@ fn single(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
     match field.kind() {
         Kind::Bool => Some(json!(false)),
         Kind::String => text(field, schema).map(Value::from),
+        Kind::Enum(descriptor) if descriptor.full_name() == "google.protobuf.NullValue" => None,
         Kind::Enum(descriptor) => match schema.get("enum").and_then(Value::as_array) {
             Some(names) => names.last().cloned(),
             None => descriptor.values().last().map(|value| json!(value.name())),

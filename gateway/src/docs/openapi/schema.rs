@@ -7,6 +7,7 @@ use quartet_proto::options;
 use serde_json::{Value, json};
 
 use super::names::Names;
+use super::problems::Problems;
 use super::rules::Rules;
 use super::{Object, examples, known};
 use crate::docs::comments::Comments;
@@ -26,6 +27,7 @@ pub(super) enum Direction {
 /// The components, as they become needed.
 pub(super) struct Schemas<'a> {
     pub(super) comments: &'a Comments,
+    pub(super) problems: Problems,
     names: Names,
     done: BTreeMap<String, Value>,
 }
@@ -33,9 +35,10 @@ pub(super) struct Schemas<'a> {
 impl<'a> Schemas<'a> {
     pub(super) fn new(pool: &DescriptorPool, comments: &'a Comments, bindings: &[&Binding]) -> Self {
         let mut done = BTreeMap::new();
-        done.insert("Problem".to_owned(), super::responses::problem_schema());
+        done.insert("Problem".to_owned(), super::problems::schema());
         Self {
             comments,
+            problems: Problems::default(),
             names: Names::new(pool, bindings),
             done,
         }
@@ -274,7 +277,7 @@ pub(super) fn allow_null(schema: &mut Object) {
         return;
     }
     match schema.get_mut("type") {
-        Some(Value::String(kind)) => {
+        Some(Value::String(kind)) if kind != "null" => {
             let both = json!([kind, "null"]);
             schema.insert("type".into(), both);
         }
