@@ -78,8 +78,11 @@ impl Taker {
     async fn session(&self, stop: &CancellationToken) -> Result<(), Error> {
         loop {
             let channel = self.inner.taking.channel().await?;
-            self.within(topology::declare(&channel, std::slice::from_ref(&self.subscription.queue)))
-                .await?;
+            self.within(topology::declare(
+                &channel,
+                std::slice::from_ref(&self.subscription.queue),
+            ))
+            .await?;
             while self.is_paused(&channel).await? {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
@@ -96,10 +99,16 @@ impl Taker {
 
     async fn take(&self, channel: &Channel, stop: &CancellationToken) -> Result<Stopped, Error> {
         let prefetch = self.subscription.prefetch.max(1);
-        self.within(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        self.within(channel.basic_qos(prefetch, BasicQosOptions::default()))
+            .await?;
         let queue = self.subscription.queue.name.as_str();
         let mut consumer: Consumer = self
-            .within(channel.basic_consume(queue.into(), TAG.into(), BasicConsumeOptions::default(), FieldTable::default()))
+            .within(channel.basic_consume(
+                queue.into(),
+                TAG.into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            ))
             .await?;
         let session = stop.child_token();
         let mut running = Running::new();
@@ -129,7 +138,9 @@ impl Taker {
         };
         // What is in hand is finished; what waits in a lane goes back.
         session.cancel();
-        let _ = self.within(channel.basic_cancel(TAG.into(), BasicCancelOptions::default())).await;
+        let _ = self
+            .within(channel.basic_cancel(TAG.into(), BasicCancelOptions::default()))
+            .await;
         while let Some(ended) = running.join_next().await {
             self.ended(ended, &mut Lanes::new())?;
         }
@@ -201,7 +212,11 @@ impl Taker {
         let message = match &taken.message {
             Ok(message) => message,
             Err(reason) => {
-                tracing::error!(queue = queue.name, reason, "what is no message goes to the dead letters");
+                tracing::error!(
+                    queue = queue.name,
+                    reason,
+                    "what is no message goes to the dead letters"
+                );
                 let properties = Ok(taken.delivery.properties.clone());
                 let parcel = Parcel::raw(topology::dead_queue(&queue.name), &taken.delivery.data, properties);
                 return self.move_on(&taken.delivery, parcel).await;

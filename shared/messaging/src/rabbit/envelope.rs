@@ -43,7 +43,11 @@ pub(super) fn write(message: &Message, history: &History) -> Result<BasicPropert
     put("cloudEvents_source", &message.source);
     put("cloudEvents_subject", &message.subject);
     put("cloudEvents_time", &rfc3339(message.time)?);
-    let optional = [("traceparent", &message.traceparent), ("tracestate", &message.tracestate), (REASON, &history.reason)];
+    let optional = [
+        ("traceparent", &message.traceparent),
+        ("tracestate", &message.tracestate),
+        (REASON, &history.reason),
+    ];
     for (name, value) in optional {
         if let Some(value) = value {
             put(name, value);
@@ -104,8 +108,13 @@ pub(super) fn read(properties: &BasicProperties, payload: &[u8]) -> Result<Messa
 /// What the message in `queue` has been through.
 pub(super) fn history(properties: &BasicProperties, queue: &str) -> History {
     let headers = Headers(properties);
-    let retries = headers.get(RETRIES).and_then(AMQPValue::as_long_long_int).unwrap_or_default();
-    let told = headers.text(DEAD_SINCE).and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+    let retries = headers
+        .get(RETRIES)
+        .and_then(AMQPValue::as_long_long_int)
+        .unwrap_or_default();
+    let told = headers
+        .text(DEAD_SINCE)
+        .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
     let (reason, dead_since) = match told {
         Some(since) => (headers.text(REASON), Some(since)),
         None => match headers.last_death(queue) {
@@ -121,7 +130,8 @@ pub(super) fn history(properties: &BasicProperties, queue: &str) -> History {
 }
 
 fn rfc3339(time: OffsetDateTime) -> Result<String, String> {
-    time.format(&Rfc3339).map_err(|error| format!("{time} cannot be written: {error}"))
+    time.format(&Rfc3339)
+        .map_err(|error| format!("{time} cannot be written: {error}"))
 }
 
 struct Headers<'a>(&'a BasicProperties);
@@ -153,7 +163,10 @@ impl Headers<'_> {
         let since = since.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
         Some(match field("reason").as_deref() {
             Some("delivery_limit") => ("its consumer died with it again and again".to_owned(), since),
-            reason => (format!("the broker put it here: {}", reason.unwrap_or("it does not say why")), since),
+            reason => (
+                format!("the broker put it here: {}", reason.unwrap_or("it does not say why")),
+                since,
+            ),
         })
     }
 }
@@ -176,9 +189,26 @@ mod tests {
     #[test]
     fn a_message_survives_the_journey() {
         let clock = Clock::system();
-        let event = Message::event(&clock, "/auth", "auth.account.registered.v1", clock.new_id(), &"hello".to_owned());
-        let work = Message::work(&clock, "/jobs", "jobs.mail", Priority::High, "jobs.mail.v1", 7, &"hello".to_owned());
-        let traced = event.clone().traced(Some("00-ab-cd-01".into()), Some("a=b".into())).in_order();
+        let event = Message::event(
+            &clock,
+            "/auth",
+            "auth.account.registered.v1",
+            clock.new_id(),
+            &"hello".to_owned(),
+        );
+        let work = Message::work(
+            &clock,
+            "/jobs",
+            "jobs.mail",
+            Priority::High,
+            "jobs.mail.v1",
+            7,
+            &"hello".to_owned(),
+        );
+        let traced = event
+            .clone()
+            .traced(Some("00-ab-cd-01".into()), Some("a=b".into()))
+            .in_order();
         for message in [event, work, traced] {
             let history = History {
                 retries: 3,

@@ -63,7 +63,11 @@ impl<'a> Parcel<'a> {
 
     /// A sign for those who look into a queue.
     pub(super) fn marker(queue: &str) -> Self {
-        Self::raw(queue.to_owned(), b"", Ok(BasicProperties::default().with_delivery_mode(2)))
+        Self::raw(
+            queue.to_owned(),
+            b"",
+            Ok(BasicProperties::default().with_delivery_mode(2)),
+        )
     }
 }
 
@@ -92,7 +96,10 @@ impl Publisher {
             }
         });
         let outcomes = join_all(published).await;
-        if outcomes.iter().any(|outcome| matches!(outcome, Published::Failed { .. })) {
+        if outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Published::Failed { .. }))
+        {
             // Whatever the channel still does is not waited for any more, and the next one is declared on anew.
             self.give_up(&channel).await;
         }

@@ -111,7 +111,13 @@ async fn quorum(
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
     let options = QueueBindOptions::default();
     channel
-        .queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            key.into(),
+            options,
+            FieldTable::default(),
+        )
         .await
 }
 
