@@ -1,7 +1,5 @@
 //! The auth service over its gRPC methods, with the access layer in front and a clock that stands still.
 
-#![expect(missing_docs, reason = "a test has no readers of its documentation")]
-
 mod harness;
 
 mod access;

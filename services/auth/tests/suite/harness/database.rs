@@ -10,20 +10,20 @@ use tempfile::TempDir;
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
 
 /// A database that is open and migrated. The folder goes with the last clone.
 #[derive(Clone)]
-pub struct Opened {
-    pub database: Database,
+pub(crate) struct Opened {
+    pub(crate) database: Database,
     _folder: Option<Arc<TempDir>>,
 }
 
 /// Opens a fresh database.
-pub async fn open(kind: Kind) -> Opened {
+pub(crate) async fn open(kind: Kind) -> Opened {
     let config = quartet_store::Config::read(&Source::of([("SQLITE_SYNCHRONOUS", "normal")])).unwrap();
     let (url, folder) = match kind {
         Kind::Sqlite => {
