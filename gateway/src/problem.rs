@@ -1,8 +1,12 @@
 //! What went wrong, before it is written for a client: one type for failures of the edge and of the services behind it.
 
+pub mod page;
+pub(crate) mod render;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 use quartet_proto::options::Reason;
 
@@ -65,5 +69,14 @@ impl Problem {
             description,
         });
         problem
+    }
+}
+
+impl IntoResponse for Problem {
+    /// A reply without a body that carries the problem; the edge writes it in the client's language on the way out.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
 
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
     let descriptors = generated(&bytes)?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;

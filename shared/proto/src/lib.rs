@@ -3,7 +3,12 @@
 //! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same contracts as data, for the gateway,
 //! reflection and the access layer) and [`options`] (what a method says about itself).
 
-#![expect(missing_docs, reason = "generated items carry the comments of the protos")]
+#![expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated items carry the comments of the protos, and the generator's own attributes"
+)]
 
 pub mod descriptors;
 pub mod options;
@@ -32,7 +37,11 @@ pub mod todos {
 /// `google.api`: `HttpBody`, and the HTTP rules as messages.
 pub mod google {
     pub mod api {
-        #![expect(clippy::doc_lazy_continuation, reason = "generated from Google's comments")]
+        #![expect(
+            clippy::doc_overindented_list_items,
+            clippy::doc_lazy_continuation,
+            reason = "generated from Google's comments"
+        )]
         tonic::include_proto!("google.api");
     }
 }

@@ -1,1 +1,8 @@
-//! placeholder
+//! What tests of several crates need.
+//!
+//! [`database`] makes a throw-away database per test, [`on_both_databases!`] runs one suite over both kinds, [`identity`] signs tokens,
+//! [`stack`] puts a service behind the access layer in this process, as `cargo run` does.
+
+pub mod database;
+pub mod identity;
+pub mod stack;

@@ -1,0 +1,68 @@
+//! `quartet migrate`.
+
+use anyhow::Context as _;
+use quartet_store::database::DatabaseUrl;
+use quartet_store::{Database, Migrations};
+
+use crate::settings::Settings;
+
+/// Which way to migrate.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Apply what has not been applied.
+    Up {
+        /// Only this service's store.
+        #[arg(long, value_parser = SERVICES)]
+        service: Option<String>,
+    },
+    /// Take back the newest migration of one service. What its tables held is lost.
+    Down {
+        /// The service.
+        #[arg(long, value_parser = SERVICES)]
+        service: String,
+    },
+    /// Print where every store stands.
+    Status,
+}
+
+const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+
+fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 3] {
+    let Settings { auth, users, todos, .. } = settings;
+    [
+        ("auth", &auth.own.database_url, quartet_auth::store::MIGRATIONS),
+        ("users", &users.database_url, quartet_users::store::MIGRATIONS),
+        ("todos", &todos.database_url, quartet_todos::store::MIGRATIONS),
+    ]
+}
+
+pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
+    for (service, url, migrations) in stores(settings) {
+        let asked = match command {
+            Command::Up { service } => service.as_deref(),
+            Command::Down { service } => Some(service.as_str()),
+            Command::Status => None,
+        };
+        if asked.is_some_and(|asked| asked != service) {
+            continue;
+        }
+        let store = &settings.todos.store;
+        let database = Database::open(url, store)
+            .await
+            .with_context(|| format!("opening the store of {service}"))?;
+        match command {
+            Command::Up { .. } => migrations.up(&database).await?,
+            Command::Down { .. } => match migrations.down(&database).await? {
+                Some(taken) => println!("{service}: took back {:04} {}", taken.version, taken.description),
+                None => println!("{service}: nothing to take back"),
+            },
+            Command::Status => {}
+        }
+        for standing in migrations.status(&database).await? {
+            let state = if standing.applied { "applied" } else { "pending" };
+            println!("{service}: {:04} {} {state}", standing.version, standing.description);
+        }
+        database.close().await;
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The folder of everything that the suite keeps.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use quartet_clock::Clock;
+use quartet_config::Source;
+
+/// Name of the file that holds the secret of service tokens.
+const SECRET_FILE: &str = "service-token-secret";
+
+/// Puts the stores and mails of the suite into `folder` where no layer says otherwise.
+pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
+    let folder = folder.display();
+    let mut set = |name: &str, value: String| source.set_default(name, value, "DATA_DIR");
+    for service in ["auth", "users", "todos"] {
+        set(
+            &format!("{}_DATABASE_URL", service.to_ascii_uppercase()),
+            format!("sqlite://{folder}/{service}.db"),
+        );
+    }
+    set("MAIL_DIR", format!("{folder}/mail"));
+}
+
+/// The secret of service tokens; made at the first start and readable by the suite's user alone.
+pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
+    make(folder)?;
+    let path = folder.join(SECRET_FILE);
+    let open = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path);
+    match open {
+        Ok(mut file) => {
+            let secret = Clock::system().new_token::<32>();
+            file.write_all(secret.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("writing {}", path.display()))?;
+            Ok(secret)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+        }
+        Err(error) => Err(error).with_context(|| format!("making {}", path.display())),
+    }
+}
+
+/// Makes the folder, for the suite's user alone, unless it is there.
+pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("DATA_DIR: cannot make the folder {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("a/b");
+        let first = secret(&folder).unwrap();
+        assert!(first.len() >= 32);
+        assert_eq!(secret(&folder).unwrap(), first);
+    }
+}

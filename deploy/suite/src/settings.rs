@@ -1,0 +1,103 @@
+//! What the suite is told: the settings of all its parts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use quartet_config::{Secret, Setting, Source};
+
+use crate::data_folder;
+
+quartet_config::settings! {
+    /// Settings of the suite in one process.
+    pub struct Own {
+        /// Folder of everything that the suite keeps: stores, keys, mails. It is made when it is missing.
+        data_dir: PathBuf = "DATA_DIR" or "data";
+        /// Address on which the suite serves the gRPC methods of all services.
+        grpc_address: SocketAddr = "GRPC_ADDRESS" or "127.0.0.1:50050";
+    }
+}
+
+/// The settings of all parts, each read and checked.
+pub(crate) struct Settings {
+    pub(crate) source: Source,
+    pub(crate) own: Own,
+    pub(crate) telemetry: quartet_telemetry::Config,
+    pub(crate) rpc: quartet_rpc::Config,
+    pub(crate) auth: quartet_auth::Config,
+    pub(crate) users: quartet_users::Config,
+    pub(crate) todos: quartet_todos::Config,
+    pub(crate) gateway: quartet_gateway::Config,
+}
+
+impl Settings {
+    /// Reads every layer. What the suite keeps lies in `DATA_DIR` unless a layer says otherwise. Makes nothing.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        Self::read(Source::load()?)
+    }
+
+    /// As [`Settings::load`], from a given source.
+    pub(crate) fn read(mut source: Source) -> anyhow::Result<Self> {
+        let own = Own::read(&source)?;
+        data_folder::set_defaults(&mut source, &own.data_dir);
+        Ok(Self {
+            telemetry: quartet_telemetry::Config::read(&source)?,
+            rpc: quartet_rpc::Config::read(&source)?,
+            auth: quartet_auth::Config::read(&source)?,
+            users: quartet_users::Config::read(&source)?,
+            todos: quartet_todos::Config::read(&source)?,
+            gateway: quartet_gateway::Config::read(&source)?,
+            own,
+            source,
+        })
+    }
+
+    /// Gives the suite the secret that its services share, made and kept in the data folder unless a layer sets one.
+    pub(crate) fn share_secret(&mut self) -> anyhow::Result<()> {
+        if self.rpc.service_token_secret.is_none() {
+            self.rpc.service_token_secret = Some(Secret::new(data_folder::secret(&self.own.data_dir)?));
+        }
+        Ok(())
+    }
+}
+
+/// Every setting of the suite, by part.
+pub(crate) const SECTIONS: &[(&str, &[Setting])] = &[
+    ("The suite in one process", Own::SETTINGS),
+    ("Gateway", quartet_gateway::Config::SETTINGS),
+    (
+        "Tokens and access, equal in every process",
+        quartet_rpc::Config::SETTINGS,
+    ),
+    ("Auth service", quartet_auth::Config::SETTINGS),
+    ("Users service", quartet_users::config::Own::SETTINGS),
+    ("Todos service", quartet_todos::config::Own::SETTINGS),
+    ("Stores", quartet_store::Config::SETTINGS),
+    ("Logs", quartet_telemetry::Config::SETTINGS),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_documents_every_setting() {
+        let written = include_str!("../../../.env.example");
+        let expected = quartet_config::example::file(SECTIONS);
+        assert_eq!(
+            written, expected,
+            "write it anew with `quartet config --example > .env.example`"
+        );
+    }
+
+    #[test]
+    fn no_setting_is_declared_twice() {
+        let mut names: Vec<&str> = SECTIONS
+            .iter()
+            .flat_map(|(_, settings)| settings.iter().map(|setting| setting.name))
+            .collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,102 @@
+# Titles and details of problems. One message per value of `quartet.options.v1.Reason`; see `src/l10n/catalog.rs`.
+
+validation-failed = Some fields break their rules
+    .detail = { $more ->
+        [0] { $first }
+       *[other] { $first } (and { $more } more)
+    }
+internal = Something failed inside
+    .detail = Something failed on our side. The request id helps us to find it.
+unavailable = Temporarily unavailable
+    .detail = A part of the service is temporarily unavailable. Please try again in a moment.
+deadline-exceeded = It took too long
+    .detail = The time for the request was up before the work was done.
+rate-limited = Too many requests
+    .detail = Too many requests. Please wait before you try again.
+cancelled = The request was given up
+    .detail = The request was given up before it was answered.
+
+token-missing = An access token is needed
+    .detail = Please sign in: the request carries no access token.
+token-invalid = The access token is not valid
+    .detail = The access token is malformed, or it is not meant for this service.
+token-expired = The access token has expired
+    .detail = The access token has expired. Please refresh it or sign in again.
+token-revoked = The session was ended
+    .detail = The session of this access token was ended. Please sign in again.
+permission-denied = Not allowed
+    .detail = You may not do this.
+
+username-taken = The user name is taken
+    .detail = Somebody else has this user name.
+email-taken = The address is in use
+    .detail = There is an account with this e-mail address.
+invalid-credentials = The name or the password is wrong
+    .detail = The name or the password is wrong.
+too-many-attempts = Too many failed attempts
+    .detail = Too many failed attempts. Please wait before you try again.
+hashing-busy = Too busy to check a password
+    .detail = Too many passwords are being checked at the moment. Please try again in a moment.
+unsupported-grant-type = The grant type is not supported
+    .detail = The grant type must be “password” or “refresh_token”.
+invalid-refresh-token = The refresh token is not valid
+    .detail = The refresh token is unknown or has expired. Please sign in again.
+refresh-token-reused = The refresh token was used before
+    .detail = The refresh token was used before, so its session was ended. Please sign in again.
+session-not-found = There is no such session
+    .detail = You have no such session.
+wrong-password = The current password is wrong
+    .detail = The current password is wrong.
+invalid-reset-token = The reset link is not valid
+    .detail = The link to reset the password is unknown, was used, or has expired.
+invalid-verification-token = The verification link is not valid
+    .detail = The link to verify the address is unknown, was used, or has expired.
+email-already-verified = The address is verified already
+    .detail = The e-mail address is verified already.
+account-not-found = There is no such account
+    .detail = There is no such account.
+last-superuser = The last superuser must stay
+    .detail = There would be no superuser left.
+account-disabled = The account is disabled
+    .detail = The account was disabled by an administrator.
+origin-not-allowed = The page may not use the cookie
+    .detail = The cookie was sent from a page of another site.
+
+user-not-found = There is no such user
+    .detail = There is no such user.
+not-your-user = The user is somebody else
+    .detail = You may do this to your own user only.
+profile-not-found = There is no profile
+    .detail = The user has no profile.
+tier-not-found = There is no such tier
+    .detail = There is no such tier.
+tier-name-taken = The name of the tier is taken
+    .detail = There is a tier of this name.
+rate-limit-not-found = There is no such rate limit
+    .detail = There is no such rate limit.
+rate-limit-exists = The path has a limit already
+    .detail = The tier has a rate limit for this path.
+rate-limit-name-taken = The name of the rate limit is taken
+    .detail = The tier has a rate limit of this name.
+
+todo-not-found = There is no such todo
+    .detail = There is no such todo.
+tag-not-found = There is no such tag
+    .detail = There is no such tag.
+tag-name-taken = The name of the tag is taken
+    .detail = You have a tag of this name.
+
+route-not-found = There is nothing at this address
+    .detail = There is nothing at this address.
+method-not-allowed = The method is not allowed here
+    .detail = This address does not take { $method }.
+unsupported-media-type = The type of the body is not supported
+    .detail = The type of the body is not supported: { $message }
+malformed-json = The body is not valid JSON
+    .detail = The body is not valid JSON: { $message }
+body-too-large = The body is too large
+    .detail = The body is larger than { $limit }.
+not-acceptable = No acceptable representation
+    .detail = There is no representation that the request accepts.
+bad-request = The request was not understood
+    .detail = The request was not understood: { $message }

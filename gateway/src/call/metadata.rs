@@ -1,0 +1,37 @@
+//! What of a request's headers goes on to the backend.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tonic::metadata::MetadataMap;
+
+use super::ClientAddress;
+
+/// Passed on under their own names.
+const PASSED: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::ACCEPT_LANGUAGE,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+/// The metadata of the call that serves the request. Everything else a client sends stays at the edge: a service must be able to trust
+/// what only the gateway can have set.
+pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for name in &PASSED {
+        if let Some(value) = parts.headers.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Some(agent) = parts.headers.get(header::USER_AGENT) {
+        headers.insert("x-forwarded-user-agent", agent.clone());
+    }
+    let address = parts
+        .extensions
+        .get::<ClientAddress>()
+        .and_then(|client| HeaderValue::try_from(client.0.to_string()).ok());
+    if let Some(address) = address {
+        headers.insert("x-forwarded-for", address);
+    }
+    MetadataMap::from_headers(headers)
+}

@@ -1,0 +1,219 @@
+//! The message of a request: its body, then its query, its cookies and its path, each allowed only its own fields.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{StatusCode, header};
+use http_body::Body as _;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
+use quartet_proto::options::Reason;
+
+use super::content::{self, Content};
+use super::plan::{Body, Plan};
+use super::{Config, cookie};
+use crate::problem::Problem;
+use crate::transcode::json::{Reader, Recorded};
+use crate::transcode::query;
+use crate::transcode::violations::Violations;
+
+/// The message of a request whose body is read whole.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(super) async fn assemble(
+    plan: &Plan,
+    parts: &Parts,
+    captures: &[Cow<'_, str>],
+    body: axum::body::Body,
+    config: &Config,
+) -> Result<DynamicMessage, Problem> {
+    let mut message = DynamicMessage::new(plan.input.clone());
+    let named = match &plan.body {
+        Body::Ignored => Recorded::new(),
+        Body::Refused => {
+            refuse(body).await?;
+            Recorded::new()
+        }
+        Body::Raw(field) => {
+            let data = content::read(body).await?;
+            let content_type = parts
+                .headers
+                .get(header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok());
+            set_raw(&mut message, field.as_ref(), content_type, data);
+            Recorded::new()
+        }
+        Body::Whole | Body::Field(..) => {
+            let form = matches!(plan.body, Body::Whole | Body::Field(_, true));
+            // An empty body has no type worth refusing.
+            let kind = if body.is_end_stream() {
+                Content::Json
+            } else {
+                content::content(&parts.headers, &parts.method, form)?
+            };
+            let data = content::read(body).await?;
+            fill(plan, &mut message, kind, &data)?
+        }
+    };
+    finish(plan, &mut message, parts, captures, config)?;
+    infer_mask(plan, &mut message, named)?;
+    Ok(message)
+}
+
+/// The message of a request whose body streams up beside it.
+///
+/// # Errors
+/// As [`assemble`].
+pub(super) fn without_body(
+    plan: &Plan,
+    parts: &Parts,
+    captures: &[Cow<'_, str>],
+    config: &Config,
+) -> Result<DynamicMessage, Problem> {
+    let mut message = DynamicMessage::new(plan.input.clone());
+    finish(plan, &mut message, parts, captures, config)?;
+    Ok(message)
+}
+
+/// Reads the body into `message`; the paths of the fields that it names, from the body down, if a mask is to be made of them.
+fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) -> Result<Recorded, Problem> {
+    let field = match &plan.body {
+        Body::Field(field, _) => Some(field),
+        _ => None,
+    };
+    if kind == Content::Form {
+        let text = std::str::from_utf8(data)
+            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, Reason::BadRequest, "the form is not UTF-8"))?;
+        let target = match field {
+            Some(field) => match message.get_field_mut(field) {
+                Value::Message(inner) => inner,
+                _ => return Ok(Recorded::new()),
+            },
+            None => message,
+        };
+        return query::apply(text, target, &plan.form);
+    }
+    if data.iter().all(u8::is_ascii_whitespace) {
+        // No body is an empty one.
+        if let Some(field) = field
+            && let Kind::Message(inner) = field.kind()
+            && !field.is_list()
+            && !field.is_map()
+        {
+            message.set_field(field, Value::Message(DynamicMessage::new(inner)));
+        }
+        return Ok(Recorded::new());
+    }
+    let mut reader = Reader::new(data, &plan.query.barred)?;
+    if plan.mask.is_some() {
+        reader = reader.recording();
+    }
+    match (field, &plan.body) {
+        // The body's own message is read in place, so that the paths of its fields start at the body.
+        (Some(field), Body::Field(_, true)) => match message.get_field_mut(field) {
+            Value::Message(inner) => reader.message(inner),
+            _ => Ok(Recorded::new()),
+        },
+        (Some(field), _) => reader.field(message, field),
+        (None, _) => reader.message(message),
+    }
+}
+
+fn finish(
+    plan: &Plan,
+    message: &mut DynamicMessage,
+    parts: &Parts,
+    captures: &[Cow<'_, str>],
+    config: &Config,
+) -> Result<(), Problem> {
+    if let Some(raw) = parts.uri.query().filter(|raw| !raw.is_empty()) {
+        if raw.len() > query::MAX_QUERY {
+            return Err(Problem::new(
+                StatusCode::URI_TOO_LONG,
+                Reason::BadRequest,
+                "the query is over 32 KiB",
+            ));
+        }
+        query::apply(raw, message, &plan.query)?;
+    }
+    cookie::fill(message, &plan.cookies_in, &parts.headers, config)?;
+    let mut violations = Violations::default();
+    for (chain, text) in plan.binding.path_fields.iter().zip(captures) {
+        if let Err(broken) = query::bind(message, chain, text) {
+            for field in chain {
+                violations.enter(field.name());
+            }
+            violations.add(broken);
+            violations.leave(0);
+        }
+    }
+    violations.check()
+}
+
+/// Makes the update mask of a PATCH from the fields that its body names: a field with `null` is cleared, an absent one stays.
+fn infer_mask(plan: &Plan, message: &mut DynamicMessage, named: Recorded) -> Result<(), Problem> {
+    let (Some(mask), Body::Field(body, _)) = (&plan.mask, &plan.body) else {
+        return Ok(());
+    };
+    let Kind::Message(descriptor) = mask.kind() else {
+        return Ok(());
+    };
+    if let Some(given) = message.get_field(mask).as_message()
+        && given
+            .get_field_by_number(1)
+            .is_some_and(|paths| !paths.as_list().unwrap_or_default().is_empty())
+    {
+        return Ok(());
+    }
+    if named.is_empty() {
+        // To a service an empty mask means every field; a PATCH that names none must not clear them all.
+        return Err(Problem::field(
+            body.name(),
+            "REQUIRED",
+            "give at least one field to change",
+        ));
+    }
+    let mut inferred = DynamicMessage::new(descriptor);
+    inferred.set_field_by_number(1, Value::List(named.into_iter().map(Value::String).collect()));
+    message.set_field(mask, Value::Message(inferred));
+    Ok(())
+}
+
+/// Sets the `google.api.HttpBody` at `field`, or `message` itself, to a content type and data.
+pub(super) fn set_raw(
+    message: &mut DynamicMessage,
+    field: Option<&FieldDescriptor>,
+    content_type: Option<&str>,
+    data: Bytes,
+) {
+    let target = match field {
+        Some(field) => match message.get_field_mut(field) {
+            Value::Message(inner) => inner,
+            _ => return,
+        },
+        None => message,
+    };
+    debug_assert_eq!(target.descriptor().full_name(), "google.api.HttpBody");
+    if let Some(content_type) = content_type {
+        target.set_field_by_number(1, Value::String(content_type.to_owned()));
+    }
+    target.set_field_by_number(2, Value::Bytes(data));
+}
+
+/// Checks that there is no body. One byte is enough to know.
+async fn refuse(body: axum::body::Body) -> Result<(), Problem> {
+    use http_body_util::BodyExt;
+    let mut body = body;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| content::unread(&error))?;
+        if frame.data_ref().is_some_and(|data| !data.is_empty()) {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                Reason::BadRequest,
+                "the path takes no body",
+            ));
+        }
+    }
+    Ok(())
+}

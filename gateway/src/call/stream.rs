@@ -1,0 +1,226 @@
+//! The HTTP reply to a stream of messages: a JSON array, JSON lines, server-sent events, or raw bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use tokio::time::Instant;
+
+use super::plan::{Format, Plan, Reply};
+use super::replies::{Next, Replies};
+use super::{Config, reply, status};
+use crate::problem::Problem;
+
+/// How long an event stream waits for its first message before it opens anyway: a browser takes a stream without headers for one that is
+/// still connecting.
+const OPEN_EVENTS_AFTER: Duration = Duration::from_secs(1);
+
+/// The reply that `replies` become, written as they come.
+///
+/// # Errors
+/// The failure of the call, when it comes before the first message.
+pub(super) async fn respond(
+    plan: Arc<Plan>,
+    config: Arc<Config>,
+    format: Format,
+    mut replies: Replies,
+    headers: &HeaderMap,
+    deadline: Option<Instant>,
+) -> Result<Response<Body>, Problem> {
+    let mut pending = None;
+    let mut ended = false;
+    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an open stream is better than none. Raw
+    // bytes cannot open before their first piece says what they are.
+    let patience = match format {
+        Format::Events => Some(OPEN_EVENTS_AFTER),
+        Format::Array | Format::Lines => Some(config.timeout / 2),
+        Format::Raw => None,
+    };
+    let opens = far(patience.map(|patience| Instant::now() + patience));
+    match replies.next(opens.min(far(deadline))).await {
+        Next::Message(message) => pending = Some(message),
+        Next::End => ended = true,
+        Next::Failed(failure) => return Err(status::for_request(&failure, &plan.binding, headers)),
+        Next::Broken(problem) => return Err(problem),
+        Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Err(status::expired()),
+        Next::Late => {}
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = plan.status;
+    let content_type = match (format, &plan.reply, &pending) {
+        (Format::Lines, ..) => HeaderValue::from_static("application/x-ndjson"),
+        (Format::Events, ..) => HeaderValue::from_static("text/event-stream"),
+        (Format::Raw, Reply::Raw(field), Some(first)) => {
+            reply::raw(&reply::decode(&plan, first.clone())?, field.as_ref()).0
+        }
+        (Format::Raw, ..) => HeaderValue::from_static("application/octet-stream"),
+        (Format::Array, ..) => reply::JSON,
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    if format == Format::Events {
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    // nginx would hold elements back to fill a buffer.
+    response.headers_mut().insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    let writer = Writer {
+        plan,
+        config,
+        format,
+        headers: headers.clone(),
+        deadline,
+        written: 0,
+    };
+    let state = State {
+        writer,
+        replies,
+        pending,
+        ended,
+        closed: false,
+    };
+    *response.body_mut() = Body::from_stream(futures::stream::unfold(state, State::chunk));
+    Ok(response)
+}
+
+/// A deadline, or a moment that does not come.
+fn far(deadline: Option<Instant>) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    deadline.unwrap_or_else(|| Instant::now() + YEAR)
+}
+
+/// A stream on its way down. Dropping it drops the call, which cancels it at the backend.
+struct State {
+    writer: Writer,
+    replies: Replies,
+    pending: Option<Bytes>,
+    /// The backend has nothing more to say.
+    ended: bool,
+    /// Nothing more is to be written.
+    closed: bool,
+}
+
+/// A stream that has no other way left to say that it failed: the connection breaks off.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream failed at its source")]
+struct BrokenOff;
+
+impl State {
+    async fn chunk(mut self) -> Option<(Result<Bytes, BrokenOff>, Self)> {
+        if self.closed {
+            return None;
+        }
+        self.advance().await.map(|chunk| (chunk, self))
+    }
+
+    async fn advance(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+        if let Some(message) = self.pending.take() {
+            return Some(self.element(message));
+        }
+        if self.ended {
+            return self.end();
+        }
+        let deadline = self.writer.deadline;
+        let wake = match self.writer.format {
+            Format::Events => far(deadline).min(Instant::now() + self.writer.config.keep_alive),
+            _ => far(deadline),
+        };
+        let closing = self.writer.config.closing.clone();
+        let next = tokio::select! {
+            next = self.replies.next(wake) => next,
+            () = closing.cancelled() => return self.end(),
+        };
+        match next {
+            Next::Message(message) => Some(self.element(message)),
+            Next::End => self.end(),
+            Next::Failed(failure) => {
+                let problem = status::for_request(&failure, &self.writer.plan.binding, &self.writer.headers);
+                Some(self.fail(&problem))
+            }
+            Next::Broken(problem) => Some(self.fail(&problem)),
+            Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                Some(self.fail(&status::expired()))
+            }
+            Next::Late => Some(Ok(Bytes::from_static(b":\n\n"))),
+        }
+    }
+
+    fn element(&mut self, message: Bytes) -> Result<Bytes, BrokenOff> {
+        match self.writer.element(message) {
+            Ok(chunk) => Ok(chunk),
+            Err(problem) => self.fail(&problem),
+        }
+    }
+
+    fn end(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+        self.closed = true;
+        self.writer.end().map(Ok)
+    }
+
+    fn fail(&mut self, problem: &Problem) -> Result<Bytes, BrokenOff> {
+        self.closed = true;
+        self.writer.fail(problem).ok_or(BrokenOff)
+    }
+}
+
+/// Writes the elements of a stream in its format.
+struct Writer {
+    plan: Arc<Plan>,
+    config: Arc<Config>,
+    format: Format,
+    headers: HeaderMap,
+    deadline: Option<Instant>,
+    written: usize,
+}
+
+impl Writer {
+    fn element(&mut self, message: Bytes) -> Result<Bytes, Problem> {
+        let message = reply::decode(&self.plan, message)?;
+        if let Reply::Raw(field) = &self.plan.reply {
+            return Ok(reply::raw(&message, field.as_ref()).1);
+        }
+        let json = reply::json(&self.plan, &message)?;
+        Ok(self.framed(&json))
+    }
+
+    /// An element between what the format puts around it.
+    fn framed(&mut self, json: &[u8]) -> Bytes {
+        let (before, after): (&[u8], &[u8]) = match self.format {
+            Format::Array if self.written == 0 => (b"[", b""),
+            Format::Array => (b",", b""),
+            Format::Lines => (b"", b"\n"),
+            Format::Events => (b"data: ", b"\n\n"),
+            Format::Raw => (b"", b""),
+        };
+        self.written += 1;
+        Bytes::from([before, json, after].concat())
+    }
+
+    fn end(&self) -> Option<Bytes> {
+        match self.format {
+            Format::Array if self.written == 0 => Some(Bytes::from_static(b"[]")),
+            Format::Array => Some(Bytes::from_static(b"]")),
+            _ => None,
+        }
+    }
+
+    /// The last element of a stream that fails; `None` where only breaking off can tell.
+    fn fail(&mut self, problem: &Problem) -> Option<Bytes> {
+        let rendered = (self.config.render)(problem, &self.headers);
+        match self.format {
+            Format::Raw => None,
+            Format::Events => Some(Bytes::from([b"event: error\ndata: ", &*rendered, b"\n\n"].concat())),
+            Format::Array | Format::Lines => {
+                let element = [b"{\"error\":", &*rendered, b"}"].concat();
+                let mut chunk = self.framed(&element).to_vec();
+                chunk.extend(self.end().unwrap_or_default());
+                Some(Bytes::from(chunk))
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The OpenAPI 3.1 description of every route, from descriptors, rules and comments alone.
+//!
+//! In reading order: [`path`] turns a template into a path, [`operation`] describes one binding with its [`parameters`], [`body`] and
+//! [`responses`] (whose errors are told by the comments, see [`errors`] and [`problems`]), [`schema`] describes messages with the help of [`rules`], [`known`],
+//! [`names`] and [`examples`], and [`security`] tells how to sign in.
+
+mod body;
+mod errors;
+mod examples;
+mod known;
+mod names;
+mod operation;
+mod parameters;
+mod path;
+mod problems;
+mod responses;
+mod rules;
+mod schema;
+mod security;
+
+use prost_reflect::DescriptorPool;
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+use crate::docs::comments::{Comments, first_sentence};
+use crate::routes::Binding;
+
+pub(crate) use security::token_url;
+
+/// A JSON object in the making.
+type Object = Map<String, Value>;
+
+/// What an API says about itself.
+#[derive(Debug, Clone)]
+pub struct Info {
+    /// Its name.
+    pub title: String,
+    /// What it is for, in Markdown.
+    pub description: String,
+    /// Its version.
+    pub version: String,
+    /// Whom to ask: a name and an e-mail address.
+    pub contact: (Option<String>, Option<String>),
+    /// Its licence.
+    pub license: String,
+}
+
+impl From<&Config> for Info {
+    fn from(config: &Config) -> Self {
+        Self {
+            title: config.app_name.clone(),
+            description: config.app_description.clone(),
+            version: config.version().to_owned(),
+            contact: (config.contact_name.clone(), config.contact_email.clone()),
+            license: config.license_name.clone(),
+        }
+    }
+}
+
+/// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next one `Service_Method_2`.
+pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'a Binding>, info: &Info) -> Value {
+    let bindings: Vec<&Binding> = bindings.into_iter().collect();
+    let comments = Comments::read(pool);
+    let mut schemas = schema::Schemas::new(pool, &comments, &bindings);
+    let token_url = security::token_url(&bindings);
+
+    let mut paths = Object::new();
+    let mut tags: Vec<Value> = Vec::new();
+    for (index, binding) in bindings.iter().enumerate() {
+        let service = binding.method.parent_service();
+        let tag = operation::tag(binding);
+        if !tags.iter().any(|known| known["name"] == tag) {
+            tags.push(json!({"name": tag, "description": comments.service(service)}));
+        }
+        let before = bindings[..index]
+            .iter()
+            .filter(|other| other.method == binding.method)
+            .count();
+        let path = path::Path::of(binding);
+        let operation = operation::describe(binding, &path, before, &comments, &mut schemas, token_url.is_some());
+        let item = paths.entry(path.text).or_insert_with(|| json!({}));
+        for verb in operation::verbs(binding) {
+            let mut operation = operation.clone();
+            if binding.verb == "*" {
+                // One binding, several operations, each with an id of its own.
+                operation["operationId"] = json!(format!("{}_{verb}", operation::id(binding, before)));
+            }
+            // A path takes a method once; routes that clash do not compile.
+            item[verb] = operation;
+        }
+    }
+    json!({
+        "openapi": "3.1.1",
+        "info": describe_info(info),
+        "servers": [{"url": "/"}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "examples": schemas.problems.examples(),
+            "schemas": schemas.finish(),
+            "securitySchemes": security::schemes(token_url),
+        },
+    })
+}
+
+fn describe_info(info: &Info) -> Value {
+    let mut object = Object::new();
+    object.insert("title".into(), json!(info.title));
+    object.insert("summary".into(), json!(first_sentence(&info.description)));
+    object.insert("description".into(), json!(info.description));
+    object.insert("version".into(), json!(info.version));
+    let (name, email) = &info.contact;
+    let mut contact = Object::new();
+    contact.extend(name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+    contact.extend(email.as_ref().map(|email| ("email".to_owned(), json!(email))));
+    if !contact.is_empty() {
+        object.insert("contact".into(), contact.into());
+    }
+    object.insert("license".into(), json!({"name": info.license}));
+    object.into()
+}
+
+#[cfg(test)]
+mod tests;

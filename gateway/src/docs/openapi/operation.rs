@@ -1,0 +1,108 @@
+//! One binding as an operation.
+
+use quartet_proto::options::{self, Access};
+use serde_json::{Value, json};
+
+use super::errors::MARK;
+use super::path::Path;
+use super::schema::{Schemas, object_of};
+use super::{body, parameters, responses, security};
+use crate::docs::comments::Comments;
+use crate::routes::Binding;
+
+/// The methods of HTTP that a path item can describe, of those that the binding takes.
+pub(super) fn verbs(binding: &Binding) -> Vec<String> {
+    const KNOWN: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    if binding.verb == "*" {
+        return ["get", "put", "post", "delete", "patch"].map(str::to_owned).into();
+    }
+    let verb = binding.verb.to_ascii_lowercase();
+    if KNOWN.contains(&verb.as_str()) {
+        vec![verb]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The group of an operation: its service, as `Todo` for `TodoService`.
+pub(super) fn tag(binding: &Binding) -> String {
+    let name = binding.method.parent_service().name();
+    name.strip_suffix("Service")
+        .filter(|name| !name.is_empty())
+        .unwrap_or(name)
+        .to_owned()
+}
+
+/// The id of a binding, of which `before` bindings of the same method come first.
+pub(super) fn id(binding: &Binding, before: usize) -> String {
+    let id = format!("{}_{}", binding.method.parent_service().name(), binding.method.name());
+    if before == 0 {
+        id
+    } else {
+        format!("{id}_{}", before + 1)
+    }
+}
+
+/// Describes a binding.
+pub(super) fn describe(
+    binding: &Binding,
+    path: &Path,
+    before: usize,
+    comments: &Comments,
+    schemas: &mut Schemas<'_>,
+    has_token_url: bool,
+) -> Value {
+    let comment = comments.method(&binding.method);
+    let edge = options::edge(&binding.method);
+    let mut operation = object_of([
+        ("tags", json!([tag(binding)])),
+        ("operationId", json!(id(binding, before))),
+        ("summary", json!(responses::summary(comment, binding))),
+        ("description", json!(description(comment, binding))),
+    ]);
+    if edge.deprecation.is_some() {
+        operation.insert("deprecated".into(), json!(true));
+    }
+    let parameters = parameters::describe(binding, path, schemas);
+    let has_parameters = !parameters.is_empty();
+    if has_parameters {
+        operation.insert("parameters".into(), parameters.into());
+    }
+    let body = body::describe(binding, schemas);
+    let has_body = body.is_some();
+    operation.extend(body.map(|body| ("requestBody".to_owned(), body)));
+    operation.insert(
+        "responses".into(),
+        responses::describe(binding, has_body, has_parameters, comments, schemas),
+    );
+    operation.insert("security".into(), security::of(binding, has_token_url));
+    let service = binding.method.parent_service().full_name();
+    operation.insert(
+        "x-grpc-method".into(),
+        json!(format!("{service}/{}", binding.method.name())),
+    );
+    operation.into()
+}
+
+/// The comment but for its errors, which stand with the responses, and what the options add to it.
+fn description(comment: &str, binding: &Binding) -> String {
+    let mut paragraphs: Vec<String> = comment
+        .split("\n\n")
+        .filter(|paragraph| !paragraph.starts_with(MARK))
+        .map(str::to_owned)
+        .collect();
+    if options::access(&binding.method) == Some(Access::Superuser) {
+        paragraphs.push("For superusers only.".into());
+    }
+    if let Some(deprecation) = options::edge(&binding.method).deprecation {
+        let mut text = format!("Deprecated since {}.", deprecation.since);
+        if !deprecation.sunset.is_empty() {
+            text.push_str(&format!(" May be gone after {}.", deprecation.sunset));
+        }
+        if !deprecation.link.is_empty() {
+            text.push_str(&format!(" See {}.", deprecation.link));
+        }
+        paragraphs.push(text);
+    }
+    paragraphs.join("\n\n")
+}

@@ -1,0 +1,169 @@
+//! What every request passes on its way in and every reply on its way out, whatever the route.
+//!
+//! From the outside in: request id → access log → timing → problem documents → security headers → CORS, all in [`observe`], which sees every
+//! reply, whoever made it: a time-out without CORS headers would look like a network error to a page. Then panic guard → deadline → body limit,
+//! in [`guard`], which may answer in place of the route. Compression stands next to the route.
+
+mod access_log;
+pub mod client;
+mod compression;
+mod cors;
+mod incoming;
+mod panic_guard;
+pub(crate) mod request_id;
+mod security;
+mod timeout;
+mod timing;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue};
+use quartet_clock::Clock;
+use quartet_config::Environment;
+use tower::ServiceBuilder;
+use tracing::Instrument;
+
+pub use access_log::RouteTemplate;
+
+use crate::call::{ClientAddress, Deadline, DeadlineRequested};
+use crate::config::Config;
+use crate::l10n::Language;
+use crate::problem::{Problem, render};
+
+/// The peer of the connection; the server puts it into every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// The edge's settings, ready for use.
+#[derive(Clone)]
+pub struct Edge {
+    clock: Clock,
+    cors: cors::Cors,
+    trusted: Vec<client::Network>,
+    slow: Duration,
+    hsts: bool,
+    timeout: Duration,
+    timeout_max: Duration,
+    body_limit: usize,
+}
+
+impl Edge {
+    /// An edge of these settings.
+    pub fn new(config: &Config, clock: Clock) -> Self {
+        Self {
+            clock,
+            cors: cors::Cors::of(config),
+            trusted: config.trusted_proxies.0.clone(),
+            slow: config.slow_request.0,
+            hsts: config.environment != Environment::Local,
+            timeout: config.request_timeout.0,
+            timeout_max: config.request_timeout_max.0,
+            body_limit: config.max_body_size.0,
+        }
+    }
+
+    /// Puts the edge around `routes`.
+    pub fn around(self, routes: Router) -> Router {
+        let edge = Arc::new(self);
+        let layers = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(edge.clone(), observe))
+            .layer(middleware::from_fn_with_state(edge, guard))
+            .layer(compression::layer());
+        // As the fallback of an empty router, so that the layers see what no route takes as well.
+        Router::new().fallback_service(ServiceBuilder::new().layer(layers).service(routes))
+    }
+
+    /// Whether a request with these headers may use the cookie it carries.
+    pub fn check_cookie_use(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.cors.check_cookie_use(headers)
+    }
+}
+
+/// Notes what comes in, and finishes what goes out.
+async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    name_host(&mut request);
+    let request_id = request_id::take(request.headers_mut(), &edge.clock);
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let client = client::address(peer, request.headers(), &edge.trusted);
+    request.extensions_mut().insert(ClientAddress(client));
+    let line = access_log::Line::of(&request, client, &request_id, started);
+    let origin = request.headers().get(ORIGIN).cloned();
+    let context = render::Context {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        language: Language::preferred(request.headers()),
+        request_id,
+    };
+
+    let span = tracing::info_span!("request", request_id = context.request_id);
+    let response = match edge.cors.preflight(&request) {
+        Some(response) => response,
+        None => next.run(request).instrument(span).await,
+    };
+
+    let mut response = render::finish(response, &context);
+    let headers = response.headers_mut();
+    security::set(headers, edge.hsts);
+    edge.cors.set(origin.as_ref(), headers);
+    request_id::echo(headers, &context.request_id);
+    timing::set(headers, started.elapsed());
+    line.log_when_sent(response, edge.slow)
+}
+
+/// HTTP/2 names the host in the URI alone; the rest of the program looks for it in `Host`.
+fn name_host(request: &mut Request) {
+    let authority = request
+        .uri()
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().entry(HOST).or_insert(authority);
+    }
+}
+
+/// Bounds what a request may cost.
+async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let requested = match timeout::requested(request.headers()) {
+        Ok(requested) => requested.map(|timeout| timeout.min(edge.timeout_max)),
+        Err(problem) => return problem.into_response(),
+    };
+    let now = tokio::time::Instant::now();
+    request
+        .extensions_mut()
+        .insert(Deadline(now + requested.unwrap_or(edge.timeout)));
+    if requested.is_some() {
+        request.extensions_mut().insert(DeadlineRequested);
+    }
+    // A method may declare a time of its own, and a stream may stay open; only the client's own word cuts them off from here. A body has to come
+    // in within the longest time there is.
+    let until = now + requested.unwrap_or(edge.timeout_max);
+    let (request, body) = match incoming::apply(request, edge.body_limit, until) {
+        Ok(bounded) => bounded,
+        Err(problem) => return problem.into_response(),
+    };
+    let work = panic_guard::run(next.run(request));
+    let response = match requested {
+        None => work.await,
+        Some(_) => match tokio::time::timeout_at(until, work).await {
+            Ok(response) => response,
+            Err(_) => return timeout::exceeded().into_response(),
+        },
+    };
+    // Whatever the route made of a body that was cut short, this is why.
+    body.problem(edge.body_limit)
+        .map_or(response, IntoResponse::into_response)
+}
+
+#[cfg(test)]
+mod tests;

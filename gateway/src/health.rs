@@ -1,0 +1,188 @@
+//! Whether the gateway is alive, and whether it and what stands behind it can serve.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use futures::future::join_all;
+use http::StatusCode;
+use quartet_rpc::Upstream;
+use serde::Serialize;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::problem::render::Written;
+use crate::server::Draining;
+
+/// Time that an upstream has to tell how it is.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the probes look at.
+#[derive(Clone)]
+pub(crate) struct Health {
+    upstreams: Arc<BTreeMap<String, Upstream>>,
+    draining: Draining,
+    version: Arc<str>,
+}
+
+impl Health {
+    pub(crate) fn new(upstreams: BTreeMap<String, Upstream>, draining: Draining, version: &str) -> Self {
+        Self {
+            upstreams: Arc::new(upstreams),
+            draining,
+            version: version.into(),
+        }
+    }
+
+    /// `/livez`, `/readyz` and `/health`.
+    pub(crate) fn routes(self) -> Router {
+        Router::new()
+            .route(
+                "/livez",
+                get(async || {
+                    Json(Report {
+                        status: "ok",
+                        checks: None,
+                        version: None,
+                    })
+                }),
+            )
+            .route("/readyz", get(ready))
+            .route(
+                "/health",
+                get(async |State(health): State<Self>| {
+                    let report = Report {
+                        status: "healthy",
+                        checks: None,
+                        version: Some(health.version.to_string()),
+                    };
+                    Json(report)
+                }),
+            )
+            .with_state(self)
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<BTreeMap<String, &'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+}
+
+/// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
+async fn ready(State(health): State<Health>) -> (StatusCode, Extension<Written>, Json<Report>) {
+    let checks = health
+        .upstreams
+        .iter()
+        .map(async |(name, upstream)| (name.clone(), check(upstream.clone()).await));
+    let checks: BTreeMap<_, _> = join_all(checks).await.into_iter().collect();
+    let (code, status) = if health.draining.has_begun() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if checks.values().all(|state| *state == "ok") {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (
+        code,
+        Extension(Written),
+        Json(Report {
+            status,
+            checks: Some(checks),
+            version: None,
+        }),
+    )
+}
+
+async fn check(upstream: Upstream) -> &'static str {
+    let mut client = HealthClient::new(upstream);
+    // The empty name asks for the server as a whole.
+    let asked = client.check(HealthCheckRequest { service: String::new() });
+    match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
+        Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => "ok",
+        Ok(Ok(_)) => "not serving",
+        Ok(Err(_)) => "unreachable",
+        Err(_) => "timeout",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use quartet_rpc::upstream::LocalService;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn upstream(serving: bool) -> Upstream {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        if !serving {
+            reporter
+                .set_service_status("", tonic_health::ServingStatus::NotServing)
+                .await;
+        }
+        let (upstream, slot) = Upstream::local("test");
+        let service = ServiceExt::<http::Request<tonic::body::Body>>::map_err(service, |never| match never {});
+        slot.fill(LocalService::new(service));
+        upstream
+    }
+
+    async fn probe(health: Health, path: &str) -> (u16, Value) {
+        let request = http::Request::get(path).body(Body::empty()).unwrap();
+        let response = health.routes().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        (
+            status,
+            serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap(),
+        )
+    }
+
+    fn health(upstreams: Vec<(&str, Upstream)>) -> Health {
+        let upstreams = upstreams
+            .into_iter()
+            .map(|(name, upstream)| (name.to_owned(), upstream))
+            .collect();
+        Health::new(upstreams, Draining::default(), "1.2.3")
+    }
+
+    #[tokio::test]
+    async fn the_gateway_is_ready_when_every_upstream_serves() {
+        let all = vec![("auth", upstream(true).await), ("todos", upstream(true).await)];
+        let expected = json!({"status": "ok", "checks": {"auth": "ok", "todos": "ok"}});
+        assert_eq!(probe(health(all), "/readyz").await, (200, expected));
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_does_not_serve_or_is_not_there_makes_it_unready() {
+        let all = vec![
+            ("auth", upstream(true).await),
+            ("todos", upstream(false).await),
+            ("users", Upstream::local("users").0),
+        ];
+        let (status, report) = probe(health(all), "/readyz").await;
+        assert_eq!(status, 503);
+        assert_eq!(
+            report["checks"],
+            json!({"auth": "ok", "todos": "not serving", "users": "unreachable"})
+        );
+    }
+
+    #[tokio::test]
+    async fn being_alive_asks_nobody() {
+        let away = || health(vec![("users", Upstream::local("users").0)]);
+        assert_eq!(probe(away(), "/livez").await, (200, json!({"status": "ok"})));
+        assert_eq!(
+            probe(away(), "/health").await,
+            (200, json!({"status": "healthy", "version": "1.2.3"}))
+        );
+    }
+}

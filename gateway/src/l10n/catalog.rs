@@ -1,0 +1,215 @@
+//! The texts, in Fluent: `locales/*.ftl`.
+//!
+//! A reason `TODO_NOT_FOUND` is the message `todo-not-found`: its value is the title, its attribute `detail` the sentence about this
+//! occurrence. The detail may use the problem's metadata as variables, and `message`, the English message. A rule `STRING_MAX_LEN` is the
+//! message `rule-string-max-len`; its variables `a` and `b` are the numbers and quoted words of the English description, in order.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+
+use super::Language;
+
+const ENGLISH: &str = include_str!("../../locales/en.ftl");
+const RUSSIAN: &str = include_str!("../../locales/ru.ftl");
+
+type Bundle = FluentBundle<FluentResource>;
+
+/// The title of a reason, as `TODO_NOT_FOUND`; `None` when the reason is unknown.
+pub(crate) fn title(language: Language, reason: &str) -> Option<String> {
+    format(language, &id(reason), None, &FluentArgs::new())
+}
+
+/// The detail of a reason. `None` when the reason has no text of its own, or its text needs a variable that is not there.
+pub(crate) fn detail(
+    language: Language,
+    reason: &str,
+    message: &str,
+    metadata: &BTreeMap<String, String>,
+) -> Option<String> {
+    let mut variables = FluentArgs::new();
+    variables.set("message", message);
+    for (name, value) in metadata {
+        variables.set(name.as_str(), value.as_str());
+    }
+    format(language, &id(reason), Some("detail"), &variables)
+}
+
+/// The text of a broken rule, as `STRING_MAX_LEN`, whose English text is `description`. `None` in English, where the description is the
+/// text, and for an unknown rule.
+pub(crate) fn rule(language: Language, rule: &str, description: &str) -> Option<String> {
+    if language == Language::English {
+        return None;
+    }
+    let mut variables = FluentArgs::new();
+    for (name, value) in ["a", "b", "c"].into_iter().zip(parameters(description)) {
+        variables.set(name, value);
+    }
+    let id = format!("rule-{}", id(rule));
+    // A description may have fewer parameters than the text wants: "at least 1" beside "between 1 and 100".
+    format(language, &id, None, &variables).or_else(|| format(language, &id, Some("bare"), &variables))
+}
+
+/// `TODO_NOT_FOUND` → `todo-not-found`.
+fn id(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+fn format(language: Language, id: &str, attribute: Option<&str>, variables: &FluentArgs<'_>) -> Option<String> {
+    let bundle = bundle(language);
+    let message = bundle.get_message(id)?;
+    let pattern = match attribute {
+        Some(name) => message.get_attribute(name)?.value(),
+        None => message.value()?,
+    };
+    let mut errors = Vec::new();
+    let text = bundle
+        .format_pattern(pattern, Some(variables), &mut errors)
+        .into_owned();
+    // A missing variable would leave its bare name in the text.
+    errors.is_empty().then_some(text)
+}
+
+fn bundle(language: Language) -> &'static Bundle {
+    static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| [load("en", ENGLISH), load("ru", RUSSIAN)]);
+    match language {
+        Language::English => &BUNDLES[0],
+        Language::Russian => &BUNDLES[1],
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the files are part of the program, and a test loads them"
+)]
+fn load(tag: &str, source: &str) -> Bundle {
+    let resource = FluentResource::try_new(source.to_owned())
+        .map_err(|(_, errors)| errors)
+        .expect("the texts parse");
+    let mut bundle = Bundle::new_concurrent(vec![tag.parse().expect("a language tag")]);
+    // The marks that keep mixed writing directions apart only get in the way of programs that compare texts.
+    bundle.set_use_isolating(false);
+    bundle.add_resource(resource).expect("every text has its own name");
+    bundle
+}
+
+/// The numbers and the words in backticks or double quotes of a description, in order.
+fn parameters(description: &str) -> Vec<FluentValue<'static>> {
+    let mut found = Vec::new();
+    let mut rest = description;
+    while let Some(start) = rest.find(|c: char| c == '`' || c == '"' || c.is_ascii_digit()) {
+        let quote = rest[start..].chars().next().filter(|c| !c.is_ascii_digit());
+        let begin = start + usize::from(quote.is_some());
+        let tail = &rest[begin..];
+        let end = match quote {
+            Some(quote) => tail.find(quote),
+            None => Some(tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len())),
+        };
+        let Some(end) = end else { break };
+        // Numbers stay numbers, so that plural forms can be chosen; a quoted word stays a word.
+        let number = tail[..end].parse::<u32>().ok().filter(|_| quote.is_none());
+        found.push(number.map_or_else(|| FluentValue::from(tail[..end].to_owned()), FluentValue::from));
+        rest = &tail[end + usize::from(quote.is_some())..];
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use quartet_proto::options::Reason;
+
+    use super::*;
+
+    fn reasons() -> Vec<&'static str> {
+        let known = (1..1_000).filter_map(|number| Reason::try_from(number).ok());
+        known.map(Reason::code).collect()
+    }
+
+    #[test]
+    fn every_reason_has_a_title_and_a_detail_in_every_language() {
+        assert!(reasons().len() > 40);
+        // What the edge and the services put into a problem of that reason.
+        let metadata = [
+            ("method", "PUT"),
+            ("first", "title: is required"),
+            ("more", "2"),
+            ("what", "users"),
+            ("limit", "2 MiB"),
+        ];
+        let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        for language in Language::ALL {
+            for reason in reasons() {
+                assert!(title(language, reason).is_some(), "{reason} in {}", language.tag());
+                assert!(
+                    detail(language, reason, "the message", &metadata).is_some(),
+                    "{reason} in {}",
+                    language.tag()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_left_without_a_reason() {
+        for source in [ENGLISH, RUSSIAN] {
+            let ids = source
+                .lines()
+                .filter_map(|line| line.split_once(" ="))
+                .map(|(id, _)| id);
+            for id in ids
+                .filter(|id| !id.starts_with([' ', '#', '.']) && !id.starts_with("rule-") && !id.starts_with("status-"))
+            {
+                assert!(reasons().iter().any(|reason| super::id(reason) == id), "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_languages_say_different_things() {
+        for reason in reasons() {
+            assert_ne!(
+                title(Language::English, reason),
+                title(Language::Russian, reason),
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_takes_its_parameters_from_the_description() {
+        assert_eq!(
+            rule(Language::English, "STRING_MAX_LEN", "must be at most 100 characters"),
+            None
+        );
+        let russian = |name, description| rule(Language::Russian, name, description).unwrap();
+        assert_eq!(
+            russian("STRING_MAX_LEN", "must be at most 100 characters"),
+            "не больше 100 символов"
+        );
+        assert_eq!(
+            russian("STRING_MAX_LEN", "must be at most 21 characters"),
+            "не больше 21 символа"
+        );
+        assert_eq!(russian("UNKNOWN", "is not a known field"), "неизвестное поле");
+        assert_eq!(russian("INT32_RANGE", "must be between 1 and 100"), "от 1 до 100");
+        assert_eq!(russian("INT32_RANGE", "must be at least 1"), "не меньше 1");
+        assert_eq!(rule(Language::Russian, "SOMETHING_NEW", "is odd"), None);
+        assert_eq!(rule(Language::Russian, "STRING_MAX_LEN", "is too long"), None);
+    }
+
+    #[test]
+    fn parameters_are_numbers_and_quoted_words() {
+        let words = |text| {
+            let words = parameters(text).into_iter().map(|value| match value {
+                FluentValue::String(word) => format!("`{word}`"),
+                FluentValue::Number(number) => number.as_string().into_owned(),
+                other => panic!("{other:?}"),
+            });
+            words.collect::<Vec<_>>()
+        };
+        assert_eq!(words("must be 1 to 100, or `a 7`"), ["1", "100", "`a 7`"]);
+        assert!(words("an `open quote").is_empty());
+    }
+}

@@ -1,0 +1,268 @@
+//! Serves the gateway on a port, and stops without failing a request.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::edge::Peer;
+
+/// A client that takes longer to send the head of a request is cut off, so that idle connections cannot pile up.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Largest head of a request.
+const MAX_HEAD: usize = 64 << 10;
+/// Requests at a time on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// An accept that fails for want of file descriptors is tried again after this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether the gateway is about to stop; `/readyz` tells.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// Whether the gateway is about to stop.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How long each part of stopping may take.
+#[derive(Debug, Clone)]
+pub(crate) struct Drain {
+    /// Serving goes on for this long, while `/readyz` already says no.
+    pub(crate) delay: Duration,
+    /// Then requests in flight have this long to end.
+    pub(crate) timeout: Duration,
+    /// Cancelled at that moment, so that streams end.
+    pub(crate) closing: CancellationToken,
+}
+
+/// Serves `router` on `listener` until `stop`, then drains.
+pub(crate) async fn serve(
+    router: Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+    draining: Draining,
+    drain: Drain,
+) {
+    let builder = builder();
+    let connections = GracefulShutdown::new();
+    let stopped = async {
+        stop.cancelled().await;
+        draining.begin();
+        tokio::time::sleep(drain.delay).await;
+    };
+    tokio::pin!(stopped);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopped => break,
+        };
+        match accepted {
+            Ok((stream, address)) => spawn(&builder, &connections, router.clone(), stream, Peer(address)),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    drain.closing.cancel();
+    let open = connections.count();
+    if tokio::time::timeout(drain.timeout, connections.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(open, "requests were cut off after SHUTDOWN_TIMEOUT");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+fn spawn(
+    builder: &Builder<TokioExecutor>,
+    connections: &GracefulShutdown,
+    router: Router,
+    stream: TcpStream,
+    peer: Peer,
+) {
+    // Small replies must not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(peer);
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = connections.watch(
+        builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .into_owned(),
+    );
+    tokio::spawn(async move {
+        // Resets and malformed heads are the client's affair.
+        if let Err(error) = connection.await {
+            tracing::debug!(error, peer = %peer.0, "a connection ended early");
+        }
+    });
+}
+
+/// Whether an accept failed for one connection alone, so that the next one can be accepted at once.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Running {
+        address: std::net::SocketAddr,
+        stop: CancellationToken,
+        draining: Draining,
+        done: tokio::task::JoinHandle<()>,
+    }
+
+    async fn start(router: Router, timeout: Duration) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, draining) = (CancellationToken::new(), Draining::default());
+        let drain = Drain {
+            delay: Duration::ZERO,
+            timeout,
+            closing: CancellationToken::new(),
+        };
+        let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), drain));
+        Running {
+            address,
+            stop,
+            draining,
+            done,
+        }
+    }
+
+    async fn send(stream: &mut TcpStream, text: &str) {
+        stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn read_to_end(stream: &mut TcpStream) -> String {
+        let mut text = Vec::new();
+        // A reset after the reply was read is an end as well.
+        let _ = stream.read_to_end(&mut text).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_request_in_flight_is_answered_after_the_signal_to_stop() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begin, wait) = (begun.clone(), go_on.clone());
+        let route = get(async move || {
+            begin.notify_one();
+            wait.notified().await;
+            "done"
+        });
+        let running = start(Router::new().route("/", route), Duration::from_secs(10)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        begun.notified().await;
+
+        assert!(!running.draining.has_begun());
+        running.stop.cancel();
+        while !running.draining.has_begun() {
+            tokio::task::yield_now().await;
+        }
+        go_on.notify_one();
+        let reply = read_to_end(&mut stream).await;
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("done"), "{reply}");
+        running.done.await.unwrap();
+        assert!(TcpStream::connect(running.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_does_not_end_is_cut_off() {
+        let begun = Arc::new(Notify::new());
+        let begin = begun.clone();
+        let route = get(async move || {
+            begin.notify_one();
+            std::future::pending::<&'static str>().await
+        });
+        let running = start(Router::new().route("/", route), Duration::from_millis(50)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        begun.notified().await;
+        running.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), running.done)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_answer_to_a_body_that_is_too_large_reaches_a_client_that_sends_it_all_first() {
+        let config = crate::config::Config::read(&quartet_config::Source::of([("MAX_BODY_SIZE", "64KiB")])).unwrap();
+        let routes = Router::new().route("/", post(async |body: Bytes| body.len().to_string()));
+        let router = crate::edge::Edge::new(&config, quartet_clock::Clock::system()).around(routes);
+        let running = start(router, Duration::from_secs(5)).await;
+        let body = vec![b'a'; 10 << 20];
+        for head in [
+            format!("content-length: {}", body.len()),
+            "transfer-encoding: chunked".into(),
+        ] {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            send(
+                &mut stream,
+                &format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{head}\r\n\r\n"),
+            )
+            .await;
+            if head.contains("chunked") {
+                send(&mut stream, &format!("{:x}\r\n", body.len())).await;
+            }
+            stream.write_all(&body).await.unwrap();
+            if head.contains("chunked") {
+                send(&mut stream, "\r\n0\r\n\r\n").await;
+            }
+            let reply = read_to_end(&mut stream).await;
+            assert!(
+                reply.starts_with("HTTP/1.1 413") && reply.contains("body_too_large"),
+                "{head}: {reply}"
+            );
+        }
+    }
+}

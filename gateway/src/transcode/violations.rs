@@ -1,0 +1,105 @@
+//! Everything that is wrong with a request, so that a client can mend it in one go.
+
+use crate::problem::{Problem, Violation};
+
+/// More than this many are counted as one: a reply must not grow with the request.
+const LISTED: usize = 100;
+
+/// Longer names and texts are cut: they may repeat what the request says.
+const LENGTH: usize = 300;
+
+/// Broken rules, and the path of the field that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Violations {
+    /// Path of the field, as `todos[3].title`.
+    pub(crate) path: String,
+    found: Vec<Violation>,
+}
+
+/// A rule that a value breaks: its name, and the rule in English.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) rule: &'static str,
+    pub(crate) description: String,
+}
+
+impl Broken {
+    pub(crate) fn new(rule: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            rule,
+            description: description.into(),
+        }
+    }
+}
+
+impl Violations {
+    /// Notes a rule that the field at `path` breaks.
+    pub(crate) fn add(&mut self, broken: Broken) {
+        if self.found.len() < LISTED {
+            let Broken { rule, description } = broken;
+            self.found.push(Violation {
+                field: shortened(&self.path),
+                rule: rule.to_owned(),
+                description: shortened(&description),
+            });
+        }
+    }
+
+    /// Steps down to a field; the outcome goes to [`Violations::leave`].
+    pub(crate) fn enter(&mut self, name: &str) -> usize {
+        let mark = self.path.len();
+        if mark > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        mark
+    }
+
+    /// Steps down to an element of a list.
+    pub(crate) fn enter_index(&mut self, index: usize) -> usize {
+        use std::fmt::Write;
+        let mark = self.path.len();
+        let _ = write!(self.path, "[{index}]");
+        mark
+    }
+
+    /// Steps down to an entry of a map.
+    pub(crate) fn enter_key(&mut self, key: &str) -> usize {
+        use std::fmt::Write;
+        let mark = self.path.len();
+        let _ = write!(self.path, "[{key:?}]");
+        mark
+    }
+
+    /// Steps back up.
+    pub(crate) fn leave(&mut self, mark: usize) {
+        self.path.truncate(mark);
+    }
+
+    /// 422 `VALIDATION_FAILED` with every violation, or nothing when there is none.
+    ///
+    /// # Errors
+    /// The problem.
+    pub(crate) fn check(self) -> Result<(), Problem> {
+        let mut found = self.found.into_iter();
+        let Some(first) = found.next() else { return Ok(()) };
+        let whole = first.field.is_empty().then(|| first.description.clone());
+        let mut problem = Problem::field(first.field, &first.rule, first.description);
+        if let Some(message) = whole {
+            problem.message = message;
+        }
+        problem.violations.extend(found);
+        Err(problem)
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() <= LENGTH {
+        return text.to_owned();
+    }
+    let end = (0..=LENGTH)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or_default();
+    format!("{}…", &text[..end])
+}

@@ -1,0 +1,81 @@
+//! One suite of the store's behaviour, over both databases.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "store/lists.rs"]
+mod lists;
+#[path = "store/tags.rs"]
+mod tags;
+#[path = "store/todos.rs"]
+mod todos;
+
+use std::time::Duration;
+
+use quartet_clock::Clock;
+use quartet_rpc::Deadline;
+use quartet_testkit::database::Fresh;
+use quartet_todos::domain::{NewTodo, Priority, Tag, Title};
+use quartet_todos::store::{MIGRATIONS, Store, over};
+use uuid::Uuid;
+
+/// A migrated store with one owner.
+struct Kept {
+    store: Box<dyn Store>,
+    clock: Clock,
+    owner: Uuid,
+    _fresh: Fresh,
+}
+
+impl Kept {
+    async fn new(fresh: Fresh) -> Self {
+        let database = fresh.open().await;
+        MIGRATIONS.up(&database).await.unwrap();
+        let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
+        Self {
+            store: over(database),
+            owner: clock.new_id(),
+            clock,
+            _fresh: fresh,
+        }
+    }
+
+    fn new_todo(&self, title: &str) -> NewTodo {
+        NewTodo {
+            id: self.clock.new_id(),
+            title: Title::parse(title).unwrap(),
+            description: None,
+            completed: false,
+            due_at: None,
+            priority: Priority::Unspecified,
+            tag_ids: Vec::new(),
+        }
+    }
+
+    /// Makes a todo, a second after the one before.
+    async fn insert(&self, todo: NewTodo) -> Uuid {
+        self.clock.advance(time::Duration::seconds(1));
+        let id = todo.id;
+        self.store
+            .insert_todos(self.owner, &[todo], self.clock.now(), soon())
+            .await
+            .unwrap();
+        id
+    }
+
+    async fn insert_tag(&self, owner: Uuid, name: &str) -> Uuid {
+        let now = self.clock.now();
+        let tag = Tag {
+            id: self.clock.new_id(),
+            user_id: owner,
+            name: name.into(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.store.insert_tag(&tag, soon()).await.unwrap();
+        tag.id
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}

@@ -1,0 +1,257 @@
+use quartet_store::page::{Page, Start};
+use quartet_testkit::database::Fresh;
+use quartet_todos::domain::{Description, Edit, Filter, NewTodo, Order, Priority, Todo};
+
+use super::{Kept, soon};
+
+quartet_testkit::on_both_databases!(
+    every_order_pages_through_every_todo_once,
+    todos_without_a_date_come_last_either_way,
+    every_filter_narrows,
+    a_search_ignores_case_in_any_script_and_takes_wildcards_literally,
+    deleted_todos_have_a_list_of_their_own,
+);
+
+async fn all(kept: &Kept, filter: &Filter) -> Vec<String> {
+    let page = Page {
+        size: 100,
+        start: Start::Number(1),
+    };
+    let rows = kept
+        .store
+        .list_todos(kept.owner, filter, Order::parse("title").unwrap(), &page, soon())
+        .await
+        .unwrap();
+    assert_eq!(rows.total as usize, rows.rows.len());
+    rows.rows.into_iter().map(|todo| todo.title).collect()
+}
+
+/// Eleven todos with ties in every order.
+async fn fill(kept: &Kept) {
+    let day = kept.clock.now();
+    for number in 0..11_i64 {
+        let new = NewTodo {
+            due_at: (number % 3 != 0).then(|| day + time::Duration::days(number % 4)),
+            priority: Priority::from_number((number % 4) as i16).unwrap(),
+            ..kept.new_todo(["Beta", "alpha", "Ёлка", "ёж"][(number % 4) as usize])
+        };
+        kept.insert(new).await;
+    }
+}
+
+async fn every_order_pages_through_every_todo_once(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    fill(&kept).await;
+    for sort in [
+        "created_at",
+        "-created_at",
+        "updated_at",
+        "-updated_at",
+        "due_at",
+        "-due_at",
+        "priority",
+        "-priority",
+        "title",
+        "-title",
+    ] {
+        let order = Order::parse(sort).unwrap();
+        let list = async |size, start| {
+            let page = Page { size, start };
+            kept.store
+                .list_todos(kept.owner, &Filter::default(), order, &page, soon())
+                .await
+                .unwrap()
+        };
+        let whole = list(100, Start::Number(1)).await.rows;
+        assert_eq!(whole.len(), 11);
+
+        let mut paged: Vec<Todo> = Vec::new();
+        let mut start = Start::Number(1);
+        loop {
+            let rows = list(2, start).await;
+            assert_eq!(rows.total, 11, "{sort}");
+            paged.extend(rows.rows);
+            if !rows.has_more {
+                break;
+            }
+            start = Start::After {
+                key: order.key(paged.last().unwrap()),
+                total: rows.total,
+            };
+        }
+        assert_eq!(paged, whole, "by token in order {sort}");
+        assert_eq!(
+            list(4, Start::Number(3)).await.rows,
+            whole[8..],
+            "by number in order {sort}"
+        );
+    }
+}
+
+async fn todos_without_a_date_come_last_either_way(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    fill(&kept).await;
+    for sort in ["due_at", "-due_at"] {
+        let page = Page {
+            size: 100,
+            start: Start::Number(1),
+        };
+        let rows = kept
+            .store
+            .list_todos(
+                kept.owner,
+                &Filter::default(),
+                Order::parse(sort).unwrap(),
+                &page,
+                soon(),
+            )
+            .await
+            .unwrap();
+        assert!(rows.rows.iter().map(|todo| todo.due_at.is_none()).is_sorted(), "{sort}");
+    }
+}
+
+async fn every_filter_narrows(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    let (home, work) = (
+        kept.insert_tag(kept.owner, "home").await,
+        kept.insert_tag(kept.owner, "work").await,
+    );
+    let noon = kept.clock.now();
+    kept.insert(NewTodo {
+        tag_ids: vec![home, work],
+        due_at: Some(noon),
+        ..kept.new_todo("both")
+    })
+    .await;
+    kept.insert(NewTodo {
+        tag_ids: vec![home],
+        priority: Priority::High,
+        ..kept.new_todo("home only")
+    })
+    .await;
+    let done = kept.insert(kept.new_todo("done")).await;
+    let edit = Edit {
+        completed: Some(true),
+        ..Edit::default()
+    };
+    kept.store
+        .update_todo(kept.owner, done, &edit, noon, soon())
+        .await
+        .unwrap();
+
+    let tags = |names: &[&str]| Filter {
+        tags: names.iter().map(ToString::to_string).collect(),
+        ..Filter::default()
+    };
+    assert_eq!(all(&kept, &tags(&["home"])).await, ["both", "home only"]);
+    assert_eq!(all(&kept, &tags(&["home", "work"])).await, ["both"]);
+    assert!(all(&kept, &tags(&["home", "nowhere"])).await.is_empty());
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                completed: Some(true),
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["done"]
+    );
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                completed: Some(false),
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["both", "home only"]
+    );
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                priority: Some(Priority::High),
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["home only"]
+    );
+    let moment = time::Duration::microseconds(1);
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                due_before: Some(noon + moment),
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["both"]
+    );
+    assert!(
+        all(
+            &kept,
+            &Filter {
+                due_before: Some(noon),
+                ..Filter::default()
+            }
+        )
+        .await
+        .is_empty()
+    );
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                due_after: Some(noon - moment),
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["both"]
+    );
+}
+
+async fn a_search_ignores_case_in_any_script_and_takes_wildcards_literally(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    kept.insert(kept.new_todo("Купить ЁЛКУ")).await;
+    kept.insert(NewTodo {
+        description: Some(Description::parse("50% off_now \\ later").unwrap()),
+        ..kept.new_todo("sale")
+    })
+    .await;
+    let q = |text: &str| Filter {
+        q: Some(text.to_lowercase()),
+        ..Filter::default()
+    };
+    assert_eq!(all(&kept, &q("ёлк")).await, ["Купить ЁЛКУ"]);
+    assert_eq!(all(&kept, &q("0% OFF_")).await, ["sale"]);
+    assert_eq!(all(&kept, &q("\\ l")).await, ["sale"]);
+    assert!(all(&kept, &q("5_%")).await.is_empty());
+}
+
+async fn deleted_todos_have_a_list_of_their_own(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    let gone = kept.insert(kept.new_todo("gone")).await;
+    kept.insert(kept.new_todo("there")).await;
+    kept.store
+        .delete_todos(kept.owner, &[gone], kept.clock.now(), soon())
+        .await
+        .unwrap();
+    assert_eq!(all(&kept, &Filter::default()).await, ["there"]);
+    assert_eq!(
+        all(
+            &kept,
+            &Filter {
+                deleted: true,
+                ..Filter::default()
+            }
+        )
+        .await,
+        ["gone"]
+    );
+}

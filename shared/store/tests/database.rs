@@ -1,0 +1,70 @@
+//! The pools keep their promises over both databases.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::{Duration, Instant};
+
+use quartet_rpc::Deadline;
+use quartet_store::{Database, Error};
+use quartet_testkit::database::Fresh;
+use quartet_testkit::on_both_databases;
+
+on_both_databases!(
+    a_slow_statement_ends_at_the_deadline,
+    a_bound_of_one_call_does_not_reach_the_next
+);
+
+/// A statement that runs far longer than any deadline here.
+async fn run_for_long(database: &Database, deadline: Deadline) -> Result<(), Error> {
+    match database {
+        Database::Postgres(database) => {
+            sqlx::query("select pg_sleep(60)")
+                .execute(&mut *database.read(deadline).await?)
+                .await?;
+        }
+        Database::Sqlite(database) => {
+            let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+            sqlx::query(endless)
+                .execute(&mut *database.read(deadline).await?)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_slow_statement_ends_at_the_deadline(fresh: Fresh) {
+    let database = fresh.open().await;
+    let begun = Instant::now();
+    let result = run_for_long(&database, Deadline::after(Duration::from_millis(200))).await;
+    assert!(matches!(result, Err(Error::Deadline)), "{result:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+async fn a_bound_of_one_call_does_not_reach_the_next(fresh: Fresh) {
+    let database = fresh.open().await;
+    // More calls than connections, so that each connection has held a bound that has passed.
+    for _ in 0..20 {
+        let short = Deadline::after(Duration::from_millis(50));
+        select_one(&database, short).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    for _ in 0..20 {
+        select_one(&database, Deadline::after(Duration::from_secs(20)))
+            .await
+            .unwrap();
+    }
+}
+
+async fn select_one(database: &Database, deadline: Deadline) -> Result<(), Error> {
+    // Enough steps that SQLite asks whether to go on.
+    let some = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) select count(*) from n";
+    match database {
+        Database::Postgres(database) => {
+            sqlx::query(some).execute(&mut *database.read(deadline).await?).await?;
+        }
+        Database::Sqlite(database) => {
+            sqlx::query(some).execute(&mut *database.read(deadline).await?).await?;
+        }
+    }
+    Ok(())
+}
