@@ -45,13 +45,16 @@ impl MailRequests for Queries {
         request.transpose()
     }
 
-    async fn was_mailed(&self, account_id: Uuid, purpose: Purpose, since: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
-        let sent: Option<i32> = sqlx::query_scalar("select 1 from mail_tokens where account_id = $1 and purpose = $2 and sent_at > $3 limit 1")
-            .bind(account_id)
-            .bind(purpose.name())
-            .bind(Timestamp(since))
-            .fetch_optional(&mut *self.pool.read(deadline).await?)
-            .await?;
+    async fn was_mailed(&self, account_id: Uuid, request: &MailRequest, since: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
+        let sent: Option<i32> = sqlx::query_scalar(
+            "select 1 from mail_tokens where account_id = $1 and purpose = $2 and email_key = $3 and sent_at > $4 limit 1",
+        )
+        .bind(account_id)
+        .bind(request.purpose.name())
+        .bind(&request.email_key)
+        .bind(Timestamp(since))
+        .fetch_optional(&mut *self.pool.read(deadline).await?)
+        .await?;
         Ok(sent.is_some())
     }
 
