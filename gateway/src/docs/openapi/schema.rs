@@ -70,12 +70,10 @@ impl<'a> Schemas<'a> {
         reference_to(&name)
     }
 
-    /// A message whose names tell what is changed shares the component of the whole message where nothing is required.
+    /// A message whose names tell what is changed has a component of its own: nothing is required but to change something.
     fn patch_reference(&mut self, message: &MessageDescriptor, name: String) -> Object {
-        let schema = self.message(message, Direction::Patch, &[]);
-        if Value::from(schema.clone()) == Value::from(self.message(message, Direction::Input, &[])) {
-            return self.reference(message, Direction::Input);
-        }
+        let mut schema = self.message(message, Direction::Patch, &[]);
+        schema.insert("minProperties".into(), json!(1));
         self.named(format!("{name}Patch"), schema)
     }
 

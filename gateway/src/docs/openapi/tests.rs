@@ -243,6 +243,7 @@ fn a_patch_requires_nothing_and_a_put_what_has_no_valid_default() {
     assert_eq!(body("TodoService_UpdateTodo"), "#/components/schemas/TodoEditPatch");
     assert_eq!(body("TodoService_UpdateTodo_2"), "#/components/schemas/TodoEdit");
     assert!(schema(suite(), "TodoEditPatch").get("required").is_none());
+    assert_eq!(schema(suite(), "TodoEditPatch")["minProperties"], 1);
     assert_eq!(schema(suite(), "TodoEdit")["required"], json!(["title"]));
     // Null clears a field that may be empty.
     let properties = &schema(suite(), "TodoEditPatch")["properties"];
