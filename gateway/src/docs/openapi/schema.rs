@@ -264,7 +264,11 @@ fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schem
 
 /// Lets a schema take null as well.
 pub(super) fn allow_null(schema: &mut Object) {
-    if schema.contains_key("$ref") || (!schema.contains_key("type") && schema.contains_key("anyOf")) {
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.push(json!({"type": "null"}));
+        return;
+    }
+    if schema.contains_key("$ref") {
         let described: Vec<_> = ["description", "examples"]
             .into_iter()
             .filter_map(|key| schema.remove_entry(key))
@@ -285,9 +289,6 @@ pub(super) fn allow_null(schema: &mut Object) {
     }
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.push(Value::Null);
-    }
-    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
-        any.push(json!({"type": "null"}));
     }
 }
 
