@@ -1,7 +1,7 @@
 //! From an HTTP request to a gRPC call and back.
 //!
-//! Reading order: [`plan`] (what is known of a binding before any request), [`request`] (the message of a request), [`upstream`]
-//! (the call), [`reply`] and [`stream`] (its outcome), [`status`] (its failure).
+//! Reading order: `plan` (what is known of a binding before any request), `request` (the message of a request), `upstream`
+//! (the call), `reply` and `stream` (its outcome), `status` (its failure).
 
 mod accept;
 mod content;
@@ -11,6 +11,7 @@ mod location;
 mod metadata;
 mod plan;
 mod raw;
+mod replies;
 mod reply;
 mod request;
 pub mod status;

@@ -20,6 +20,7 @@ use crate::settings::Settings;
 struct Suite {
     host: Host,
     stack: Stack,
+    auth: quartet_auth::Service,
     users: quartet_users::Service,
     todos: quartet_todos::Service,
     gateway: Gateway,
@@ -42,6 +43,7 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
     tasks.spawn(suite.host.watch_revocations(stop.clone()));
+    tasks.spawn(suite.auth.run(stop.clone()));
     tasks.spawn(suite.users.run(stop.clone()));
     tasks.spawn(suite.todos.run(stop.clone()));
     tasks.spawn(suite.gateway.serve(http, stop.clone(), grace));
@@ -59,12 +61,16 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
 /// Builds every service and the gateway. Binds nothing.
 async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     // Services reach one another through these before they are built; the slots are filled below.
-    let (names, slots): (Vec<_>, Vec<_>) = ["auth", "users", "todos"].map(Upstream::local).into_iter().unzip();
-    let [auth, ..] = names.as_slice() else {
-        return Err(anyhow!("the suite has services"));
-    };
-    let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth.clone())?;
+    let (auth_upstream, auth_slot) = Upstream::local("auth");
+    let (users_upstream, users_slot) = Upstream::local("users");
+    let (todos_upstream, todos_slot) = Upstream::local("todos");
+    let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
 
+    let deps = quartet_auth::Deps {
+        clock: host.clock(),
+        users: host.peer(users_upstream.clone()),
+    };
+    let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {
         clock: host.clock(),
         auth: host.auth(),
@@ -77,19 +83,18 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         .await
         .map_err(plain)?;
 
-    let packages = [quartet_users::PACKAGES, quartet_todos::PACKAGES].concat();
+    let packages = [quartet_auth::PACKAGES, quartet_users::PACKAGES, quartet_todos::PACKAGES].concat();
     let stack = Stack::new(host.access(), &packages, |routes| {
+        auth.add_to(routes);
         users.add_to(routes);
         todos.add_to(routes);
     })
     .await?;
-    for slot in slots {
+    for slot in [auth_slot, users_slot, todos_slot] {
         slot.fill(stack.local());
     }
-    let upstreams = names
-        .into_iter()
-        .map(|upstream| (upstream.name().to_owned(), upstream))
-        .collect();
+    let upstreams = [auth_upstream, users_upstream, todos_upstream];
+    let upstreams = upstreams.map(|upstream| (upstream.name().to_owned(), upstream)).into();
     let deps = quartet_gateway::Deps {
         upstreams,
         clock: host.clock(),
@@ -99,6 +104,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     Ok(Suite {
         host,
         stack,
+        auth,
         users,
         todos,
         gateway,

@@ -7,9 +7,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
 
 use super::plan::{Format, Plan, Reply};
+use super::replies::{Next, Replies};
 use super::{Config, reply, status};
 use crate::problem::Problem;
 
@@ -25,7 +25,7 @@ pub(super) async fn respond(
     plan: Arc<Plan>,
     config: Arc<Config>,
     format: Format,
-    mut replies: Streaming<Bytes>,
+    mut replies: Replies,
     headers: &HeaderMap,
     deadline: Option<Instant>,
 ) -> Result<Response<Body>, Problem> {
@@ -39,10 +39,11 @@ pub(super) async fn respond(
         Format::Raw => None,
     };
     let opens = far(patience.map(|patience| Instant::now() + patience));
-    match next(&mut replies, Some(opens.min(far(deadline)))).await {
+    match replies.next(opens.min(far(deadline))).await {
         Next::Message(message) => pending = Some(message),
         Next::End => ended = true,
         Next::Failed(failure) => return Err(status::for_request(&failure, &plan.binding, headers)),
+        Next::Broken(problem) => return Err(problem),
         Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Err(status::expired()),
         Next::Late => {}
     }
@@ -87,23 +88,6 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// What a stream brings next.
-enum Next {
-    Message(Bytes),
-    End,
-    Failed(Status),
-    Late,
-}
-
-async fn next(replies: &mut Streaming<Bytes>, until: Option<Instant>) -> Next {
-    match tokio::time::timeout_at(far(until), replies.message()).await {
-        Ok(Ok(Some(message))) => Next::Message(message),
-        Ok(Ok(None)) => Next::End,
-        Ok(Err(failure)) => Next::Failed(status::named(failure, None)),
-        Err(_) => Next::Late,
-    }
-}
-
 /// A deadline, or a moment that does not come.
 fn far(deadline: Option<Instant>) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -113,7 +97,7 @@ fn far(deadline: Option<Instant>) -> Instant {
 /// A stream on its way down. Dropping it drops the call, which cancels it at the backend.
 struct State {
     writer: Writer,
-    replies: Streaming<Bytes>,
+    replies: Replies,
     pending: Option<Bytes>,
     /// The backend has nothing more to say.
     ended: bool,
@@ -148,7 +132,7 @@ impl State {
         };
         let closing = self.writer.config.closing.clone();
         let next = tokio::select! {
-            next = next(&mut self.replies, Some(wake)) => next,
+            next = self.replies.next(wake) => next,
             () = closing.cancelled() => return self.end(),
         };
         match next {
@@ -158,6 +142,7 @@ impl State {
                 let problem = status::for_request(&failure, &self.writer.plan.binding, &self.writer.headers);
                 Some(self.fail(&problem))
             }
+            Next::Broken(problem) => Some(self.fail(&problem)),
             Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 Some(self.fail(&status::expired()))
             }

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::plan::Plan;
 use super::raw::Raw;
+use super::replies::{Broken, Replies};
 use super::upload::Upload;
 use super::{Config, status};
 use crate::problem::Problem;
@@ -50,35 +51,33 @@ impl Call<'_> {
 
     /// A body up, one message down.
     pub(super) async fn upload(self, first: DynamicMessage, upload: Upload) -> Result<Result<Bytes, Status>, Problem> {
-        let (messages, broken) = upload.messages(first);
+        let (messages, mut broken) = upload.messages(first);
         let mut grpc = self.grpc();
         let (path, deadline) = (self.plan.path.clone(), self.deadline);
         let call = grpc.client_streaming(self.request(messages), path, Raw);
         tokio::select! {
             biased;
-            Ok(problem) = broken => Err(problem),
+            problem = broken.problem() => Err(problem),
             outcome = until(deadline, call) => Ok(outcome.map(Response::into_inner)),
         }
     }
 
-    /// One message up, a stream down. Dropping the stream cancels it.
-    pub(super) async fn stream(self, message: DynamicMessage) -> Result<Streaming<Bytes>, Status> {
+    /// One message up, a stream down.
+    pub(super) async fn stream(self, message: DynamicMessage) -> Result<Replies, Status> {
         let message = Bytes::from(message.encode_to_vec());
-        self.streaming(tokio_stream::once(message)).await
+        let replies = self.streaming(tokio_stream::once(message)).await?;
+        Ok(Replies::new(replies, Broken::default()))
     }
 
     /// A body up, a stream down.
-    pub(super) async fn both(
-        self,
-        first: DynamicMessage,
-        upload: Upload,
-    ) -> Result<Result<Streaming<Bytes>, Status>, Problem> {
-        let (messages, broken) = upload.messages(first);
-        tokio::select! {
+    pub(super) async fn both(self, first: DynamicMessage, upload: Upload) -> Result<Result<Replies, Status>, Problem> {
+        let (messages, mut broken) = upload.messages(first);
+        let outcome = tokio::select! {
             biased;
-            Ok(problem) = broken => Err(problem),
-            outcome = self.streaming(messages) => Ok(outcome),
-        }
+            problem = broken.problem() => return Err(problem),
+            outcome = self.streaming(messages) => outcome,
+        };
+        Ok(outcome.map(|replies| Replies::new(replies, broken)))
     }
 
     async fn streaming(self, messages: impl Stream<Item = Bytes> + Send + 'static) -> Result<Streaming<Bytes>, Status> {

@@ -149,6 +149,30 @@ fn a_malformed_escape_in_a_capture_is_a_bad_request() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_path_is_found_or_not_without_a_panic(path in "(/(v1|dishes|files|shelves|jars|%[0-9a-f]{0,2}|[a-zäё:%]{0,3}|:cook|:raw)){0,6}") {
+        let routes = kitchen();
+        if let Found::Match(found) = routes.find(&Method::GET, &path) {
+            let captures = found.captures();
+            proptest::prop_assert!(captures.is_err() || captures.unwrap().len() == found.binding.path_fields.len());
+        }
+    }
+
+    #[test]
+    fn a_value_encoded_into_a_path_is_captured_as_it_was(value in "\\PC{1,20}") {
+        let mut path = "/v1/dishes/".to_owned();
+        percent::encode_into(&value, &mut path);
+        proptest::prop_assert_eq!(found(&kitchen(), "GET", &path), Some(if value == "mine" {
+            ("/v1/dishes/mine".to_owned(), vec![])
+        } else {
+            ("/v1/dishes/{dish_id}".to_owned(), vec![value])
+        }));
+    }
+}
+
 /// Compiles a service whose methods take `Request { string a; Inner b; repeated string c; }` by the given rules.
 fn compile(rules: &[&str]) -> Result<Routes, String> {
     let methods: String = rules

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::config::Own;
-use crate::domain::{Account, Algorithm, DisplayName, Email, KeyState, NewAccount, Owner, Password, PasswordHash, Username};
+use crate::domain::{
+    Account, Algorithm, DisplayName, Email, KeyState, NewAccount, Owner, Password, PasswordHash, Username,
+};
 use crate::hashing::Hashing;
 use crate::key_ring;
 use crate::store::Store;
@@ -110,12 +112,7 @@ pub async fn import_account(
 /// one verifies until the last token that it signed has expired.
 ///
 /// Errors: HS256 has no keys to rotate; another rotation is under way.
-pub async fn rotate_keys(
-    store: &dyn Store,
-    clock: &Clock,
-    config: &Own,
-    deadline: Deadline,
-) -> Result<KeyInfo, Error> {
+pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, deadline: Deadline) -> Result<KeyInfo, Error> {
     let token_life = config.access_token_ttl.0;
     let key = key_ring::rotate(store, clock, config.jwt_algorithm, token_life, deadline).await?;
     Ok(info(&key, clock.now()))

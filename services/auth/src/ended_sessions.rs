@@ -88,9 +88,7 @@ impl EndedSessions {
         let mut since = self.clock.now() - OVERLAP;
         loop {
             let begun = self.clock.now();
-            let look = self
-                .store
-                .list_ended(Some(since), begun, Deadline::after(STALE_AFTER));
+            let look = self.store.list_ended(Some(since), begun, Deadline::after(STALE_AFTER));
             match stop.run_until_cancelled(look).await {
                 None => break,
                 Some(Ok(ended)) => {

@@ -119,16 +119,12 @@ impl From<Error> for Status {
             Error::UnsupportedGrantType => failure(Code::InvalidArgument, Reason::UnsupportedGrantType),
             Error::InvalidRefreshToken => failure(Code::Unauthenticated, Reason::InvalidRefreshToken),
             Error::RefreshTokenReused => failure(Code::Unauthenticated, Reason::RefreshTokenReused),
-            Error::SessionNotFound { id } => {
-                failure(Code::NotFound, Reason::SessionNotFound).with("session_id", id)
-            }
+            Error::SessionNotFound { id } => failure(Code::NotFound, Reason::SessionNotFound).with("session_id", id),
             Error::WrongPassword => failure(Code::PermissionDenied, Reason::WrongPassword),
             Error::InvalidResetToken => failure(Code::InvalidArgument, Reason::InvalidResetToken),
             Error::InvalidVerificationToken => failure(Code::InvalidArgument, Reason::InvalidVerificationToken),
             Error::EmailAlreadyVerified => failure(Code::FailedPrecondition, Reason::EmailAlreadyVerified),
-            Error::AccountNotFound { id } => {
-                failure(Code::NotFound, Reason::AccountNotFound).with("account_id", id)
-            }
+            Error::AccountNotFound { id } => failure(Code::NotFound, Reason::AccountNotFound).with("account_id", id),
             Error::LastSuperuser => failure(Code::FailedPrecondition, Reason::LastSuperuser),
             Error::RotationUnderWay => Failure::unavailable("the key store"),
             Error::Key(_) | Error::Signing(_) | Error::Hashing(_) => {

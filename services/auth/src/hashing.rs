@@ -35,7 +35,9 @@ impl Hashing {
         let nobody: String = clock.new_token::<32>();
         let dummy = Password::offered(&nobody)
             .map_err(|rule| rule.text)
-            .and_then(|password| PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string()))?;
+            .and_then(|password| {
+                PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string())
+            })?;
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS / 2);
         Ok(Self {
             clock,
@@ -92,7 +94,11 @@ impl Hashing {
         deadline: Deadline,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::HashingBusy)?;
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::HashingBusy)?;
         let core = deadline
             .bound(self.cores.clone().acquire_owned())
             .await?

@@ -69,7 +69,10 @@ pub async fn over(config: Config, deps: Deps, store: Arc<dyn store::Store>) -> R
         return Err("JWT_HS256_SECRET: expected a secret of at least 32 characters with JWT_ALGORITHM=HS256".into());
     }
     let from = own.mail_from.parse().map_err(|_| {
-        format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{}`)", own.mail_from)
+        format!(
+            "MAIL_FROM: expected a sender as `Name <address>` (it is `{}`)",
+            own.mail_from
+        )
     })?;
     let mailer = Files::new(&own.mail_dir, from, own.public_url.clone(), clock.clone());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

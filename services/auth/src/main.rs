@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use quartet_auth::{Config, Deps, PACKAGES, build};
-use quartet_rpc::host::{self, Host};
 use quartet_rpc::Upstream;
+use quartet_rpc::host::{self, Host};
 
 #[tokio::main]
 async fn main() -> ExitCode {

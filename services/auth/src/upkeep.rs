@@ -36,7 +36,11 @@ pub(crate) async fn prune(store: Arc<dyn Store>, clock: Clock, login_memory: Dur
             Some(Ok(())) => {}
             Some(Err(error)) => tracing::warn!(%error, "deleting what has expired failed; trying again later"),
         }
-        if stop.run_until_cancelled(tokio::time::sleep(PRUNE_EVERY)).await.is_none() {
+        if stop
+            .run_until_cancelled(tokio::time::sleep(PRUNE_EVERY))
+            .await
+            .is_none()
+        {
             return;
         }
     }

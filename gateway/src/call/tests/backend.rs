@@ -26,6 +26,8 @@ pub(super) enum Answer {
     Say(Vec<Result<Bytes, Status>>),
     /// As `Say`, and then nothing, without an end.
     SayAndHang(Vec<Result<Bytes, Status>>),
+    /// As `SayAndHang`, without reading the request to its end.
+    SayAtOnce(Vec<Result<Bytes, Status>>),
     /// A failure in place of a stream.
     Refuse(Status),
     /// An answer after a while.
@@ -131,6 +133,16 @@ impl StreamingService<Bytes> for Serve {
             let mut whole = Whole(Arc::clone(&backend), false);
             let mut messages = Vec::new();
             let mut incoming = request.into_inner();
+            if let Answer::SayAtOnce(replies) = backend.answer.clone() {
+                let reading = futures::stream::once(async move {
+                    // Counts as broken when the call is dropped.
+                    let _whole = whole;
+                    while let Ok(Some(_)) = incoming.message().await {}
+                    futures::future::pending::<Result<Bytes, Status>>().await
+                });
+                let replies: Self::ResponseStream = Box::pin(futures::stream::iter(replies).chain(reading));
+                return Ok(Response::new(replies));
+            }
             while let Some(message) = incoming.message().await? {
                 messages.push(DynamicMessage::decode(descriptor.clone(), message).unwrap().to_string());
             }
@@ -144,7 +156,7 @@ impl StreamingService<Bytes> for Serve {
             let replies: Self::ResponseStream = match backend.answer.clone() {
                 Answer::Refuse(status) => return Err(status),
                 Answer::Say(replies) => Box::pin(futures::stream::iter(replies)),
-                Answer::SayAndHang(replies) => {
+                Answer::SayAtOnce(replies) | Answer::SayAndHang(replies) => {
                     Box::pin(futures::stream::iter(replies).chain(futures::stream::pending()))
                 }
                 Answer::After(delay, reply) => {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use futures::StreamExt;
 use prost_reflect::{DynamicMessage, Value};
 use tonic::Status;
 
@@ -114,4 +115,37 @@ async fn an_upload_over_the_limit_of_the_edge_is_413() {
     let body = Body::new(http_body_util::Limited::new(chunks(vec![Ok("one"), Ok("two")]), 4));
     let problem = kitchen.send(upload("/v1/upload-parts/x", body)).await.unwrap_err();
     assert_eq!(problem.reason, "BODY_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_body_goes_up_while_replies_come_down() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}")), Ok(dish("{}"))]));
+    let mut request = upload("/v1/transforms/x", chunks(vec![Ok("one"), Ok("two")]));
+    request
+        .headers_mut()
+        .insert(header::ACCEPT, "application/x-ndjson".parse().unwrap());
+    let response = kitchen.send(request).await.unwrap();
+    assert_eq!(text(response).await.lines().count(), 2);
+    assert_eq!(kitchen.backend.seen.lock().unwrap()[0].messages.len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_after_the_first_reply_ends_the_replies() {
+    let kitchen = Kitchen::new(Answer::SayAtOnce(vec![Ok(dish("{}"))]));
+    let (breaks, broken) = tokio::sync::oneshot::channel::<()>();
+    let body = futures::stream::once(async { Ok(Bytes::from_static(b"half")) }).chain(futures::stream::once(async {
+        let _ = broken.await;
+        Err(std::io::Error::other("gone"))
+    }));
+    let mut request = upload("/v1/transforms/x", Body::from_stream(body));
+    request
+        .headers_mut()
+        .insert(header::ACCEPT, "application/x-ndjson".parse().unwrap());
+    let response = kitchen.send(request).await.unwrap();
+    breaks.send(()).unwrap();
+    let body = tokio::time::timeout(Duration::from_secs(5), text(response))
+        .await
+        .unwrap();
+    assert!(body.lines().last().unwrap().starts_with("{\"error\""), "{body}");
+    assert_eq!(kitchen.backend.broken.load(Ordering::SeqCst), 1);
 }

@@ -148,5 +148,6 @@ async fn streams_end_well_when_the_gateway_drains() {
     let kitchen = Kitchen::new(Answer::SayAndHang(menu(&["a"])));
     let response = kitchen.send(watch("application/json")).await.unwrap();
     kitchen.closing.cancel();
-    assert_eq!(short(response).await, "[a]");
+    let body = tokio::time::timeout(Duration::from_secs(5), short(response)).await;
+    assert_eq!(body.unwrap(), "[a]");
 }

@@ -324,6 +324,14 @@ fn every_broken_rule_is_told_at_once() {
 fn the_list_of_broken_rules_is_bounded() {
     let json = format!("{{\"numbers\":[{}true]}}", "true,".repeat(5000));
     assert_eq!(violations(&json).len(), 100);
+    let long = "ä".repeat(5000);
+    let problem = read(&format!("{{\"{long}\":1,\"any\":{{\"@type\":\"t/{long}\"}}}}")).unwrap_err();
+    assert!(
+        problem
+            .violations
+            .iter()
+            .all(|found| found.field.len() < 400 && found.description.len() < 400)
+    );
 }
 
 #[test]

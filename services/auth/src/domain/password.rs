@@ -109,7 +109,13 @@ mod tests {
 
     #[test]
     fn eight_to_128_characters_of_any_kind_are_a_password() {
-        for right in ["correct horse battery staple", "zq8!vmx0", "пароль-длинный", "        x", &"ab".repeat(64)] {
+        for right in [
+            "correct horse battery staple",
+            "zq8!vmx0",
+            "пароль-длинный",
+            "        x",
+            &"ab".repeat(64),
+        ] {
             assert_eq!(broken(right), "", "{right:?}");
         }
     }

@@ -53,9 +53,8 @@ impl PasswordHash {
     pub fn imported(text: &str) -> Result<Self, Rule> {
         let rule = |text: &str| Rule::new("STRING_PATTERN", text);
         let hardness = match Kind::of(text) {
-            Some(Kind::Argon2) => argon2_params(text).is_some_and(|params| {
-                params.m_cost() <= MAX_ARGON2_KIB && params.t_cost() <= MAX_ARGON2_PASSES
-            }),
+            Some(Kind::Argon2) => argon2_params(text)
+                .is_some_and(|params| params.m_cost() <= MAX_ARGON2_KIB && params.t_cost() <= MAX_ARGON2_PASSES),
             Some(Kind::Bcrypt) => text
                 .parse::<bcrypt::HashParts>()
                 .is_ok_and(|parts| parts.get_cost() <= MAX_BCRYPT_COST),
@@ -181,7 +180,10 @@ mod tests {
         let hash = hash(EASY);
         assert!(!hash.is_outdated(EASY));
         for harder in [
-            Hardness { memory_kib: 128, ..EASY },
+            Hardness {
+                memory_kib: 128,
+                ..EASY
+            },
             Hardness { iterations: 2, ..EASY },
         ] {
             assert!(hash.is_outdated(harder));
@@ -200,12 +202,18 @@ mod tests {
     }
 
     const FOREIGN: &[(&str, &str)] = &[
-        ("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!"),
+        (
+            "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5",
+            "Hello world!",
+        ),
         (
             "$5$rounds=10000$saltstringsaltst$3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA",
             "Hello world!",
         ),
-        ("$2b$06$abcdefghijklmnopqrstuuCKbUef3jNRJlrU6Qmjn.YsMAu5Q70qK", "Hello world!"),
+        (
+            "$2b$06$abcdefghijklmnopqrstuuCKbUef3jNRJlrU6Qmjn.YsMAu5Q70qK",
+            "Hello world!",
+        ),
     ];
 
     #[test]

@@ -137,8 +137,8 @@ impl SigningKey {
                 }
             },
             Algorithm::Rs256 => {
-                let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS)
-                    .map_err(|source| failed(&source))?;
+                let key =
+                    rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS).map_err(|source| failed(&source))?;
                 let der = key.to_pkcs1_der().map_err(|source| failed(&source))?;
                 der.as_bytes().to_vec()
             }

@@ -114,11 +114,7 @@ impl Postman {
 
     /// Who gets the mail; nobody, if the address has no account that needs it, or one that has just had it.
     async fn recipient(&self, request: &MailRequest, deadline: Deadline) -> Result<Option<(Account, Mailbox)>, Error> {
-        let Some(account) = self
-            .store
-            .find_account_by_email(&request.email_key, deadline)
-            .await?
-        else {
+        let Some(account) = self.store.find_account_by_email(&request.email_key, deadline).await? else {
             return Ok(None);
         };
         let needless = match request.purpose {

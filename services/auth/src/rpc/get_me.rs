@@ -11,5 +11,7 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::GetMeRequest>) -> Res
     let call = Call::of(&request)?;
     let id = call.user()?.id;
     let account = rpc.store.find_account(id, call.deadline).await?;
-    Ok(Response::new(convert::account(&account.ok_or(Error::AccountNotFound { id })?)))
+    Ok(Response::new(convert::account(
+        &account.ok_or(Error::AccountNotFound { id })?,
+    )))
 }

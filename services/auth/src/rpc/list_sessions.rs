@@ -13,10 +13,7 @@ pub(super) async fn handle(
 ) -> Result<Response<pb::ListSessionsResponse>, Error> {
     let call = Call::of(&request)?;
     let user = call.user()?;
-    let sessions = rpc
-        .store
-        .list_sessions(user.id, rpc.clock.now(), call.deadline)
-        .await?;
+    let sessions = rpc.store.list_sessions(user.id, rpc.clock.now(), call.deadline).await?;
     Ok(Response::new(pb::ListSessionsResponse {
         data: sessions
             .into_iter()

@@ -73,7 +73,14 @@ async fn begin(rpc: &Rpc, call: &Call, name: &str, found: Option<&Account>) -> R
     let (subject, origin) = (Subject::of(name), origin(call.client_address));
     let begun = rpc
         .store
-        .begin_attempt(subject, &origin, rpc.config.pair_policy(), over_all, rpc.clock.now(), call.deadline)
+        .begin_attempt(
+            subject,
+            &origin,
+            rpc.config.pair_policy(),
+            over_all,
+            rpc.clock.now(),
+            call.deadline,
+        )
         .await?;
     begun.map_err(|retry_after| Error::TooManyAttempts { retry_after })
 }

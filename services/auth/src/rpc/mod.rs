@@ -71,7 +71,10 @@ impl Rpc {
             account_id,
             secret: self.clock.random(),
             user_agent: text::tamed(&call.user_agent, 512),
-            ip_address: call.client_address.map(|address| address.to_string()).unwrap_or_default(),
+            ip_address: call
+                .client_address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
             created_at: now,
             last_used_at: now,
             expires_at: now + self.config.refresh_token_ttl.0,
@@ -139,7 +142,10 @@ impl AuthService for Rpc {
         Ok(logout_all::handle(self, request).await?)
     }
 
-    async fn list_sessions(&self, request: Request<pb::ListSessionsRequest>) -> Result<Response<pb::ListSessionsResponse>, Status> {
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         Ok(list_sessions::handle(self, request).await?)
     }
 
@@ -151,7 +157,10 @@ impl AuthService for Rpc {
         Ok(change_password::handle(self, request).await?)
     }
 
-    async fn request_password_reset(&self, request: Request<pb::RequestPasswordResetRequest>) -> Result<Response<()>, Status> {
+    async fn request_password_reset(
+        &self,
+        request: Request<pb::RequestPasswordResetRequest>,
+    ) -> Result<Response<()>, Status> {
         Ok(request_password_reset::handle(self, request).await?)
     }
 
@@ -159,7 +168,10 @@ impl AuthService for Rpc {
         Ok(reset_password::handle(self, request).await?)
     }
 
-    async fn request_email_verification(&self, request: Request<pb::RequestEmailVerificationRequest>) -> Result<Response<()>, Status> {
+    async fn request_email_verification(
+        &self,
+        request: Request<pb::RequestEmailVerificationRequest>,
+    ) -> Result<Response<()>, Status> {
         Ok(request_email_verification::handle(self, request).await?)
     }
 
@@ -183,7 +195,10 @@ impl AuthService for Rpc {
         Ok(get_jwks::handle(self, request).await?)
     }
 
-    async fn update_account(&self, request: Request<pb::UpdateAccountRequest>) -> Result<Response<pb::Account>, Status> {
+    async fn update_account(
+        &self,
+        request: Request<pb::UpdateAccountRequest>,
+    ) -> Result<Response<pb::Account>, Status> {
         Ok(update_account::handle(self, request).await?)
     }
 

@@ -12,6 +12,7 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::PurgeAccountRequest>)
     let call = Call::of(&request)?;
     let id = convert::id("account_id", &request.get_ref().account_id)?;
     let ending = rpc.ending(EndReason::Account);
-    rpc.ended.tell(rpc.store.purge_account(id, ending, call.deadline).await?);
+    rpc.ended
+        .tell(rpc.store.purge_account(id, ending, call.deadline).await?);
     Ok(Response::new(()))
 }

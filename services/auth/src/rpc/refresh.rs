@@ -22,7 +22,10 @@ pub(super) async fn handle(
     let token = if by_cookie {
         violations.check("refresh_cookie", text::required(cookie, convert::MAX_TOKEN))
     } else {
-        violations.check("refresh_token", text::required(&asked.refresh_token, convert::MAX_TOKEN))
+        violations.check(
+            "refresh_token",
+            text::required(&asked.refresh_token, convert::MAX_TOKEN),
+        )
     };
     violations.finish()?;
     let pair = exchange(rpc, call, convert::checked(token)?).await?;

@@ -27,10 +27,20 @@ pub(super) async fn handle(
     let (username, email) = (convert::checked(username)?, convert::checked(email)?);
 
     // A name that is taken is not worth a hash; the store decides all the same.
-    if rpc.store.find_account_by_username(username.as_str(), call.deadline).await?.is_some() {
+    if rpc
+        .store
+        .find_account_by_username(username.as_str(), call.deadline)
+        .await?
+        .is_some()
+    {
         return Err(Error::UsernameTaken);
     }
-    if rpc.store.find_account_by_email(&email.key(), call.deadline).await?.is_some() {
+    if rpc
+        .store
+        .find_account_by_email(&email.key(), call.deadline)
+        .await?
+        .is_some()
+    {
         return Err(Error::EmailTaken);
     }
     let password_hash = rpc.hashing.hash(convert::checked(password)?, call.deadline).await?;

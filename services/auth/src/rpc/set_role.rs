@@ -19,7 +19,12 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::SetRoleRequest>) -> R
     let (id, role) = (convert::checked(id)?, convert::checked(role)?);
     let changed = rpc
         .store
-        .change_account(id, AccountChange::Role(role), rpc.ending(EndReason::Account), call.deadline)
+        .change_account(
+            id,
+            AccountChange::Role(role),
+            rpc.ending(EndReason::Account),
+            call.deadline,
+        )
         .await?;
     let (account, ended) = changed.ok_or(Error::AccountNotFound { id })?;
     rpc.ended.tell(ended);

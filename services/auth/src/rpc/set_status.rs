@@ -9,10 +9,7 @@ use crate::Error;
 use crate::domain::EndReason;
 use crate::store::AccountChange;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::SetStatusRequest>,
-) -> Result<Response<pb::Account>, Error> {
+pub(super) async fn handle(rpc: &Rpc, request: Request<pb::SetStatusRequest>) -> Result<Response<pb::Account>, Error> {
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();

@@ -18,7 +18,10 @@ pub(super) async fn handle(
         "password" => login::sign_in(rpc, call, &asked.username, &asked.password, ("username", "password")).await?,
         "refresh_token" => {
             let mut violations = Violations::new();
-            violations.check("refresh_token", text::required(&asked.refresh_token, convert::MAX_TOKEN));
+            violations.check(
+                "refresh_token",
+                text::required(&asked.refresh_token, convert::MAX_TOKEN),
+            );
             violations.finish()?;
             refresh::exchange(rpc, call, &asked.refresh_token).await?
         }

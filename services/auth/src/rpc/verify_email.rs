@@ -13,7 +13,11 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::VerifyEmailRequest>) 
     let token = &request.get_ref().token;
     text::required(token, convert::MAX_TOKEN).map_err(|rule| violations::one("token", rule))?;
     let token = MailToken::parse(token).ok_or(Error::InvalidVerificationToken)?;
-    if rpc.store.verify_email(token.hash(), rpc.clock.now(), call.deadline).await? {
+    if rpc
+        .store
+        .verify_email(token.hash(), rpc.clock.now(), call.deadline)
+        .await?
+    {
         Ok(Response::new(()))
     } else {
         Err(Error::InvalidVerificationToken)

@@ -101,7 +101,10 @@ impl TryFrom<KeyRow> for SigningKey {
     fn try_from(row: KeyRow) -> Result<Self, Error> {
         Ok(Self {
             kid: row.kid,
-            algorithm: row.algorithm.parse().map_err(|_| unreadable("signing_keys.algorithm"))?,
+            algorithm: row
+                .algorithm
+                .parse()
+                .map_err(|_| unreadable("signing_keys.algorithm"))?,
             private_key: row.private_key,
             created_at: row.created_at.into(),
             active_at: row.active_at.into(),

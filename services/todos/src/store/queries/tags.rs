@@ -56,6 +56,17 @@ impl Tags for Queries {
         Ok(row.map(Tag::from))
     }
 
+    async fn find_tag_by_name(&self, owner: Uuid, name: &TagName, deadline: Deadline) -> Result<Option<Tag>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let row: Option<TagRow> =
+            sqlx::query_as("select id, user_id, name, created_at, updated_at from tags where user_id = $1 and name = $2")
+                .bind(owner)
+                .bind(name.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+        Ok(row.map(Tag::from))
+    }
+
     async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tag>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {

@@ -89,12 +89,7 @@ impl RateLimits for Queries {
         })
     }
 
-    async fn find_rate_limit(
-        &self,
-        tier: &TierName,
-        id: Uuid,
-        deadline: Deadline,
-    ) -> Result<Option<RateLimit>, Error> {
+    async fn find_rate_limit(&self, tier: &TierName, id: Uuid, deadline: Deadline) -> Result<Option<RateLimit>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let row: Option<RateLimitRow> = sqlx::query_as(select_limit!("where tiers.name = $1 and rate_limits.id = $2"))
             .bind(tier.as_str())

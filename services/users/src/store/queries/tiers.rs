@@ -23,7 +23,12 @@ struct TierRow {
 
 impl From<TierRow> for Tier {
     fn from(row: TierRow) -> Self {
-        Self { id: row.id, name: row.name, created_at: row.created_at.into(), updated_at: row.updated_at.into() }
+        Self {
+            id: row.id,
+            name: row.name,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        }
     }
 }
 
@@ -69,7 +74,11 @@ impl Tiers for Queries {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),
-            None => sqlx::query_scalar("select count(*) from tiers").fetch_one(&mut *connection).await?,
+            None => {
+                sqlx::query_scalar("select count(*) from tiers")
+                    .fetch_one(&mut *connection)
+                    .await?
+            }
         };
         let rows: Vec<TierRow> = sqlx::query_as(
             "select id, name, created_at, updated_at from tiers where name > $1 order by name limit $2 offset $3",
@@ -102,7 +111,9 @@ impl Tiers for Queries {
         .map_err(|error| {
             let error = quartet_store::Error::from(error);
             match error.violates("tiers_name_key", "tiers.name") {
-                true => Error::TierNameTaken { name: new_name.as_str().to_owned() },
+                true => Error::TierNameTaken {
+                    name: new_name.as_str().to_owned(),
+                },
                 false => error.into(),
             }
         })?;
@@ -112,7 +123,10 @@ impl Tiers for Queries {
 
     async fn delete_tier(&self, name: &TierName, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from tiers where name = $1").bind(name.as_str()).execute(&mut *transaction).await?;
+        let done = sqlx::query("delete from tiers where name = $1")
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }

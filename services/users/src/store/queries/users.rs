@@ -124,8 +124,12 @@ impl Users for Queries {
             }
         };
         let select = match (deleted, page.after()) {
-            (false, None) => select_user!("where deleted_at is null order by users.created_at desc, users.id desc limit $1 offset $2"),
-            (true, None) => select_user!("where deleted_at is not null order by users.created_at desc, users.id desc limit $1 offset $2"),
+            (false, None) => select_user!(
+                "where deleted_at is null order by users.created_at desc, users.id desc limit $1 offset $2"
+            ),
+            (true, None) => select_user!(
+                "where deleted_at is not null order by users.created_at desc, users.id desc limit $1 offset $2"
+            ),
             (false, Some(_)) => select_user!(
                 "where deleted_at is null and (users.created_at, users.id) < ($3, $4)
               order by users.created_at desc, users.id desc limit $1 offset $2"
@@ -156,7 +160,10 @@ impl Users for Queries {
         let name = edit.name.as_ref().map(|name| name.as_str());
         let username = edit.username.as_ref().map(|username| username.as_str());
         let email = edit.email.as_ref().map(|email| email.as_str());
-        let image = edit.profile_image_url.as_ref().map(|url| url.as_ref().map(|url| url.as_str()));
+        let image = edit
+            .profile_image_url
+            .as_ref()
+            .map(|url| url.as_ref().map(|url| url.as_str()));
         sqlx::query(
             "update users
                 set name = coalesce($2, name),
@@ -211,11 +218,12 @@ impl Users for Queries {
         deadline: Deadline,
     ) -> Result<Option<OpenChange>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("update users set deleted_at = $2, updated_at = $2 where id = $1 and deleted_at is null")
-            .bind(id)
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
+        let done =
+            sqlx::query("update users set deleted_at = $2, updated_at = $2 where id = $1 and deleted_at is null")
+                .bind(id)
+                .bind(Timestamp(now))
+                .execute(&mut *transaction)
+                .await?;
         Ok((done.rows_affected() > 0).then(|| OpenChange::new(transaction.commit())))
     }
 

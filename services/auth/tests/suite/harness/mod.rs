@@ -79,7 +79,9 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     };
     let service = quartet_auth::over(config.clone(), deps, store.clone()).await.unwrap();
     let hashing = service.hashing();
-    let stack = Stack::new(host.access(), PACKAGES, |routes| service.add_to(routes)).await.unwrap();
+    let stack = Stack::new(host.access(), PACKAGES, |routes| service.add_to(routes))
+        .await
+        .unwrap();
     auth_slot.fill(stack.local());
     let stop = CancellationToken::new();
     tokio::spawn(service.run(stop.clone()));
@@ -124,9 +126,15 @@ impl Auth {
             use_cookie: false,
         });
         if !address.is_empty() {
-            request.metadata_mut().insert("x-forwarded-for", address.parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("x-forwarded-for", address.parse().unwrap());
         }
-        self.client.clone().login(request).await.map(tonic::Response::into_inner)
+        self.client
+            .clone()
+            .login(request)
+            .await
+            .map(tonic::Response::into_inner)
     }
 
     /// Exchanges a refresh token.
@@ -135,13 +143,21 @@ impl Auth {
             refresh_token: token.to_owned(),
             refresh_cookie: None,
         };
-        self.client.clone().refresh(request).await.map(tonic::Response::into_inner)
+        self.client
+            .clone()
+            .refresh(request)
+            .await
+            .map(tonic::Response::into_inner)
     }
 
     /// The account that a token speaks for, asked of the service.
     pub async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
         let request = with_token(pb::GetMeRequest {}, access_token);
-        self.client.clone().get_me(request).await.map(tonic::Response::into_inner)
+        self.client
+            .clone()
+            .get_me(request)
+            .await
+            .map(tonic::Response::into_inner)
     }
 
     /// A request in the name of another service.
@@ -162,12 +178,27 @@ impl Auth {
             role: quartet_rpc::Role::Superuser,
             email_verified: true,
         };
-        let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, soon()).await.unwrap();
+        let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, soon())
+            .await
+            .unwrap();
         let Outcome::Opened(account) = made else {
             panic!("{username} was there");
         };
         let tokens = self.login(username, PASSWORD, "").await.unwrap();
         (account.id.to_string(), tokens.access_token)
+    }
+
+    /// Refresh tokens in the store.
+    pub async fn opened_tokens(&self) -> i64 {
+        const COUNT: &str = "select count(*) from refresh_tokens";
+        match &self.opened.database {
+            quartet_store::Database::Sqlite(database) => {
+                sqlx::query_scalar(COUNT).fetch_one(database.pool()).await.unwrap()
+            }
+            quartet_store::Database::Postgres(database) => {
+                sqlx::query_scalar(COUNT).fetch_one(database.pool()).await.unwrap()
+            }
+        }
     }
 
     /// Waits until a session is refused everywhere in this process.
@@ -206,7 +237,9 @@ pub async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the condition holds in time");
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .expect("the condition holds in time");
 }
 
 /// A deadline that no test reaches.

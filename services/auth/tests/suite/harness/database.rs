@@ -29,7 +29,10 @@ pub async fn open(kind: Kind) -> Opened {
         Kind::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("auth.db");
-            (DatabaseUrl::Sqlite(path.to_str().unwrap().to_owned()), Some(Arc::new(folder)))
+            (
+                DatabaseUrl::Sqlite(path.to_str().unwrap().to_owned()),
+                Some(Arc::new(folder)),
+            )
         }
         Kind::Postgres => (DatabaseUrl::Postgres(fresh_schema().await), None),
     };
@@ -43,7 +46,10 @@ pub async fn open(kind: Kind) -> Opened {
 
 async fn fresh_schema() -> String {
     use sqlx::{AssertSqlSafe, Connection, PgConnection};
-    #[expect(clippy::disallowed_methods, reason = "the server is the one thing that a test is told")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server is the one thing that a test is told"
+    )]
     let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server");
     let schema = format!("auth_{}", quartet_clock::Clock::system().new_id().simple());
     let mut connection = PgConnection::connect(&url).await.unwrap();
