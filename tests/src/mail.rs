@@ -10,10 +10,14 @@ use crate::app::eventually;
 /// The tokens of the links in the mails to `address`, once there are `count`; the oldest first.
 pub async fn tokens(app: &App, address: &str, count: usize) -> Vec<String> {
     let folder = app.suite().mails();
-    eventually(Duration::from_secs(10), &format!("{count} mails to {address}"), async || {
-        let found = found(&folder, address);
-        (found.len() >= count).then_some(found)
-    })
+    eventually(
+        Duration::from_secs(10),
+        &format!("{count} mails to {address}"),
+        async || {
+            let found = found(&folder, address);
+            (found.len() >= count).then_some(found)
+        },
+    )
     .await
 }
 
@@ -23,17 +27,25 @@ pub fn count(app: &App, address: &str) -> usize {
 }
 
 fn found(folder: &Path, address: &str) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     // The names are UUIDv7, so their order is that of time.
     paths.sort();
-    let mails = paths.iter().map(|path| fs::read_to_string(path).expect("a mail is text"));
-    mails.filter(|mail| is_to(mail, address)).map(|mail| token(&mail)).collect()
+    let mails = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a mail is text"));
+    mails
+        .filter(|mail| is_to(mail, address))
+        .map(|mail| token(&mail))
+        .collect()
 }
 
 fn is_to(mail: &str, address: &str) -> bool {
-    mail.lines().any(|line| line.starts_with("To:") && line.contains(address))
+    mail.lines()
+        .any(|line| line.starts_with("To:") && line.contains(address))
 }
 
 /// The token of the link in `mail`, whose body may be quoted-printable (RFC 2045 §6.7).
