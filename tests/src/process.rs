@@ -44,6 +44,7 @@ impl Process {
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("sh runs");
         let mut line = String::new();
@@ -90,12 +91,13 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The last lines of the log, for a person who looks for the cause of a failure.
+    /// The last warnings and errors of the log, and lines that are no log entries, for a person who looks for the cause of a failure.
     pub fn tail(&self) -> String {
         let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-        format!("--- the end of the log of {}:\n{tail}", self.name)
+        let telling = |line: &&str| !line.contains(r#""level":"INFO""#) && !line.contains(r#""level":"DEBUG""#);
+        let lines: Vec<&str> = log.lines().filter(telling).collect();
+        let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+        format!("--- what {} warned of last:\n{tail}", self.name)
     }
 }
 
