@@ -9,6 +9,7 @@
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
 //! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
+//! - [`Messenger`] is all of it, as a service runs it;
 //! - [`config`] holds the settings.
 
 pub mod broker;
@@ -18,6 +19,7 @@ mod handling;
 pub mod inbox;
 pub mod local;
 pub mod message;
+mod messenger;
 pub mod outbox;
 pub mod queue;
 pub mod rabbit;
@@ -30,6 +32,8 @@ pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;
 pub use local::Local;
 pub use message::{Message, Priority, Route};
+pub use messenger::Messenger;
+pub use outbox::Outgoing;
 pub use queue::{Queue, Retry, Subscription};
 pub use rabbit::Rabbit;
 pub use relay::{Relay, Wake};

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::broker::{DeadLetter, Error, Published, QueueStats};
-use crate::{Broker, Handler, Message, Queue, Subscription};
+use crate::{Broker, Config, Handler, Message, Queue, Subscription};
 use link::Link;
 use publisher::{Parcel, Publisher};
 
@@ -86,6 +86,23 @@ impl Rabbit {
             looking: tokio::sync::Mutex::default(),
         })))
     }
+}
+
+/// The RabbitMQ server that the settings name, where this process is known as `name`; `None` when they name none.
+///
+/// Errors: what is wrong with the setting.
+pub fn connect(settings: &Config, name: &str, clock: Clock) -> Result<Option<Arc<dyn Broker>>, quartet_config::Error> {
+    let Some(url) = &settings.rabbitmq_url else {
+        return Ok(None);
+    };
+    let rabbit =
+        Rabbit::new(url, name, clock, settings.confirm_timeout.0).map_err(|error| quartet_config::Error::Invalid {
+            name: "RABBITMQ_URL".into(),
+            shown: "…".into(),
+            origin: "its layer".into(),
+            rule: format!("expected `amqp://user:password@host:port/vhost`: {error}"),
+        })?;
+    Ok(Some(Arc::new(rabbit)))
 }
 
 impl Inner {
