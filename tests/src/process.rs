@@ -49,8 +49,15 @@ impl Process {
             .expect("sh runs");
         let mut line = String::new();
         let output = shell.stdout.take().expect("stdout is piped");
-        BufReader::new(output).read_line(&mut line).expect("the shell tells the id");
-        Self { name: name.to_owned(), shell, id: line.trim().parse().expect("an id"), log }
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("the shell tells the id");
+        Self {
+            name: name.to_owned(),
+            shell,
+            id: line.trim().parse().expect("an id"),
+            log,
+        }
     }
 
     /// The id of the program.
@@ -66,7 +73,10 @@ impl Process {
 
     /// Asks the program to stop, as a service manager does, and waits for its end.
     pub fn terminate(&mut self) -> ExitStatus {
-        let status = Command::new("kill").args(["-TERM", &self.id.to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args(["-TERM", &self.id.to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success(), "{} had ended before", self.name);
         self.shell.wait().expect("the shell ends")
     }
@@ -106,7 +116,9 @@ pub struct Folder {
 impl Folder {
     /// A new folder.
     pub fn new() -> Self {
-        let path = TempDir::with_prefix("quartet-test-").expect("a temporary folder").keep();
+        let path = TempDir::with_prefix("quartet-test-")
+            .expect("a temporary folder")
+            .keep();
         let keeper = Command::new("sh")
             // The programs in it are killed at the same moment; they get the time to end.
             .args(["-c", r#"read -r _; sleep 1; rm -rf "$0""#])
