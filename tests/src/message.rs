@@ -1,0 +1,90 @@
+//! Requests that keep every rule of their contract.
+
+use std::collections::BTreeMap;
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use quartet_clock::Clock;
+
+use crate::app::unique;
+use crate::rules::{Rules, Text};
+
+/// Values of fields by name, for requests that are to be about something that is there.
+pub type Known = BTreeMap<&'static str, String>;
+
+/// A message with every field that must be there, and with the values of `known` in fields of these names.
+pub fn valid(descriptor: &MessageDescriptor, known: &Known) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor.clone());
+    for field in descriptor.fields() {
+        if let Some(value) = value(&field, known) {
+            message.set_field(&field, value);
+        }
+    }
+    message
+}
+
+/// Whether messages of this kind are the suite's own; rules of their fields count.
+pub fn is_own(kind: &Kind) -> bool {
+    matches!(kind, Kind::Message(message) if message.full_name().starts_with("quartet."))
+}
+
+fn value(field: &FieldDescriptor, known: &Known) -> Option<Value> {
+    let rules = Rules::of(field);
+    if let Some(known) = known.get(field.name()) {
+        return Some(Value::String(known.clone()));
+    }
+    if field.is_list() {
+        let list = rules.list?;
+        if list.min == 0 {
+            return None;
+        }
+        let known = singular(field.name())
+            .and_then(|name| known.get(name).cloned())
+            .map(Value::String);
+        let item = known.or_else(|| match field.kind() {
+            Kind::Message(message) => Some(Value::Message(valid(&message, &Known::new()))),
+            _ => scalar(&list.items),
+        });
+        return Some(Value::List(vec![item.expect("an item"); list.min]));
+    }
+    match field.kind() {
+        Kind::Message(message) if is_own(&field.kind()) => Some(Value::Message(valid(&message, known))),
+        Kind::Message(_) => None,
+        _ if rules.required
+            || rules
+                .text
+                .as_ref()
+                .is_some_and(|text| text.min > 0 && !field.supports_presence()) =>
+        {
+            scalar(&rules)
+        }
+        _ => None,
+    }
+}
+
+/// `todo_id` for `todo_ids`.
+fn singular(name: &str) -> Option<&str> {
+    name.strip_suffix('s')
+}
+
+fn scalar(rules: &Rules) -> Option<Value> {
+    if let Some(text) = &rules.text {
+        return Some(Value::String(self::text(text)));
+    }
+    if let Some((least, greatest)) = rules.number {
+        return Some(Value::I32(least.max(1).min(greatest)));
+    }
+    let choices = rules.choice.as_ref()?;
+    Some(Value::EnumNumber(choices.first().copied().unwrap_or(1)))
+}
+
+fn text(rules: &Text) -> String {
+    let made = match rules {
+        Text { one_of, .. } if !one_of.is_empty() => return one_of[0].clone(),
+        Text { uuid: true, .. } => return Clock::system().new_id().to_string(),
+        Text { email: true, .. } => return format!("{}@example.org", unique("e")),
+        Text { uri: true, .. } => return format!("https://example.org/{}", unique("u")),
+        _ => format!("{}{}", rules.prefix, unique("x")),
+    };
+    let longest = rules.max.unwrap_or(usize::MAX);
+    made.chars().take(longest).collect()
+}
