@@ -12,6 +12,17 @@ use quartet_tests::{App, on_both_topologies, transcode, violation};
 
 on_both_topologies!(every_broken_rule_is_refused_by_name);
 
+/// Rules whose breach has another answer, and why.
+fn is_excepted(method: &str, path: &str) -> bool {
+    match (method, path) {
+        // RFC 6749 §5.2 has an error of its own for it.
+        ("Token", "grant_type") => true,
+        // Looked at with the refresh grant only, and these requests are made with the other one.
+        ("Token", "refresh_token") => true,
+        _ => false,
+    }
+}
+
 async fn every_broken_rule_is_refused_by_name(app: App) {
     let channels = channels(&app).await;
     let root = app.superuser().await;
@@ -27,6 +38,9 @@ async fn every_broken_rule_is_refused_by_name(app: App) {
             &root.access_token
         };
         for violation in violation::of(&method.input(), &known) {
+            if is_excepted(method.name(), &violation.path) {
+                continue;
+            }
             let name = format!("{} {} {}", method.full_name(), violation.path, violation.what);
             cases += 1;
             match call(&channels[service(&method)], &method, &violation.message, Some(token)).await {

@@ -49,16 +49,16 @@ fn value(field: &FieldDescriptor, known: &Known) -> Option<Value> {
     match field.kind() {
         Kind::Message(message) if is_own(&field.kind()) => Some(Value::Message(valid(&message, known))),
         Kind::Message(_) => None,
-        _ if rules.required
-            || rules
-                .text
-                .as_ref()
-                .is_some_and(|text| text.min > 0 && !field.supports_presence()) =>
-        {
-            scalar(&rules)
-        }
+        _ if rules.required || (!field.supports_presence() && refuses_default(&rules)) => scalar(&rules),
         _ => None,
     }
+}
+
+/// Whether the value of a field that was not set breaks a rule.
+fn refuses_default(rules: &Rules) -> bool {
+    let text = rules.text.as_ref().is_some_and(Text::refuses_empty);
+    let number = rules.number.is_some_and(|(least, _)| least > 0);
+    !rules.may_be_empty && (text || number)
 }
 
 /// `todo_id` for `todo_ids`.

@@ -7,6 +7,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 pub struct Rules {
     /// It must be there, and must not be empty.
     pub required: bool,
+    /// Its other rules do not count while it is empty.
+    pub may_be_empty: bool,
     /// Rules of a text.
     pub text: Option<Text>,
     /// The least and the greatest number.
@@ -36,6 +38,19 @@ pub struct Text {
     pub uuid: bool,
     /// It is a URI.
     pub uri: bool,
+}
+
+impl Text {
+    /// Whether an empty text breaks its rules.
+    pub fn refuses_empty(&self) -> bool {
+        self.min > 0
+            || self.email
+            || self.uuid
+            || self.uri
+            || self.pattern
+            || !self.one_of.is_empty()
+            || !self.prefix.is_empty()
+    }
 }
 
 /// Rules of a list.
@@ -68,8 +83,8 @@ impl Rules {
         for (descriptor, value) in rules.fields() {
             match (descriptor.name(), value) {
                 ("required", value) => read.required = value.as_bool() == Some(true),
-                // It says when rules count, which is what each test is about.
-                ("ignore", _) => {}
+                // `IGNORE_IF_ZERO_VALUE`. `IGNORE_ALWAYS` is about edits, whose fields count when the mask names them.
+                ("ignore", value) => read.may_be_empty = value.as_enum_number() == Some(1),
                 ("string", Value::Message(rules)) => read.text = Some(Text::read(rules, field)),
                 ("int32", Value::Message(rules)) => read.number = Some(numbers(rules, field)),
                 ("enum", Value::Message(rules)) => read.choice = Some(choices(rules, field)),

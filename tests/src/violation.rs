@@ -113,7 +113,7 @@ fn wrong_scalars(rules: &Rules) -> Vec<(String, Value)> {
     let mut wrong = Vec::new();
     if let Some(text) = &rules.text {
         wrong.extend(
-            wrong_texts(text, rules.required)
+            wrong_texts(text, rules.required || rules.may_be_empty)
                 .into_iter()
                 .map(|(what, text)| (what.to_owned(), Value::String(text))),
         );
@@ -132,12 +132,12 @@ fn wrong_scalars(rules: &Rules) -> Vec<(String, Value)> {
     wrong
 }
 
-fn wrong_texts(text: &Text, required: bool) -> Vec<(&'static str, String)> {
+fn wrong_texts(text: &Text, empty_is_said: bool) -> Vec<(&'static str, String)> {
     let mut wrong = Vec::new();
     if text.min > 1 {
         wrong.push(("too short", format!("{}{}", text.prefix, "x".repeat(text.min - 1))));
     }
-    if text.min > 0 && !required {
+    if text.refuses_empty() && !empty_is_said {
         wrong.push(("empty", String::new()));
     }
     if let Some(max) = text.max {
