@@ -156,8 +156,9 @@ async fn every_method_admits_whom_its_policy_admits(app: App) {
             cases += 1;
             if refused(&outcome) != expected {
                 wrong.push(format!(
-                    "{} as {caller:?} over gRPC: {outcome:?}, expected {expected:?}",
-                    method.full_name()
+                    "{} as {caller:?} over gRPC: {}, expected {expected:?}",
+                    method.full_name(),
+                    told(&outcome)
                 ));
             }
             let Some(asked) = transcode::call(&method, &message) else {
@@ -198,6 +199,14 @@ async fn every_method_admits_whom_its_policy_admits(app: App) {
         wrong.join("\n")
     );
     assert!(cases > 400, "only {cases} cases");
+}
+
+/// An outcome in few words.
+fn told<T>(outcome: &Result<T, Status>) -> String {
+    match outcome {
+        Ok(_) => "answered".to_owned(),
+        Err(status) => format!("{:?} {} ({})", status.code(), reason(status), status.message()),
+    }
 }
 
 /// What access refused a call with, if it did; any other outcome is one of a caller who was let in.
@@ -282,8 +291,9 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
         };
         if got != others {
             wrong.push(format!(
-                "{} as somebody else: {outcome:?}, expected {others:?}",
-                method.full_name()
+                "{} as somebody else: {}, expected {others:?}",
+                method.full_name(),
+                told(&outcome)
             ));
         }
         // The very same request is the owner's to make; after everybody else's, so that nothing of theirs had an effect.
@@ -295,8 +305,9 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
         };
         if outcome.as_ref().map(|_| ()).map_err(Status::code) != expected {
             wrong.push(format!(
-                "{} as the owner: {outcome:?}, expected {expected:?}",
-                method.full_name()
+                "{} as the owner: {}, expected {expected:?}",
+                method.full_name(),
+                told(&outcome)
             ));
         }
     }

@@ -49,7 +49,8 @@ async fn every_broken_rule_is_refused_by_name(app: App) {
                         wrong.push(format!("{name}: names {:?}", fields(&status)));
                     }
                 }
-                other => wrong.push(format!("{name}: {other:?}")),
+                Err(status) => wrong.push(format!("{name}: {:?} {}", status.code(), reason(&status))),
+                Ok(_) => wrong.push(format!("{name}: answered")),
             }
             let Some(asked) = transcode::call(&method, &violation.message) else {
                 continue;

@@ -34,17 +34,14 @@ fn value(field: &FieldDescriptor, known: &Known) -> Option<Value> {
     }
     if field.is_list() {
         let list = rules.list?;
-        if list.min == 0 {
-            return None;
-        }
-        let known = singular(field.name())
-            .and_then(|name| known.get(name).cloned())
-            .map(Value::String);
-        let item = known.or_else(|| match field.kind() {
-            Kind::Message(message) => Some(Value::Message(valid(&message, &Known::new()))),
-            _ => scalar(&list.items),
-        });
-        return Some(Value::List(vec![item.expect("an item"); list.min]));
+        let known_item = singular(field.name()).and_then(|name| known.get(name).cloned());
+        let item = match (known_item, field.kind()) {
+            (Some(known), _) => return Some(Value::List(vec![Value::String(known); list.min.max(1)])),
+            (None, _) if list.min == 0 => return None,
+            (None, Kind::Message(message)) => Value::Message(valid(&message, known)),
+            (None, _) => scalar(&list.items)?,
+        };
+        return Some(Value::List(vec![item; list.min]));
     }
     match field.kind() {
         Kind::Message(message) if is_own(&field.kind()) => Some(Value::Message(valid(&message, known))),
