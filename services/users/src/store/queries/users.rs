@@ -289,7 +289,13 @@ impl Users for Queries {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        self.outgoing.say(&mut *transaction, self.outgoing.now(), id, &events::purged(id)).await?;
+        let now = self.outgoing.now();
+        sqlx::query("insert into purged_users (id, purged_at) values ($1, $2) on conflict (id) do nothing")
+            .bind(id)
+            .bind(Timestamp(now))
+            .execute(&mut *transaction)
+            .await?;
+        self.outgoing.say(&mut *transaction, now, id, &events::purged(id)).await?;
         Ok(Some(open_change!(self, transaction)))
     }
 }
