@@ -51,3 +51,19 @@ class SignedIn:
     def set(self, case, data, context):
         case.headers = case.headers or {}
         case.headers["Authorization"] = f"Bearer {data}"
+
+
+# Rules that no schema of the description states.
+BEYOND_SCHEMAS = {
+    "CONTROL_CHARACTERS", "REQUIRED", "PASSWORD_COMMON", "PASSWORD_CONTAINS_NAME", "PAGE_TOKEN", "PAGE_OR_TOKEN", "STRING_EMAIL", "STRING_URI",
+}
+
+
+@schemathesis.check
+def refused_for_a_rule_beyond_schemas(ctx, response, case):
+    """What the schema allows is refused only by a rule that the schema cannot state."""
+    if response.status_code != 422 or case.meta is None or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE:
+        return
+    errors = response.json()["errors"]
+    stated = [error for error in errors if error["rule"] not in BEYOND_SCHEMAS]
+    assert not stated, f"the schema allows what these rules refuse: {stated}"
