@@ -6,6 +6,7 @@ mod crash;
 mod errors;
 mod field_rules;
 mod gateway;
+mod news;
 mod profiles;
 mod tags;
 mod tiers;
