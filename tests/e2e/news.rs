@@ -7,9 +7,7 @@ use serde_json::json;
 use quartet_tests::app::eventually;
 use quartet_tests::{App, Person, on_both_topologies};
 
-on_both_topologies!(
-    the_todos_of_a_deleted_user_go_and_come_back_with_them,
-);
+on_both_topologies!(the_todos_of_a_deleted_user_go_and_come_back_with_them,);
 
 /// How long news may take, on few cores under many tests.
 const NEWS: Duration = Duration::from_secs(30);
@@ -37,6 +35,11 @@ async fn the_todos_of_a_deleted_user_go_and_come_back_with_them(app: App) {
     })
     .await;
     let deleted = ada.get("/api/v1/todos?deleted=true").await.expect(200);
-    let deleted: Vec<_> = deleted["data"].as_array().unwrap().iter().map(|todo| todo["id"].as_str().unwrap()).collect();
+    let deleted: Vec<_> = deleted["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|todo| todo["id"].as_str().unwrap())
+        .collect();
     assert_eq!(deleted, [thrown_away.as_str()]);
 }

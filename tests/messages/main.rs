@@ -45,7 +45,10 @@ struct Running {
 impl Running {
     fn start(service: impl Hosted) -> Self {
         let stop = CancellationToken::new();
-        Self { task: tokio::spawn(service.run(stop.clone())), stop }
+        Self {
+            task: tokio::spawn(service.run(stop.clone())),
+            stop,
+        }
     }
 
     async fn stop(self) {
@@ -100,11 +103,16 @@ impl Stage {
         let config = quartet_auth::Config::read(&self.source).expect("settings");
         let deps = quartet_auth::Deps {
             clock: self.clock.clone(),
-            users: self.host.peer(Upstream::remote("users", "http://127.0.0.1:1").expect("a URL")),
+            users: self
+                .host
+                .peer(Upstream::remote("users", "http://127.0.0.1:1").expect("a URL")),
             broker: Some(self.broker.clone()),
         };
         let service = quartet_auth::build(config, deps).await.expect("auth starts");
-        let stack = Stack::new(self.host.access(), quartet_auth::PACKAGES, |routes| service.add_to(routes)).await;
+        let stack = Stack::new(self.host.access(), quartet_auth::PACKAGES, |routes| {
+            service.add_to(routes)
+        })
+        .await;
         if let Some(slot) = self.auth_slot.take() {
             slot.fill(stack.expect("a stack").local());
         }
@@ -123,7 +131,10 @@ impl Stage {
 
     async fn todos(&self) -> Running {
         let config = quartet_todos::Config::read(&self.source).expect("settings");
-        let deps = quartet_todos::Deps { clock: self.clock.clone(), broker: Some(self.broker.clone()) };
+        let deps = quartet_todos::Deps {
+            clock: self.clock.clone(),
+            broker: Some(self.broker.clone()),
+        };
         Running::start(quartet_todos::build(config, deps).await.expect("todos starts"))
     }
 
@@ -149,7 +160,10 @@ impl Stage {
         };
         let mut request = Request::new(message);
         request.set_timeout(Duration::from_secs(20));
-        let registered = AuthServiceClient::new(self.auth.clone()).register(request).await.expect("a registration");
+        let registered = AuthServiceClient::new(self.auth.clone())
+            .register(request)
+            .await
+            .expect("a registration");
         registered.into_inner().user.expect("a user").id.parse().expect("an id")
     }
 }
@@ -163,17 +177,29 @@ async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut st
     let early = stage.register("early").await;
     auth.stop().await;
     let store = stage.users_store().await;
-    assert!(store.find_user(early, soon()).await.expect("an answer").is_none(), "users has never run");
+    assert!(
+        store.find_user(early, soon()).await.expect("an answer").is_none(),
+        "users has never run"
+    );
 
     let users = stage.users().await;
     let auth = stage.auth().await;
-    eventually(NEWS, "the early user is there", async || store.find_user(early, soon()).await.expect("an answer")).await;
+    eventually(NEWS, "the early user is there", async || {
+        store.find_user(early, soon()).await.expect("an answer")
+    })
+    .await;
 
     users.stop().await;
     let late = stage.register("late").await;
     let _users = stage.users().await;
-    let user = eventually(NEWS, "the late user is there", async || store.find_user(late, soon()).await.expect("an answer")).await;
-    assert_eq!((user.username.as_str(), user.name.as_str(), user.email.as_str()), ("late", "Ada", "late@example.org"));
+    let user = eventually(NEWS, "the late user is there", async || {
+        store.find_user(late, soon()).await.expect("an answer")
+    })
+    .await;
+    assert_eq!(
+        (user.username.as_str(), user.name.as_str(), user.email.as_str()),
+        ("late", "Ada", "late@example.org")
+    );
     auth.stop().await;
 }
 
@@ -191,7 +217,10 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
     let (gone, back) = (account("gone"), account("back"));
     let mut todos = Vec::new();
     for account in [&gone, &back] {
-        users_store.ensure_user(account, stage.clock.now(), soon()).await.expect("a user");
+        users_store
+            .ensure_user(account, stage.clock.now(), soon())
+            .await
+            .expect("a user");
         let todo = NewTodo {
             id: stage.clock.new_id(),
             title: Title::parse("a todo").expect("a title"),
@@ -201,22 +230,40 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
             priority: Priority::Unspecified,
             tag_ids: Vec::new(),
         };
-        let made = todos_store.insert_todos(account.id, &[todo], stage.clock.now(), soon()).await.expect("a todo");
+        let made = todos_store
+            .insert_todos(account.id, &[todo], stage.clock.now(), soon())
+            .await
+            .expect("a todo");
         todos.push(made[0].clone());
-        let open = users_store.open_delete(account.id, stage.clock.now(), soon()).await.expect("a deletion");
+        let open = users_store
+            .open_delete(account.id, stage.clock.now(), soon())
+            .await
+            .expect("a deletion");
         open.expect("the user is there").commit().await.expect("a commit");
     }
-    let (_, open) = users_store.open_restore(back.id, stage.clock.now(), soon()).await.expect("a restoration").expect("a user");
+    let (_, open) = users_store
+        .open_restore(back.id, stage.clock.now(), soon())
+        .await
+        .expect("a restoration")
+        .expect("a user");
     open.commit().await.expect("a commit");
 
     let _todos = stage.todos().await;
 
     eventually(NEWS, "the todo of who is gone is gone", async || {
-        todos_store.find_todo(gone.id, todos[0].id, soon()).await.expect("an answer").is_none().then_some(())
+        todos_store
+            .find_todo(gone.id, todos[0].id, soon())
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
     })
     .await;
     eventually(NEWS, "the todo of who is back was away, and is back", async || {
-        let todo = todos_store.find_todo(back.id, todos[1].id, soon()).await.expect("an answer");
+        let todo = todos_store
+            .find_todo(back.id, todos[1].id, soon())
+            .await
+            .expect("an answer");
         todo.filter(|todo| todo.updated_at > todo.created_at)
     })
     .await;
