@@ -47,7 +47,6 @@ impl Text {
             || self.email
             || self.uuid
             || self.uri
-            || self.pattern
             || !self.one_of.is_empty()
             || !self.prefix.is_empty()
     }
