@@ -59,8 +59,8 @@ last-superuser = The last superuser must stay
     .detail = There would be no superuser left.
 account-disabled = The account is disabled
     .detail = The account was disabled by an administrator.
-origin-not-allowed = The page may not use the cookie
-    .detail = The cookie was sent from a page of another site.
+origin-not-allowed = The page may not use cookies
+    .detail = The request came from a page of another site, which may neither use nor set cookies.
 
 user-not-found = There is no such user
     .detail = There is no such user.

@@ -49,8 +49,11 @@ pub struct DeadlineRequested;
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Checks that a request which carries a cookie comes from a page of an allowed origin.
+/// Checks that a request which may use or set a cookie comes from a page of an allowed origin.
 pub type OriginCheck = Arc<dyn Fn(&HeaderMap) -> Result<(), Problem> + Send + Sync>;
+
+/// Tells whether the page that sent a request may read its reply, cookies aside.
+pub type Readable = Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>;
 
 /// Writes a problem as the JSON of a stream's last element; it sees the request's headers, for the language.
 pub type RenderProblem = Arc<dyn Fn(&Problem, &HeaderMap) -> Bytes + Send + Sync>;
@@ -66,8 +69,10 @@ pub struct Config {
     pub secure_cookies: bool,
     /// Time between the comments that keep an idle event stream open.
     pub keep_alive: Duration,
-    /// Called before a cookie is used.
+    /// Called before a cookie is used or set.
     pub origin: OriginCheck,
+    /// Whether a page of another origin is a client all the same, though none that may have cookies.
+    pub readable: Readable,
     /// Called when a stream fails after it has begun.
     pub render: RenderProblem,
     /// Cancelled when the gateway drains: streams end then.
@@ -145,6 +150,7 @@ impl Transcoder {
         captures: &[std::borrow::Cow<'_, str>],
         body: Body,
     ) -> Result<Response<Body>, Problem> {
+        cookie::may_set(plan, &parts.headers, &self.config)?;
         let format = plan.format(&parts.headers)?;
         let deadline = self.deadline(plan, parts);
         let (message, upload) = match plan.upload() {
@@ -179,7 +185,7 @@ impl Transcoder {
                 None => call.unary(message).await.map_err(failed)?,
                 Some(upload) => call.upload(message, upload).await?.map_err(failed)?,
             };
-            return reply::unary(plan, reply);
+            return reply::unary(plan, reply, || (self.config.origin)(&parts.headers));
         }
         let replies = match upload {
             None => call.stream(message).await.map_err(failed)?,

@@ -80,9 +80,14 @@ impl Edge {
         Router::new().fallback_service(ServiceBuilder::new().layer(layers).service(routes))
     }
 
-    /// Whether a request with these headers may use the cookie it carries.
+    /// Whether a request with these headers may use the cookie it carries, and be given one.
     pub fn check_cookie_use(&self, headers: &HeaderMap) -> Result<(), Problem> {
         self.cors.check_cookie_use(headers)
+    }
+
+    /// Whether the page that sent a request with these headers may read the reply.
+    pub fn lets_read(&self, headers: &HeaderMap) -> bool {
+        self.cors.lets_read(headers)
     }
 }
 

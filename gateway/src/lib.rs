@@ -112,13 +112,14 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
 
 /// How calls are made under these settings.
 fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Config {
-    let cookies = edge.clone();
+    let (cookies, pages) = (edge.clone(), edge.clone());
     call::Config {
         timeout: config.request_timeout.0,
         max_reply_bytes: MAX_REPLY,
         secure_cookies: config.secure_cookies(),
         keep_alive: STREAM_KEEP_ALIVE,
         origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
+        readable: Arc::new(move |headers| pages.lets_read(headers)),
         render: Arc::new(problem::render::for_stream),
         closing,
     }

@@ -5,6 +5,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 use quartet_proto::options;
 
 use super::Config;
+use super::plan::Plan;
 use crate::problem::Problem;
 
 /// A request field and the cookie that fills it.
@@ -107,6 +108,20 @@ pub(super) fn fill(
     Ok(())
 }
 
+/// Refuses, before anything is done, a request that could plant a cookie in the browser of somebody who only visits a page of another
+/// site: whoever signs a visitor in as themselves reads what the visitor writes from then on (login CSRF, RFC 6749 §10.12).
+///
+/// A page that may read the reply is a client like any other; it is served unless the reply does hold a cookie.
+///
+/// # Errors
+/// What the origin check says.
+pub(super) fn may_set(plan: &Plan, headers: &HeaderMap, config: &Config) -> Result<(), Problem> {
+    if plan.cookies_out.is_empty() || (config.readable)(headers) {
+        return Ok(());
+    }
+    (config.origin)(headers)
+}
+
 /// The first cookie of that name, as a browser sends the one with the longest path first.
 fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
@@ -125,6 +140,11 @@ fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 impl Outgoing {
+    /// Whether `message` holds a cookie to set, and not just one to delete.
+    pub(super) fn is_given(&self, message: &DynamicMessage) -> bool {
+        matches!(&*message.get_field(&self.field), Value::String(value) if !value.is_empty())
+    }
+
     /// Takes the field out of `message`; the `Set-Cookie` header when it was set. An empty value deletes the cookie.
     ///
     /// # Errors

@@ -48,6 +48,11 @@ fn config(closing: CancellationToken) -> Config {
             )),
             _ => Ok(()),
         }),
+        readable: Arc::new(|headers| {
+            headers
+                .get(header::ORIGIN)
+                .is_some_and(|origin| origin == "https://client.example")
+        }),
         render: Arc::new(|problem, _| {
             Bytes::from(serde_json::json!({"status": problem.status.as_u16(), "reason": problem.reason}).to_string())
         }),
