@@ -38,7 +38,7 @@ use crate::call::Transcoder;
 use crate::docs::Docs;
 use crate::edge::{Edge, RouteTemplate};
 use crate::routes::{Binding, Found, Routes};
-use crate::server::{Drain, Draining};
+use crate::server::{Draining, Limits};
 
 /// Largest message that a service may send.
 const MAX_REPLY: usize = 64 << 20;
@@ -158,12 +158,13 @@ impl Gateway {
     /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
     /// ended, at the latest after `grace`.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
-        let drain = Drain {
+        let limits = Limits {
+            head: server::HEAD_TIMEOUT,
             delay: self.delay,
             timeout: grace,
             closing: self.closing,
         };
-        server::serve(self.router, listener, stop, self.draining, drain).await;
+        server::serve(self.router, listener, stop, self.draining, limits).await;
     }
 }
 
