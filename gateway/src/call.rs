@@ -28,6 +28,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use quartet_rpc::Upstream;
+use quartet_rpc::access::bearer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +151,10 @@ impl Transcoder {
         captures: &[std::borrow::Cow<'_, str>],
         body: Body,
     ) -> Result<Response<Body>, Problem> {
+        // The service would say the same, but only once the body has been read and understood.
+        if plan.needs_token && bearer(&parts.headers).is_none() {
+            return Err(status::token_missing());
+        }
         cookie::may_set(plan, &parts.headers, &self.config)?;
         let format = plan.format(&parts.headers)?;
         let deadline = self.deadline(plan, parts);
