@@ -184,7 +184,11 @@ impl Transcoder {
             deadline,
             config: &self.config,
         };
-        let failed = |status: tonic::Status| status::for_request(&status, &plan.binding, &parts.headers);
+        let failed = |status: tonic::Status| {
+            let mut problem = status::for_request(&status, &plan.binding, &parts.headers);
+            cookie::forget(&plan.cookies_in, &parts.headers, &mut problem);
+            problem
+        };
         if !plan.server_streaming {
             let reply = match upload {
                 None => call.unary(message).await.map_err(failed)?,

@@ -165,7 +165,7 @@ impl Plan {
             query,
             form,
             mask,
-            cookies_in: cookie::incoming(&input)?,
+            cookies_in: cookie::incoming(&input, config.secure_cookies)?,
             omitted: cookies_out.iter().map(|cookie| cookie.field.clone()).collect(),
             cookies_out,
             reply: reply(&binding, &output),

@@ -136,3 +136,33 @@ async fn a_value_that_could_forge_attributes_is_never_sent() {
         StatusCode::INTERNAL_SERVER_ERROR
     );
 }
+
+#[tokio::test]
+async fn a_cookie_that_was_refused_is_deleted_and_one_that_was_not_used_is_left() {
+    let refuse = async |reason: &str, cookie: &str| {
+        let mut details = tonic_types::ErrorDetails::new();
+        details.set_error_info(reason, "quartet", HashMap::<String, String>::new());
+        let code = if reason.contains("RATE") {
+            tonic::Code::ResourceExhausted
+        } else {
+            tonic::Code::Unauthenticated
+        };
+        let status: tonic::Status = tonic_types::StatusExt::with_error_details(code, "no", details);
+        let kitchen = Kitchen::new(Answer::Refuse(status));
+        let problem = kitchen
+            .send(sign_in_from("https://ours.example", cookie))
+            .await
+            .unwrap_err();
+        let cookies = problem.headers.into_iter().filter(|(name, _)| name == header::SET_COOKIE);
+        cookies
+            .map(|(_, value)| value.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        refuse("INVALID_REFRESH_TOKEN", "session=s").await,
+        ["session=; Max-Age=0; Path=/v1; HttpOnly; SameSite=Lax; Secure"]
+    );
+    assert!(refuse("INVALID_REFRESH_TOKEN", "other=s").await.is_empty());
+    assert!(refuse("TOKEN_EXPIRED", "session=s").await.is_empty());
+    assert!(refuse("RATE_LIMITED", "session=s").await.is_empty());
+}
