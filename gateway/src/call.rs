@@ -29,6 +29,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use quartet_rpc::Upstream;
 use quartet_rpc::access::bearer;
+use quartet_rpc::token::ServiceTokens;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +77,8 @@ pub struct Config {
     pub readable: Readable,
     /// Called when a stream fails after it has begun.
     pub render: RenderProblem,
+    /// What the gateway proves itself with to the services.
+    pub tokens: Option<ServiceTokens>,
     /// Cancelled when the gateway drains: streams end then.
     pub closing: CancellationToken,
 }
@@ -180,7 +183,7 @@ impl Transcoder {
         }
         let call = upstream::Call {
             plan,
-            metadata: metadata::forwarded(parts),
+            metadata: metadata::forwarded(parts, self.config.tokens.as_ref()),
             deadline,
             config: &self.config,
         };

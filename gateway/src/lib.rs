@@ -28,6 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use quartet_clock::Clock;
 use quartet_proto::descriptors;
+use quartet_rpc::token::ServiceTokens;
 use quartet_rpc::{Upstream, Verifier};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Tells who a token speaks for, where the docs pages are for superusers only.
     pub verifier: Option<Verifier>,
+    /// What the gateway proves itself with: services believe what it says of a client only then.
+    pub tokens: Option<ServiceTokens>,
 }
 
 /// Why the gateway cannot be built.
@@ -91,7 +94,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let transcoder = Arc::new(Transcoder::new(
         routes.clone(),
         &backends,
-        calls(config, &edge, closing.clone()),
+        calls(config, &edge, deps.tokens, closing.clone()),
     )?);
 
     let draining = Draining::default();
@@ -111,7 +114,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
 }
 
 /// How calls are made under these settings.
-fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Config {
+fn calls(config: &Config, edge: &Edge, tokens: Option<ServiceTokens>, closing: CancellationToken) -> call::Config {
     let (cookies, pages) = (edge.clone(), edge.clone());
     call::Config {
         timeout: config.request_timeout.0,
@@ -121,6 +124,7 @@ fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Conf
         origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
         readable: Arc::new(move |headers| pages.lets_read(headers)),
         render: Arc::new(problem::render::for_stream),
+        tokens,
         closing,
     }
 }

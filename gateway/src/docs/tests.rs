@@ -45,6 +45,7 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
         upstreams,
         clock,
         verifier: Some(verifier),
+        tokens: None,
     };
     Fixture {
         router: build(&config, deps).unwrap().router(),
