@@ -37,6 +37,14 @@ impl Draining {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// One that has begun.
+    #[cfg(test)]
+    pub(crate) fn begun() -> Self {
+        let draining = Self::default();
+        draining.begin();
+        draining
+    }
+
     fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -161,7 +161,7 @@ async fn in_staging_superusers_alone_see_the_docs() {
             "{challenges:?}"
         );
     }
-    assert_eq!(fetch(&fixture, "/health", &[]).await.0, 200);
+    assert_eq!(fetch(&fixture, "/livez", &[]).await.0, 200);
 }
 
 #[tokio::test]
