@@ -1,5 +1,7 @@
 //! Fields that browsers carry as cookies.
 
+use tonic_types::StatusExt;
+
 use super::*;
 
 fn sign_in(body: &str) -> Request<Body> {
@@ -147,7 +149,7 @@ async fn a_cookie_that_was_refused_is_deleted_and_one_that_was_not_used_is_left(
         } else {
             tonic::Code::Unauthenticated
         };
-        let status: tonic::Status = tonic_types::StatusExt::with_error_details(code, "no", details);
+        let status = tonic::Status::with_error_details(code, "no", details);
         let kitchen = Kitchen::new(Answer::Refuse(status));
         let problem = kitchen
             .send(sign_in_from("https://ours.example", cookie))
