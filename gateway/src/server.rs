@@ -86,7 +86,14 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, address)) => {
-                spawn(&builder, &connections, router.clone(), stream, Peer(address), limits.head);
+                spawn(
+                    &builder,
+                    &connections,
+                    router.clone(),
+                    stream,
+                    Peer(address),
+                    limits.head,
+                );
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

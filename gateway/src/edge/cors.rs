@@ -275,11 +275,17 @@ mod tests {
         let reads = |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
             cors(settings).lets_read(request(Method::POST, pairs).headers())
         };
-        let (app, other) = (("origin", "https://app.example.com"), ("origin", "https://evil.example"));
+        let (app, other) = (
+            ("origin", "https://app.example.com"),
+            ("origin", "https://evil.example"),
+        );
         assert!(reads(&[APP], &[app]));
         assert!(reads(&[("CORS_ALLOW_ORIGINS", "*")], &[other]));
         assert!(!reads(&[APP], &[other]));
         assert!(!reads(&[], &[app]));
-        assert!(!reads(&[("CORS_ALLOW_ORIGINS", "*")], &[("sec-fetch-site", "cross-site")]));
+        assert!(!reads(
+            &[("CORS_ALLOW_ORIGINS", "*")],
+            &[("sec-fetch-site", "cross-site")]
+        ));
     }
 }

@@ -164,17 +164,19 @@ async fn the_body_of_somebody_unknown_is_not_read_where_a_token_is_needed() {
             .await
             .expect("nobody waits for the body")
             .unwrap_err();
-        assert_eq!((problem.status.as_u16(), problem.reason.as_str()), (401, "TOKEN_MISSING"));
         assert_eq!(
-            problem.headers,
-            [(header::WWW_AUTHENTICATE, "Bearer".parse().unwrap())]
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (401, "TOKEN_MISSING")
         );
+        assert_eq!(problem.headers, [(header::WWW_AUTHENTICATE, "Bearer".parse().unwrap())]);
     }
     assert!(kitchen.backend.seen.lock().unwrap().is_empty());
 
     // With a token, and where none is needed, it is read.
     let malformed = |path: &str| request("POST", path).header(header::AUTHORIZATION, "Bearer t");
-    let problem = kitchen.send(malformed("/v1/orders").body(Body::from("{")).unwrap()).await;
+    let problem = kitchen
+        .send(malformed("/v1/orders").body(Body::from("{")).unwrap())
+        .await;
     assert_eq!(problem.unwrap_err().reason, "MALFORMED_JSON");
     let problem = kitchen.json("POST", "/v1/tastings", "{").await;
     assert_eq!(problem.unwrap_err().reason, "MALFORMED_JSON");

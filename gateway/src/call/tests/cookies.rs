@@ -63,7 +63,10 @@ async fn a_page_that_may_not_read_the_reply_cannot_plant_a_cookie_and_nothing_is
     );
     assert!(kitchen.backend.seen.lock().unwrap().is_empty());
 
-    let response = kitchen.send(sign_in_from("https://ours.example", "other=s")).await.unwrap();
+    let response = kitchen
+        .send(sign_in_from("https://ours.example", "other=s"))
+        .await
+        .unwrap();
     assert!(response.headers().contains_key(header::SET_COOKIE));
 }
 
@@ -155,7 +158,10 @@ async fn a_cookie_that_was_refused_is_deleted_and_one_that_was_not_used_is_left(
             .send(sign_in_from("https://ours.example", cookie))
             .await
             .unwrap_err();
-        let cookies = problem.headers.into_iter().filter(|(name, _)| name == header::SET_COOKIE);
+        let cookies = problem
+            .headers
+            .into_iter()
+            .filter(|(name, _)| name == header::SET_COOKIE);
         cookies
             .map(|(_, value)| value.to_str().unwrap().to_owned())
             .collect::<Vec<_>>()
