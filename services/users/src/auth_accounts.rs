@@ -3,7 +3,8 @@
 //! Every change here is two changes, one in each service, and either service may fail between them. The order makes each failure harmless
 //! and each retry right:
 //!
-//! - A name or address changes in auth first, since auth alone can refuse it, and is copied here after. If the copy is lost, the account's
+//! - A name or address changes in auth first, since auth alone can refuse it, and what the account then has is copied here after: an address
+//!   comes once it is proven. If the copy is lost, the account's
 //!   next login or refresh brings it (EnsureUser), and asking for the same name again gives the account what it has.
 //! - A deletion, a restoration and a purge are written here first but left open ([`OpenChange`](crate::store::OpenChange)), then told to auth, then
 //!   committed. A store that cannot write is noticed before auth acts; a refusal or an outage of auth takes the change back. What is left
@@ -24,7 +25,7 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::UserEdit;
+use crate::domain::{Address, UserEdit, Username};
 
 /// How long an open change waits for auth: shorter than others wait for the store's one writer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,10 +42,11 @@ impl AuthAccounts {
         Self { auth }
     }
 
-    /// Gives the account the user name and the address of `edit`.
+    /// Gives the account the user name and the address of `edit`, and `edit` what the account then has: a new address is not the account's
+    /// before it is proven.
     ///
     /// Errors: [`Error::UserNotFound`], [`Error::UsernameTaken`], [`Error::EmailTaken`]; UNAVAILABLE when auth is away.
-    pub async fn update(&self, call: &Call, id: Uuid, edit: &UserEdit) -> Result<(), Error> {
+    pub async fn update(&self, call: &Call, id: Uuid, edit: &mut UserEdit) -> Result<(), Error> {
         let message = pb::UpdateAccountRequest {
             account_id: id.to_string(),
             username: edit.username.as_ref().map(|username| username.as_str().to_owned()),
@@ -55,7 +57,16 @@ impl AuthAccounts {
                 client.update_account(request).await
             })
             .await?;
-        answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
+        let account = answer.map_err(|status| self.refusal(id, &status))?.into_inner();
+        if edit.username.is_some() {
+            let username = Username::parse(&account.username).map_err(|_| Failure::internal())?;
+            edit.username = Some(username);
+        }
+        if edit.email.is_some() {
+            let email = Address::parse(&account.email).map_err(|_| Failure::internal())?;
+            edit.email = Some(email);
+        }
+        Ok(())
     }
 
     /// Closes the account: its sessions end and it cannot sign in.

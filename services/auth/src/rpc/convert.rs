@@ -76,6 +76,7 @@ pub(crate) fn account(account: &Account) -> pb::Account {
         username: account.username.clone(),
         email: account.email.clone(),
         email_verified: account.email_verified,
+        pending_email: account.pending_email.clone(),
         role: role_to_proto(account.role),
         status: match account.status() {
             Status::Active => pb::AccountStatus::Active,
