@@ -138,6 +138,8 @@ impl Accounts for Queries {
         if is_last_superuser(&mut transaction, id).await? {
             return Err(Error::LastSuperuser);
         }
+        // A login under way has then opened its session, which ends here, or finds no account.
+        find_for_update(&mut transaction, id).await?;
         let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
         let done = sqlx::query("delete from accounts where id = $1").bind(id).execute(&mut *transaction).await?;
         if done.rows_affected() > 0 {
