@@ -111,6 +111,11 @@ impl MailRequests for Queries {
 
     async fn reset_password(&self, token: TokenHash, new: &PasswordHash, ending: Ending, deadline: Deadline) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
+        // The account before its tokens, as a change of the password locks them.
+        let Some(account_id) = account_of(&mut transaction, token).await? else {
+            return Ok(None);
+        };
+        accounts::find_for_update(&mut transaction, account_id).await?;
         let Some(account_id) = take_token(&mut transaction, token, Purpose::PasswordReset, ending.now).await? else {
             return Ok(None);
         };
