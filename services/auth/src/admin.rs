@@ -147,6 +147,7 @@ async fn open_account(
     let username = violations.check("username", Username::parse(wanted.username));
     let email = violations.check("email", Email::parse(wanted.email));
     let owner = Owner {
+        name: name.as_ref().and_then(Option::as_ref),
         username: username.as_ref(),
         email: email.as_ref(),
     };
