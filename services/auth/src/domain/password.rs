@@ -78,8 +78,12 @@ impl Owner<'_> {
     /// Whether the password, folded to lower case, is one of the owner's names and nothing else: the one shown to others, the whole address,
     /// or the user name, however short, over and over.
     fn is_all_of(&self, folded: &str) -> bool {
-        let name = self.name.map(|name| name.as_str().nfc().collect::<String>().to_lowercase());
-        let repeated = self.username.is_some_and(|name| folded.replace(&name.as_str().to_lowercase(), "").is_empty());
+        let name = self
+            .name
+            .map(|name| name.as_str().nfc().collect::<String>().to_lowercase());
+        let repeated = self
+            .username
+            .is_some_and(|name| folded.replace(&name.as_str().to_lowercase(), "").is_empty());
         repeated || name.as_deref() == Some(folded) || self.email.is_some_and(|email| email.key() == folded)
     }
 
@@ -169,7 +173,13 @@ mod tests {
             username: Some(&username),
             email: Some(&email),
         };
-        for wrong in ["abababab", "AbaBABab", "a@example.ORG", "LÉA ÅSTRÖM", "le\u{301}a åström"] {
+        for wrong in [
+            "abababab",
+            "AbaBABab",
+            "a@example.ORG",
+            "LÉA ÅSTRÖM",
+            "le\u{301}a åström",
+        ] {
             let rule = Password::chosen(wrong, &owner).unwrap_err();
             assert_eq!(rule.name, "PASSWORD_CONTAINS_NAME", "{wrong:?}");
         }

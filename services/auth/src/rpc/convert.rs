@@ -7,7 +7,9 @@ use quartet_rpc::{Failure, Role, Violations, moment};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Account, DisplayName, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username};
+use crate::domain::{
+    Account, DisplayName, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username,
+};
 use crate::tokens::Pair;
 
 /// Characters of a refresh token or a token from a mail at the most.

@@ -226,7 +226,11 @@ async fn a_session_that_opens_while_its_account_is_purged_ends_with_it() {
         .await
         .unwrap();
     let now = auth.clock.now();
-    let ending = Ending { reason: EndReason::Account, now, forget_at: now + Duration::minutes(15) };
+    let ending = Ending {
+        reason: EndReason::Account,
+        now,
+        forget_at: now + Duration::minutes(15),
+    };
     let store = auth.store.clone();
     let purge = tokio::spawn(async move { store.purge_account(id, ending, soon()).await });
     // The purge is at the lock.
@@ -272,7 +276,10 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         language: String::new(),
     };
     let now = auth.clock.now();
-    auth.store.insert_mail_token(token, id, &request, now, soon()).await.unwrap();
+    auth.store
+        .insert_mail_token(token, id, &request, now, soon())
+        .await
+        .unwrap();
     let Database::Postgres(database) = auth.database() else {
         panic!("the database is PostgreSQL");
     };
@@ -283,7 +290,11 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         .execute(&mut *change)
         .await
         .unwrap();
-    let ending = Ending { reason: EndReason::Password, now, forget_at: now };
+    let ending = Ending {
+        reason: EndReason::Password,
+        now,
+        forget_at: now,
+    };
     let store = auth.store.clone();
     let hash = account.password_hash.clone();
     let reset = tokio::spawn(async move { store.reset_password(token, &hash, ending, soon()).await });
@@ -304,7 +315,10 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         .await
         .unwrap();
     change.commit().await.unwrap();
-    assert!(reset.await.unwrap().unwrap().is_none(), "the change has voided the token");
+    assert!(
+        reset.await.unwrap().unwrap().is_none(),
+        "the change has voided the token"
+    );
 }
 
 async fn tokens(auth: &Auth) -> Vec<Vec<u8>> {

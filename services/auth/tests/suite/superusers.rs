@@ -194,17 +194,30 @@ async fn an_import_finds_an_account_by_both_its_names_alone() {
             role: quartet_rpc::Role::User,
             email_verified: true,
         };
-        import_account(&*auth.store, &auth.clock, &auth.config.own, wanted, crate::harness::soon()).await
+        import_account(
+            &*auth.store,
+            &auth.clock,
+            &auth.config.own,
+            wanted,
+            crate::harness::soon(),
+        )
+        .await
     };
     let Ok(Outcome::Found(ann)) = import("ann", "Ann@example.org").await else {
         panic!("ann is there");
     };
     assert_eq!(ann.username, "ann");
     assert!(matches!(import("ann", "bob@example.org").await, Err(Error::EmailTaken)));
-    assert!(matches!(import("carl", "ann@example.org").await, Err(Error::EmailTaken)));
+    assert!(matches!(
+        import("carl", "ann@example.org").await,
+        Err(Error::EmailTaken)
+    ));
     assert!(matches!(
         import("ann", "carl@example.org").await,
         Err(Error::UsernameTaken)
     ));
-    assert!(matches!(import("carl", "carl@example.org").await, Ok(Outcome::Opened(_))));
+    assert!(matches!(
+        import("carl", "carl@example.org").await,
+        Ok(Outcome::Opened(_))
+    ));
 }

@@ -102,7 +102,10 @@ async fn a_neighbour_at_the_same_address_cannot_keep_a_signed_in_owner_out_and_a
     let auth = start().await;
     let ann = auth.register("ann").await;
     guesses(&auth, "ann", 20).await;
-    assert_eq!(reason(&auth.login("ann", PASSWORD, ELSEWHERE).await), "TOO_MANY_ATTEMPTS");
+    assert_eq!(
+        reason(&auth.login("ann", PASSWORD, ELSEWHERE).await),
+        "TOO_MANY_ATTEMPTS"
+    );
     let login = async |password: &str, address: &str| {
         let login = pb::LoginRequest {
             username_or_email: "ann".into(),
