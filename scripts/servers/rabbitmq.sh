@@ -99,7 +99,10 @@ rabbitmq_answers() {
 
 # Ends the node and the process that knew its name.
 rabbitmq_kill() {
-    kill -KILL "$rabbitmq_pid" 2>/dev/null
+    # The server's script only waits for the node, which is a process of its own.
+    local node
+    node=$(cat "$rabbitmq_folder/pid" 2>/dev/null)
+    kill -KILL "$rabbitmq_pid" ${node:+"$node"} 2>/dev/null
     wait "$rabbitmq_pid" 2>/dev/null
     env "${rabbitmq_settings[@]}" epmd -kill >/dev/null 2>&1
     rm -f "$rabbitmq_folder"/log/*.log
