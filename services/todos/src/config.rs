@@ -1,8 +1,10 @@
 //! Settings of the todos service.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use quartet_config::Source;
+use quartet_config::value::Span;
 use quartet_store::database::DatabaseUrl;
 
 quartet_config::settings! {
@@ -12,6 +14,10 @@ quartet_config::settings! {
         grpc_address: SocketAddr = "TODOS_GRPC_ADDRESS" or "127.0.0.1:50053";
         /// Store of the todos service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "TODOS_DATABASE_URL" or "sqlite://data/todos.db";
+        /// How long changes of todos are kept for clients that take up WatchTodos again; one that stays away longer lists its todos anew.
+        feed_window: Span = "TODOS_FEED_WINDOW" or "7d";
+        /// How long WatchTodos waits for a client that does not read before it ends the stream.
+        watch_patience: Span = "TODOS_WATCH_PATIENCE" or "30s";
     }
 }
 
@@ -22,6 +28,10 @@ pub struct Config {
     pub grpc_address: SocketAddr,
     /// Where the store is.
     pub database_url: DatabaseUrl,
+    /// How long changes are kept for clients that take up WatchTodos again.
+    pub feed_window: Duration,
+    /// How long WatchTodos waits for a client that does not read.
+    pub watch_patience: Duration,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
 }
@@ -32,10 +42,14 @@ impl Config {
         let Own {
             grpc_address,
             database_url,
+            feed_window,
+            watch_patience,
         } = Own::read(source)?;
         Ok(Self {
             grpc_address,
             database_url,
+            feed_window: feed_window.0,
+            watch_patience: watch_patience.0,
             store: quartet_store::Config::read(source)?,
         })
     }

@@ -1,10 +1,12 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), `feed` (changes as they
+//! happen), [`store`] (traits, two databases), [`error`].
 
 pub mod config;
 pub mod domain;
 pub mod error;
+mod feed;
 pub mod rpc;
 pub mod store;
 
@@ -30,13 +32,16 @@ pub struct Deps {
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
+    feed: feed::Feed,
 }
 
 /// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let store: Arc<dyn store::Store> = store::open(&config).await?.into();
+    let feed = feed::Feed::new(store.clone(), deps.clock.clone(), &config);
     Ok(Service {
-        rpc: rpc::Rpc::new(store, deps.clock),
+        rpc: rpc::Rpc::new(store, deps.clock, feed.clone()),
+        feed,
     })
 }
 
@@ -46,7 +51,6 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        // The service has no work of its own besides its calls.
-        stop.cancelled().await;
+        self.feed.run(stop).await;
     }
 }

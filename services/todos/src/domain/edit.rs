@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Description, Priority, Title};
+use super::{ChangeKind, Description, Priority, Title};
 
 /// The fields to write; `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
@@ -20,4 +20,20 @@ pub struct Edit {
     pub priority: Option<Priority>,
     /// Tags of the owner to have on it, each once.
     pub tag_ids: Option<Vec<Uuid>>,
+}
+
+impl Edit {
+    /// What the feed of changes calls it: completing and reopening by themselves have names of their own.
+    pub fn kind(&self) -> ChangeKind {
+        let alone = self.title.is_none()
+            && self.description.is_none()
+            && self.due_at.is_none()
+            && self.priority.is_none()
+            && self.tag_ids.is_none();
+        match self.completed {
+            Some(true) if alone => ChangeKind::Completed,
+            Some(false) if alone => ChangeKind::Reopened,
+            _ => ChangeKind::Updated,
+        }
+    }
 }

@@ -3,10 +3,19 @@
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 
+use super::Heads;
+
 /// SQL that tells whether an id is among those bound at `$parameter`.
 macro_rules! among {
     ($parameter:literal) => {
         concat!(" = any(", $parameter, ")")
+    };
+}
+
+/// SQL at the end of a select that passes over rows which another transaction has locked.
+macro_rules! skip_locked {
+    () => {
+        " for update skip locked"
     };
 }
 
@@ -17,12 +26,18 @@ fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
 
 pub(super) struct Queries {
     pool: Pool,
+    heads: Heads,
 }
 
 impl Queries {
     pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+        let heads = Heads::default();
+        Self { pool, heads }
     }
+}
+
+mod changes {
+    include!("queries/changes.rs");
 }
 
 mod todos {

@@ -8,10 +8,11 @@ use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::changes::{append, forget};
 use super::todo_tags::{filter_tags, put_tags, tags_of};
 use super::{Connection, Db, Queries, bind_ids};
 use crate::Error;
-use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
+use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
 use crate::store::Todos;
 use crate::store::list::{push_filter, push_key, push_order, search_text};
 
@@ -75,8 +76,12 @@ impl Todos for Queries {
         }
         let tagged: Vec<Uuid> = todos.iter().filter(|todo| !todo.tag_ids.is_empty()).map(|todo| todo.id).collect();
         let mut tags = tags_of(&mut transaction, &tagged).await?;
+        let todos: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
+        let changes: Vec<Change> = todos.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
+        let head = append(&mut transaction, owner, &changes, now).await?;
         transaction.commit().await?;
-        Ok(todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect())
+        self.heads.tell(owner, head);
+        Ok(todos)
     }
 
     async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error> {
@@ -175,27 +180,37 @@ impl Todos for Queries {
             sqlx::query("delete from todo_tags where todo_id = $1").bind(id).execute(&mut *transaction).await?;
             put_tags(&mut transaction, owner, id, tag_ids).await?;
         }
-        let todo = with_tags(&mut transaction, Some(row)).await?;
+        let tags = tags_of(&mut transaction, &[id]).await?.remove(&id).unwrap_or_default();
+        let todo = row.into_todo(tags);
+        let head = append(&mut transaction, owner, &[Change::of(edit.kind(), &todo)], now).await?;
         transaction.commit().await?;
-        Ok(todo)
+        self.heads.tell(owner, head);
+        Ok(Some(todo))
     }
 
     async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let deleted: Vec<Uuid> = sqlx::query_scalar(concat!(
+        let rows: Vec<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
             among!("$3"),
-            " returning id"
+            " returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at"
         ))
         .bind(owner)
         .bind(Timestamp(now))
         .bind(bind_ids(ids))
         .fetch_all(&mut *transaction)
         .await?;
-        if let Some(missing) = ids.iter().find(|id| !deleted.contains(id)) {
+        if let Some(missing) = ids.iter().find(|id| !rows.iter().any(|row| row.id == **id)) {
             return Err(Error::TodoNotFound { id: *missing });
         }
+        let mut tags = tags_of(&mut transaction, ids).await?;
+        let changes = rows.into_iter().map(|row| {
+            let tags = tags.remove(&row.id).unwrap_or_default();
+            Change::of(ChangeKind::Deleted, &row.into_todo(tags))
+        });
+        let head = append(&mut transaction, owner, &changes.collect::<Vec<_>>(), now).await?;
         transaction.commit().await?;
+        self.heads.tell(owner, head);
         Ok(())
     }
 
@@ -211,16 +226,30 @@ impl Todos for Queries {
         .bind(Timestamp(now))
         .fetch_optional(&mut *transaction)
         .await?;
-        let todo = with_tags(&mut transaction, row).await?;
+        let Some(todo) = with_tags(&mut transaction, row).await? else {
+            return Ok(None);
+        };
+        let head = append(&mut transaction, owner, &[Change::of(ChangeKind::Restored, &todo)], now).await?;
         transaction.commit().await?;
-        Ok(todo)
+        self.heads.tell(owner, head);
+        Ok(Some(todo))
     }
 
-    async fn purge_todo(&self, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
+    async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from todos where id = $1").bind(id).execute(&mut *transaction).await?;
+        let owner: Option<Uuid> = sqlx::query_scalar("delete from todos where id = $1 returning user_id")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(owner) = owner else {
+            return Ok(false);
+        };
+        let head = append(&mut transaction, owner, &[Change::purged(id)], now).await?;
+        // Under the lock of the feed, so that no change of the todo can be on its way into it.
+        forget(&mut transaction, owner, id).await?;
         transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
+        self.heads.tell(owner, head);
+        Ok(true)
     }
 }
 
