@@ -7,6 +7,7 @@ mod accept;
 mod content;
 mod cookie;
 mod deprecation;
+mod events;
 mod location;
 mod metadata;
 mod plan;

@@ -98,11 +98,11 @@ impl Verifier {
     pub async fn until_unwelcome(&self, user: &User, past_expiry: bool) -> Failure {
         let watch = self.revocations.watch_session(user.session_id);
         loop {
-            if let Err(failure) = self.still_counts(user) {
-                return failure;
-            }
             if !past_expiry && user.expires_at <= self.clock.now() {
                 return unauthenticated(Reason::TokenExpired, "the token has expired");
+            }
+            if let Err(failure) = self.still_counts(user) {
+                return failure;
             }
             tokio::select! {
                 () = watch.ended() => {}
