@@ -22,7 +22,7 @@ use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::docs::comments::{Comments, first_sentence};
+use crate::docs::comments::Comments;
 use crate::routes::Binding;
 
 pub(crate) use security::token_url;
@@ -106,7 +106,6 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
 fn describe_info(info: &Info) -> Value {
     let mut object = Object::new();
     object.insert("title".into(), json!(info.title));
-    object.insert("summary".into(), json!(first_sentence(&info.description)));
     object.insert("description".into(), json!(info.description));
     object.insert("version".into(), json!(info.version));
     let (name, email) = &info.contact;

@@ -32,7 +32,11 @@ pub(crate) fn detail(
     let mut variables = FluentArgs::new();
     variables.set("message", message);
     for (name, value) in metadata {
-        variables.set(name.as_str(), value.as_str());
+        // A count is a number, so that forms can be chosen by it; anything else, as a user name of digits, is shown as it is.
+        match value.parse::<u32>() {
+            Ok(count) if name == "more" => variables.set(name.as_str(), count),
+            _ => variables.set(name.as_str(), value.as_str()),
+        }
     }
     format(language, &id(reason), Some("detail"), &variables)
 }

@@ -256,8 +256,11 @@ mod tests {
         );
         assert_eq!(document["errors"][1]["message"], "is odd");
         assert_eq!(document["detail"], "title: не больше 100 символов (и ещё 1)");
-        let (_, document) = write(problem, Language::English).await;
+        let (_, document) = write(problem.clone(), Language::English).await;
         assert_eq!(document["detail"], "title: must be at most 100 characters (and 1 more)");
+        problem.violations.pop();
+        let (_, document) = write(problem, Language::English).await;
+        assert_eq!(document["detail"], "title: must be at most 100 characters");
     }
 
     #[tokio::test]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::body::is_http_body;
 use super::errors::{self, Errors};
 use super::schema::{Direction, Schemas, object_of};
-use super::{Object, operation, problems};
-use crate::docs::comments::{Comments, first_sentence};
+use super::{Object, problems};
+use crate::docs::comments::Comments;
 use crate::routes::{Binding, BodyTarget};
 
 /// Every response of a binding; `has_parameters` tells whether the request carries anything beside its body.
@@ -136,12 +136,4 @@ fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &
         add(422, &[Reason::ValidationFailed]);
     }
     all
-}
-
-/// One line about an operation.
-pub(super) fn summary(comment: &str, binding: &Binding) -> String {
-    match first_sentence(comment) {
-        "" => operation::id(binding, 0),
-        sentence => sentence.to_owned(),
-    }
 }

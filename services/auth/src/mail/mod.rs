@@ -10,7 +10,7 @@ use lettre::message::Mailbox;
 use crate::domain::{MailToken, Purpose};
 
 pub use files::Files;
-pub(crate) use postman::Postman;
+pub(crate) use postman::{Postman, languages};
 
 /// A mail to one account.
 #[derive(Debug, Clone)]

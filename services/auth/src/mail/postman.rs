@@ -22,6 +22,11 @@ const LEASE: Duration = Duration::from_secs(30);
 /// An account gets one mail of a kind in this time.
 const APART: Duration = Duration::from_secs(60);
 
+/// The languages that a caller prefers, as far as the store keeps them.
+pub(crate) fn languages(call: &Call) -> String {
+    text::tamed(&call.accept_language, 100)
+}
+
 /// Makes mails of requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Postman {
@@ -46,7 +51,7 @@ impl Postman {
         let request = MailRequest {
             purpose,
             email_key: email.key(),
-            language: text::tamed(&call.accept_language, 100),
+            language: languages(call),
         };
         self.store
             .request_mail(&request, self.clock.now(), call.deadline)
@@ -122,12 +127,7 @@ impl Postman {
             Purpose::EmailVerification => account.email_verified || account.status() == Status::Closed,
         };
         let since = self.clock.now() - APART;
-        if needless
-            || self
-                .store
-                .was_mailed(account.id, request.purpose, since, deadline)
-                .await?
-        {
+        if needless || self.store.was_mailed(account.id, request, since, deadline).await? {
             return Ok(None);
         }
         // The store holds only addresses that parse; one that does not could never be reached.

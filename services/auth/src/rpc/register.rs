@@ -7,6 +7,7 @@ use tonic::{Request, Response};
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Account, DisplayName, Email, NewAccount, Owner, Password, Username};
+use crate::mail::languages;
 
 pub(super) async fn handle(
     rpc: &Rpc,
@@ -56,7 +57,7 @@ pub(super) async fn handle(
     };
     let (session, token) = rpc.new_session(call, new.id, now);
     rpc.store
-        .insert_account(&new, Some(&session), &call.accept_language, now, call.deadline)
+        .insert_account(&new, Some(&session), &languages(call), now, call.deadline)
         .await?;
     rpc.postman.wake();
     let account = Account::opened(new, now);

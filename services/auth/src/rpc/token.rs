@@ -1,6 +1,7 @@
 //! Token.
 
 use quartet_proto::auth::v1 as pb;
+use quartet_rpc::violations::{self, Rule};
 use quartet_rpc::{Call, Violations};
 use tonic::{Request, Response};
 
@@ -25,6 +26,7 @@ pub(super) async fn handle(
             violations.finish()?;
             refresh::exchange(rpc, call, &asked.refresh_token).await?
         }
+        "" => return Err(violations::one("grant_type", Rule::required()).into()),
         _ => return Err(Error::UnsupportedGrantType),
     };
     Ok(Response::new(convert::tokens(&pair, false)))

@@ -7,6 +7,7 @@ use tonic::{Request, Response};
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Email, Username};
+use crate::mail::languages;
 
 pub(super) async fn handle(
     rpc: &Rpc,
@@ -29,7 +30,7 @@ pub(super) async fn handle(
             id,
             username.as_ref(),
             email.as_ref(),
-            &call.accept_language,
+            &languages(call),
             rpc.clock.now(),
             call.deadline,
         )

@@ -75,3 +75,57 @@ async fn follow(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quartet_clock::Clock;
+    use quartet_config::Source;
+    use quartet_store::{Config, Database};
+
+    use super::*;
+    use crate::domain::EndedSession;
+    use crate::store;
+
+    async fn ended_sessions(clock: &Clock) -> (EndedSessions, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("auth.db").display());
+        let config = Config::read(&Source::of([])).unwrap();
+        let database = Database::open(&url.parse().unwrap(), &config).await.unwrap();
+        let store = Arc::from(store::over(database));
+        (EndedSessions::new(clock.clone(), store), folder)
+    }
+
+    #[tokio::test]
+    async fn a_watcher_who_falls_behind_has_to_begin_again() {
+        let clock = Clock::system();
+        let (ended, _folder) = ended_sessions(&clock).await;
+        let news = ended.watch();
+        let one = || EndedSession {
+            id: clock.new_id(),
+            forget_at: clock.now() + Duration::from_secs(60),
+        };
+        for _ in 0..1_100 {
+            ended.tell(vec![one()]);
+        }
+        let (watcher, _messages) = mpsc::channel(1);
+        let left = tokio::time::timeout(Duration::from_secs(10), follow(&ended, news, &watcher)).await;
+        assert_eq!(left.unwrap().unwrap_err().code(), tonic::Code::Aborted);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_told_once() {
+        let clock = Clock::system();
+        let (ended, _folder) = ended_sessions(&clock).await;
+        let mut news = ended.watch();
+        let session = EndedSession {
+            id: clock.new_id(),
+            forget_at: clock.now() + Duration::from_secs(60),
+        };
+        ended.tell(vec![session]);
+        ended.tell(vec![session]);
+        assert_eq!(news.recv().await.unwrap(), [session]);
+        assert!(news.try_recv().is_err());
+    }
+}

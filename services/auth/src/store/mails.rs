@@ -36,11 +36,11 @@ pub trait MailRequests: Send + Sync {
         deadline: Deadline,
     ) -> Result<Option<MailRequest>, Error>;
 
-    /// Whether a mail of this purpose was sent to the account after `since`.
+    /// Whether a mail as the one asked for was sent to the account after `since`.
     async fn was_mailed(
         &self,
         account_id: Uuid,
-        purpose: Purpose,
+        request: &MailRequest,
         since: OffsetDateTime,
         deadline: Deadline,
     ) -> Result<bool, Error>;

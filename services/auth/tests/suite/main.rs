@@ -1,6 +1,10 @@
 //! The auth service over its gRPC methods, with the access layer in front and a clock that stands still.
 
-#![expect(missing_docs, reason = "a test has no readers of its documentation")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper of tests fails as a test does"
+)]
 
 mod harness;
 
@@ -12,3 +16,5 @@ mod passwords;
 mod refresh;
 mod revocations;
 mod store;
+mod superusers;
+mod throttle;

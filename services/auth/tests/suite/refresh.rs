@@ -146,5 +146,5 @@ async fn refresh_at_once(auth: Auth) {
     let third = auth.refresh(&successors[0]).await.unwrap();
     auth.clock.advance(Duration::seconds(5));
     auth.refresh(&third.refresh_token).await.unwrap();
-    assert_eq!(auth.opened_tokens().await, 4, "first, second, third, fourth");
+    assert_eq!(auth.rows("refresh_tokens").await, 4, "first, second, third, fourth");
 }

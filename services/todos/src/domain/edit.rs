@@ -23,16 +23,26 @@ pub struct Edit {
 }
 
 impl Edit {
+    /// Whether it completes or reopens a todo and does nothing else. Done to a todo that stands so already, it is no change.
+    pub fn is_completion(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                title: None,
+                description: None,
+                completed: Some(_),
+                due_at: None,
+                priority: None,
+                tag_ids: None,
+            }
+        )
+    }
+
     /// What the feed of changes calls it: completing and reopening by themselves have names of their own.
     pub fn kind(&self) -> ChangeKind {
-        let alone = self.title.is_none()
-            && self.description.is_none()
-            && self.due_at.is_none()
-            && self.priority.is_none()
-            && self.tag_ids.is_none();
         match self.completed {
-            Some(true) if alone => ChangeKind::Completed,
-            Some(false) if alone => ChangeKind::Reopened,
+            Some(true) if self.is_completion() => ChangeKind::Completed,
+            Some(false) if self.is_completion() => ChangeKind::Reopened,
             _ => ChangeKind::Updated,
         }
     }

@@ -7,7 +7,7 @@ use super::{Kept, soon};
 
 quartet_testkit::on_both_databases!(
     every_write_is_told_once_and_in_order,
-    a_write_that_fails_tells_nothing,
+    a_write_that_changes_nothing_tells_nothing,
     writers_at_once_leave_no_gap_and_no_reader_misses_one,
     a_purge_takes_the_content_out_of_the_feed,
     old_changes_are_forgotten_and_their_absence_is_noticed,
@@ -99,7 +99,7 @@ async fn every_write_is_told_once_and_in_order(fresh: Fresh) {
     assert_eq!(kept.changes_after(11).await, []);
 }
 
-async fn a_write_that_fails_tells_nothing(fresh: Fresh) {
+async fn a_write_that_changes_nothing_tells_nothing(fresh: Fresh) {
     let kept = Kept::new(fresh).await;
     let (store, owner, now) = (&kept.store, kept.owner, kept.clock.now());
     let id = kept.insert(kept.new_todo("there")).await;
@@ -116,6 +116,11 @@ async fn a_write_that_fails_tells_nothing(fresh: Fresh) {
     assert!(!store.purge_todo(missing, now, soon()).await.unwrap());
     assert!(!store.delete_tag(owner, missing, now, soon()).await.unwrap());
     assert_eq!(kept.changes_after(0).await.len(), 1);
+    // Nor does completing what is complete.
+    store.update_todo(owner, id, &complete(), now, soon()).await.unwrap();
+    let later = now + time::Duration::hours(1);
+    store.update_todo(owner, id, &complete(), later, soon()).await.unwrap();
+    assert_eq!(kept.changes_after(0).await.len(), 2);
 }
 
 /// Sixteen writers, each committing when it comes to it, and a reader that looks all the while and goes on from what it has seen.

@@ -45,13 +45,16 @@ impl MailRequests for Queries {
         request.transpose()
     }
 
-    async fn was_mailed(&self, account_id: Uuid, purpose: Purpose, since: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
-        let sent: Option<i32> = sqlx::query_scalar("select 1 from mail_tokens where account_id = $1 and purpose = $2 and sent_at > $3 limit 1")
-            .bind(account_id)
-            .bind(purpose.name())
-            .bind(Timestamp(since))
-            .fetch_optional(&mut *self.pool.read(deadline).await?)
-            .await?;
+    async fn was_mailed(&self, account_id: Uuid, request: &MailRequest, since: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
+        let sent: Option<i32> = sqlx::query_scalar(
+            "select 1 from mail_tokens where account_id = $1 and purpose = $2 and email_key = $3 and sent_at > $4 limit 1",
+        )
+        .bind(account_id)
+        .bind(request.purpose.name())
+        .bind(&request.email_key)
+        .bind(Timestamp(since))
+        .fetch_optional(&mut *self.pool.read(deadline).await?)
+        .await?;
         Ok(sent.is_some())
     }
 
@@ -111,11 +114,7 @@ impl MailRequests for Queries {
         let Some(account_id) = take_token(&mut transaction, token, Purpose::PasswordReset, ending.now).await? else {
             return Ok(None);
         };
-        sqlx::query("delete from mail_tokens where account_id = $1 and purpose = $2")
-            .bind(account_id)
-            .bind(Purpose::PasswordReset.name())
-            .execute(&mut *transaction)
-            .await?;
+        void(&mut transaction, account_id, Purpose::PasswordReset).await?;
         sqlx::query("update accounts set password_hash = $2, updated_at = $3 where id = $1")
             .bind(account_id)
             .bind(new.as_str())
@@ -155,6 +154,16 @@ pub(super) async fn insert(connection: &mut Connection, request: &MailRequest, n
     .bind(Timestamp(now))
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Voids every token of an account that is for this purpose.
+pub(super) async fn void(connection: &mut Connection, account_id: Uuid, purpose: Purpose) -> Result<(), Error> {
+    sqlx::query("delete from mail_tokens where account_id = $1 and purpose = $2")
+        .bind(account_id)
+        .bind(purpose.name())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A service under test: in this process, behind the access layer, over a fresh store.
 
 mod database;
+mod inbox;
 mod users;
 
 use std::sync::Arc;
@@ -17,38 +18,39 @@ use quartet_rpc::failure::reason_of;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
 use quartet_rpc::{Deadline, Upstream};
+use quartet_store::Database;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-pub use database::{Kind, Opened, open};
-pub use users::FakeUsers;
+pub(crate) use database::{Kind, Opened, open};
+pub(crate) use users::FakeUsers;
 
 /// A password that breaks no rule.
-pub const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A running service.
-pub struct Auth {
-    pub client: AuthServiceClient<Upstream>,
-    pub clock: Clock,
-    pub store: Arc<dyn Store>,
-    pub hashing: Hashing,
-    pub users: FakeUsers,
-    pub config: Config,
-    pub mails: TempDir,
+pub(crate) struct Auth {
+    pub(crate) client: AuthServiceClient<Upstream>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hashing: Hashing,
+    pub(crate) users: FakeUsers,
+    pub(crate) config: Config,
+    pub(crate) mails: TempDir,
     host: Host,
     opened: Opened,
     stop: CancellationToken,
 }
 
 /// A service over SQLite with settings that make tests fast.
-pub async fn start() -> Auth {
+pub(crate) async fn start() -> Auth {
     start_with(Kind::Sqlite, &[]).await
 }
 
 /// A service over a fresh database of this kind, with some settings of its own.
-pub async fn start_with(kind: Kind, settings: &[(&str, &str)]) -> Auth {
+pub(crate) async fn start_with(kind: Kind, settings: &[(&str, &str)]) -> Auth {
     let opened = open(kind).await;
     let clock = Clock::manual(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
     replica(opened, clock, settings).await
@@ -61,6 +63,8 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         ("ARGON2_ITERATIONS", "1"),
         ("SERVICE_TOKEN_SECRET", "a secret of the tests, long enough for it"),
         ("JWT_HS256_SECRET", "another secret of the tests, long enough"),
+        // The clock of tests leaps; that must not look like a stream that was lost for long.
+        ("REVOCATION_GRACE", "365d"),
         ("MAIL_DIR", mails.path().to_str().unwrap()),
     ];
     values.extend_from_slice(settings);
@@ -102,12 +106,12 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
 
 impl Auth {
     /// Another process over the same store.
-    pub async fn another(&self, settings: &[(&str, &str)]) -> Auth {
+    pub(crate) async fn another(&self, settings: &[(&str, &str)]) -> Auth {
         replica(self.opened.clone(), self.clock.clone(), settings).await
     }
 
     /// Opens an account of this name and returns its tokens.
-    pub async fn register(&self, username: &str) -> pb::RegisterResponse {
+    pub(crate) async fn register(&self, username: &str) -> pb::RegisterResponse {
         let request = pb::RegisterRequest {
             name: String::new(),
             username: username.to_owned(),
@@ -119,7 +123,7 @@ impl Auth {
     }
 
     /// Signs in from `address`.
-    pub async fn login(&self, name: &str, password: &str, address: &str) -> Result<pb::TokenResponse, Status> {
+    pub(crate) async fn login(&self, name: &str, password: &str, address: &str) -> Result<pb::TokenResponse, Status> {
         let mut request = Request::new(pb::LoginRequest {
             username_or_email: name.to_owned(),
             password: password.to_owned(),
@@ -138,7 +142,7 @@ impl Auth {
     }
 
     /// Exchanges a refresh token.
-    pub async fn refresh(&self, token: &str) -> Result<pb::TokenResponse, Status> {
+    pub(crate) async fn refresh(&self, token: &str) -> Result<pb::TokenResponse, Status> {
         let request = pb::RefreshRequest {
             refresh_token: token.to_owned(),
             refresh_cookie: None,
@@ -151,7 +155,7 @@ impl Auth {
     }
 
     /// The account that a token speaks for, asked of the service.
-    pub async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
+    pub(crate) async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
         let request = with_token(pb::GetMeRequest {}, access_token);
         self.client
             .clone()
@@ -161,12 +165,12 @@ impl Auth {
     }
 
     /// A request in the name of another service.
-    pub fn as_service<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn as_service<T>(&self, message: T) -> Request<T> {
         self.host.auth().open_ended(message).unwrap()
     }
 
     /// Registers an account and makes it a superuser; its access token.
-    pub async fn superuser(&self, username: &str) -> (String, String) {
+    pub(crate) async fn superuser(&self, username: &str) -> (String, String) {
         use quartet_auth::admin::{Outcome, Secret, Wanted, create_superuser};
         let email = format!("{username}@example.org");
         let wanted = Wanted {
@@ -188,21 +192,27 @@ impl Auth {
         (account.id.to_string(), tokens.access_token)
     }
 
-    /// Refresh tokens in the store.
-    pub async fn opened_tokens(&self) -> i64 {
-        const COUNT: &str = "select count(*) from refresh_tokens";
+    /// Rows that `table` has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
         match &self.opened.database {
-            quartet_store::Database::Sqlite(database) => {
-                sqlx::query_scalar(COUNT).fetch_one(database.pool()).await.unwrap()
-            }
-            quartet_store::Database::Postgres(database) => {
-                sqlx::query_scalar(COUNT).fetch_one(database.pool()).await.unwrap()
-            }
+            Database::Sqlite(database) => sqlx::query_scalar(count).fetch_one(database.pool()).await.unwrap(),
+            Database::Postgres(database) => sqlx::query_scalar(count).fetch_one(database.pool()).await.unwrap(),
         }
     }
 
+    /// The database itself.
+    pub(crate) fn database(&self) -> &Database {
+        &self.opened.database
+    }
+
+    /// Stops the service's background work, as at the end of its process.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Waits until a session is refused everywhere in this process.
-    pub async fn until_revoked(&self, access_token: &str) {
+    pub(crate) async fn until_revoked(&self, access_token: &str) {
         eventually(async || reason(&self.me(access_token).await) == "TOKEN_REVOKED").await;
     }
 }
@@ -214,7 +224,7 @@ impl Drop for Auth {
 }
 
 /// A request with an access token.
-pub fn with_token<T>(message: T, access_token: &str) -> Request<T> {
+pub(crate) fn with_token<T>(message: T, access_token: &str) -> Request<T> {
     let mut request = Request::new(message);
     request
         .metadata_mut()
@@ -223,7 +233,7 @@ pub fn with_token<T>(message: T, access_token: &str) -> Request<T> {
 }
 
 /// Why a call failed; empty when it did not.
-pub fn reason<T>(result: &Result<T, Status>) -> String {
+pub(crate) fn reason<T>(result: &Result<T, Status>) -> String {
     match result {
         Ok(_) => String::new(),
         Err(status) => reason_of(status).unwrap_or_else(|| status.to_string()),
@@ -231,7 +241,7 @@ pub fn reason<T>(result: &Result<T, Status>) -> String {
 }
 
 /// Waits until `condition` holds, at most twenty seconds.
-pub async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -243,6 +253,6 @@ pub async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// A deadline that no test reaches.
-pub fn soon() -> Deadline {
+pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }

@@ -12,7 +12,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 /// The one method that auth calls: EnsureUser.
 #[derive(Clone, Default)]
-pub struct FakeUsers(Arc<Mutex<State>>);
+pub(crate) struct FakeUsers(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -24,27 +24,27 @@ struct State {
 
 impl FakeUsers {
     /// What was asked so far.
-    pub fn asked(&self) -> Vec<pb::EnsureUserRequest> {
+    pub(crate) fn asked(&self) -> Vec<pb::EnsureUserRequest> {
         self.0.lock().unwrap().asked.clone()
     }
 
     /// The tier of every user from now on.
-    pub fn put_in_tier(&self, tier: &str) {
+    pub(crate) fn put_in_tier(&self, tier: &str) {
         self.0.lock().unwrap().tier = Some(tier.to_owned());
     }
 
     /// Answers no call from now on.
-    pub fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         self.0.lock().unwrap().away = true;
     }
 
     /// Answers late from now on.
-    pub fn slow_down(&self, delay: Duration) {
+    pub(crate) fn slow_down(&self, delay: Duration) {
         self.0.lock().unwrap().delay = delay;
     }
 
     /// The service behind the access layer, which admits services alone.
-    pub async fn serve(&self, host: &Host) -> LocalService {
+    pub(crate) async fn serve(&self, host: &Host) -> LocalService {
         let users = self.clone();
         let routes = service_fn(move |request: http::Request<Body>| {
             let users = users.clone();
