@@ -268,11 +268,7 @@ fn recorded_change(owner: Uuid, recorded: Recorded) -> pb::TodoChange {
     pb::TodoChange {
         id: resume_token::write(owner, position),
         kind: kind.into(),
-        todo_id: if is_tag {
-            String::new()
-        } else {
-            change.subject_id.to_string()
-        },
+        todo_id: (!is_tag).then(|| change.subject_id.to_string()),
         todo: todo_of,
         tag: tag_of,
         changed_at: timestamp(Some(at)),

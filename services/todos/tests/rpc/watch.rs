@@ -74,8 +74,8 @@ async fn the_changes_of_another_client_arrive(fresh: Fresh) {
 
     let created = watch.change().await;
     assert_eq!(
-        (created.kind(), created.todo_id.as_str()),
-        (Kind::Created, todo.id.as_str())
+        (created.kind(), created.todo_id.as_deref()),
+        (Kind::Created, Some(todo.id.as_str()))
     );
     assert_eq!(created.todo, Some(todo));
     let completed = watch.change().await;
