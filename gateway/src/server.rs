@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::edge::Peer;
@@ -50,6 +51,8 @@ pub(crate) struct Drain {
     pub(crate) timeout: Duration,
     /// Cancelled at that moment, so that streams end.
     pub(crate) closing: CancellationToken,
+    /// The WebSockets, which say goodbye then; the HTTP server no longer counts them as its connections.
+    pub(crate) sockets: TaskTracker,
 }
 
 /// Serves `router` on `listener` until `stop`, then drains.
@@ -84,11 +87,12 @@ pub(crate) async fn serve(
     }
     drop(listener);
     drain.closing.cancel();
-    let open = connections.count();
-    if tokio::time::timeout(drain.timeout, connections.shutdown())
-        .await
-        .is_err()
-    {
+    drain.sockets.close();
+    let open = connections.count() + drain.sockets.len();
+    let ended = async {
+        tokio::join!(connections.shutdown(), drain.sockets.wait());
+    };
+    if tokio::time::timeout(drain.timeout, ended).await.is_err() {
         tracing::warn!(open, "requests were cut off after SHUTDOWN_TIMEOUT");
     }
 }
@@ -168,6 +172,7 @@ mod tests {
             delay: Duration::ZERO,
             timeout,
             closing: CancellationToken::new(),
+            sockets: TaskTracker::new(),
         };
         let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), drain));
         Running {

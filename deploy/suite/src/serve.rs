@@ -99,6 +99,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         upstreams,
         clock: host.clock(),
         verifier: Some(host.verifier()),
+        rooms: quartet_gateway::ws::rooms::Rooms::default(),
     };
     let gateway = quartet_gateway::build(&settings.gateway, deps)?;
     Ok(Suite {

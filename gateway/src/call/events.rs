@@ -53,11 +53,16 @@ impl Fields {
 
     /// Fills the request from the header with which a browser comes back.
     pub(super) fn take_up(&self, message: &mut DynamicMessage, headers: &HeaderMap) {
-        let Some(field) = &self.last_id else {
-            return;
-        };
-        let id = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-        if let Some(id) = id.filter(|id| !id.is_empty() && id.len() <= MAX_ID) {
+        if let Some(id) = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()) {
+            self.resume_after(message, id);
+        }
+    }
+
+    /// Has the stream begin after the event `id`.
+    pub(super) fn resume_after(&self, message: &mut DynamicMessage, id: &str) {
+        if let Some(field) = &self.last_id
+            && (1..=MAX_ID).contains(&id.len())
+        {
             message.set_field(field, Value::String(id.to_owned()));
         }
     }

@@ -45,6 +45,7 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
         upstreams,
         clock,
         verifier: Some(verifier),
+        rooms: crate::ws::rooms::Rooms::default(),
     };
     Fixture {
         router: build(&config, deps).unwrap().router(),
