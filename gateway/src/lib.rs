@@ -120,7 +120,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     });
     let draining = Draining::default();
     let health = health::Health::new(deps.upstreams, draining.clone(), config.version());
-    let docs = Docs::new(config, pool, &routes, deps.verifier);
+    let docs = Docs::new(config, pool, &transcoder, deps.verifier);
     let router = Router::new()
         .route("/problems/{code}", get(problem::page::show))
         .merge(health.routes())
