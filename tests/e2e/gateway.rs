@@ -17,6 +17,7 @@ on_both_topologies!(
     numbers_and_names_have_every_spelling_of_protojson,
     head_answers_as_get_without_a_body,
     problems_have_a_page,
+    a_form_fills_a_message_as_json_does,
 );
 
 async fn the_probes_answer(app: App) {
@@ -223,6 +224,30 @@ async fn head_answers_as_get_without_a_body(app: App) {
     let reply = ada.call(Method::HEAD, "/api/v1/todos").send().await;
     assert_eq!((reply.status, reply.body.len()), (200, 0));
     assert_eq!(reply.header("content-type"), Some("application/json"));
+}
+
+async fn a_form_fills_a_message_as_json_does(app: App) {
+    let ada = app.register().await;
+    let form = [
+        ("title", "From a form"),
+        ("due_at", "2030-01-01T00:00:00Z"),
+        ("priority", "PRIORITY_LOW"),
+    ];
+    let todo = ada
+        .call(Method::POST, "/api/v1/todos")
+        .form(&form)
+        .send()
+        .await
+        .expect(201);
+    assert_eq!(
+        (&todo["title"], &todo["priority"]),
+        (&json!("From a form"), &json!("PRIORITY_LOW"))
+    );
+    ada.call(Method::POST, "/api/v1/todos")
+        .form(&[("colour", "red"), ("title", "x")])
+        .send()
+        .await
+        .invalid("colour");
 }
 
 async fn problems_have_a_page(app: App) {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use quartet_testkit::database;
+use quartet_testkit::{database, rabbitmq};
 use tokio::sync::OnceCell;
 
 use crate::process::{Folder, Process, free_address};
@@ -80,6 +80,10 @@ impl Suite {
         let mut settings = shared_settings();
         let http = free_address();
         settings.insert("HTTP_ADDRESS".into(), http.clone());
+        // Without a server, what the services have to say to one another waits in their outboxes.
+        if let Some(url) = rabbitmq::vhost() {
+            settings.insert("RABBITMQ_URL".into(), url);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

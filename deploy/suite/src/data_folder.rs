@@ -23,6 +23,7 @@ pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
         );
     }
     set("MAIL_DIR", format!("{folder}/mail"));
+    set("LOCAL_BROKER_PATH", format!("{folder}/broker.db"));
 }
 
 /// The secret of service tokens; made at the first start and readable by the suite's user alone.

@@ -1,11 +1,13 @@
 //! The suite in one process: every service behind the same layers as when it runs alone, with calls in memory in place of a network.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
+use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
@@ -66,19 +68,25 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let (todos_upstream, todos_slot) = Upstream::local("todos");
     let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
 
+    let broker = Some(broker(settings, host.clock()).await?);
     let deps = quartet_auth::Deps {
         clock: host.clock(),
+        broker: broker.clone(),
         users: host.peer(users_upstream.clone()),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {
         clock: host.clock(),
+        broker: broker.clone(),
         auth: host.auth(),
     };
     let users = quartet_users::build(settings.users.clone(), deps)
         .await
         .map_err(plain)?;
-    let deps = quartet_todos::Deps { clock: host.clock() };
+    let deps = quartet_todos::Deps {
+        clock: host.clock(),
+        broker,
+    };
     let todos = quartet_todos::build(settings.todos.clone(), deps)
         .await
         .map_err(plain)?;
@@ -110,6 +118,18 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         todos,
         gateway,
     })
+}
+
+/// RabbitMQ if the settings name one, else the broker within the process.
+async fn broker(settings: &Settings, clock: Clock) -> anyhow::Result<Arc<dyn Broker>> {
+    if let Some(rabbit) = quartet_messaging::rabbit::connect(&settings.messaging, "quartet", clock.clone())? {
+        return Ok(rabbit);
+    }
+    let path = &settings.messaging.local_broker_path;
+    let local = Local::open(path, &settings.store, clock).await.map_err(plain);
+    Ok(Arc::new(local.with_context(|| {
+        format!("LOCAL_BROKER_PATH: cannot open {}", path.display())
+    })?))
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) users: quartet_users::Config,
     pub(crate) todos: quartet_todos::Config,
     pub(crate) gateway: quartet_gateway::Config,
+    pub(crate) store: quartet_store::Config,
+    pub(crate) messaging: quartet_messaging::Config,
 }
 
 impl Settings {
@@ -46,6 +48,8 @@ impl Settings {
             users: quartet_users::Config::read(&source)?,
             todos: quartet_todos::Config::read(&source)?,
             gateway: quartet_gateway::Config::read(&source)?,
+            store: quartet_store::Config::read(&source)?,
+            messaging: quartet_messaging::Config::read(&source)?,
             own,
             source,
         })
@@ -62,7 +66,7 @@ impl Settings {
 
 /// Every setting of the suite and of its parts alone, by part.
 pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
-    let parts: [(&'static str, &[Setting]); 8] = [
+    let parts: [(&'static str, &[Setting]); 9] = [
         ("The suite in one process", Own::SETTINGS),
         ("Gateway", quartet_gateway::Config::SETTINGS),
         (
@@ -73,6 +77,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Users service", quartet_users::config::Own::SETTINGS),
         ("Todos service", quartet_todos::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),
+        ("Messages between services", quartet_messaging::Config::SETTINGS),
         ("Logs", quartet_telemetry::Config::SETTINGS),
     ];
     let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();

@@ -18,6 +18,8 @@ quartet_config::settings! {
         feed_window: Span = "TODOS_FEED_WINDOW" or "7d";
         /// How long WatchTodos waits for a client that does not read before it ends the stream.
         watch_patience: Span = "TODOS_WATCH_PATIENCE" or "30s";
+        /// How long the todos of a deleted user are kept, in case the user is brought back.
+        purge_after: Span = "TODOS_PURGE_AFTER" or "30d";
     }
 }
 
@@ -32,8 +34,12 @@ pub struct Config {
     pub feed_window: Duration,
     /// How long WatchTodos waits for a client that does not read.
     pub watch_patience: Duration,
+    /// How long the todos of a deleted user are kept.
+    pub purge_after: Duration,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
+    /// Settings of messages.
+    pub messaging: quartet_messaging::Config,
 }
 
 impl Config {
@@ -44,13 +50,16 @@ impl Config {
             database_url,
             feed_window,
             watch_patience,
+            purge_after,
         } = Own::read(source)?;
         Ok(Self {
             grpc_address,
             database_url,
             feed_window: feed_window.0,
             watch_patience: watch_patience.0,
+            purge_after: purge_after.0,
             store: quartet_store::Config::read(source)?,
+            messaging: quartet_messaging::Config::read(source)?,
         })
     }
 }

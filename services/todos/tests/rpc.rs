@@ -48,7 +48,11 @@ impl Todos {
             ("TODOS_WATCH_PATIENCE", "200ms"),
         ];
         let config = Config::read(&quartet_config::Source::of(settings)).unwrap();
-        let service = build(config, Deps { clock: clock.clone() }).await.unwrap();
+        let deps = Deps {
+            clock: clock.clone(),
+            broker: None,
+        };
+        let service = build(config, deps).await.unwrap();
         let host = stack::host("todos", &clock, Upstream::local("auth").0);
         let upstream = stack::upstream(&host, PACKAGES, &service).await;
         let stop = CancellationToken::new();

@@ -3,6 +3,7 @@
 //! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
 
 mod changes;
+mod departures;
 mod heads;
 mod list;
 mod postgres;
@@ -11,11 +12,13 @@ mod sqlite;
 mod tags;
 mod todos;
 
+use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
 pub use changes::Changes;
+pub use departures::{Departures, UserNews};
 pub use heads::{Follower, Heads};
 pub use tags::Tags;
 pub use todos::Todos;
@@ -32,23 +35,23 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags + Changes {}
+pub trait Store: Todos + Tags + Changes + Departures {}
 
-impl<T: Todos + Tags + Changes> Store for T {}
+impl<T: Todos + Tags + Changes + Departures> Store for T {}
 
-/// Opens the store that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Box<dyn Store>, StartError> {
+/// Opens the database that `config` names and migrates it if the settings say so.
+pub async fn open(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(&config.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
     }
-    Ok(over(database))
+    Ok(database)
 }
 
-/// The store over a database that is open and migrated.
-pub fn over(database: Database) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. What it writes is told of through `outgoing`.
+pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
     }
 }

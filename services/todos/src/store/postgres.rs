@@ -1,5 +1,6 @@
 //! The queries over PostgreSQL.
 
+use quartet_messaging::Outgoing;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 
@@ -26,13 +27,14 @@ fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
 
 pub(super) struct Queries {
     pool: Pool,
+    outgoing: Outgoing,
     heads: Heads,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
         let heads = Heads::default();
-        Self { pool, heads }
+        Self { pool, outgoing, heads }
     }
 }
 
@@ -46,6 +48,10 @@ mod todos {
 
 mod tags {
     include!("queries/tags.rs");
+}
+
+mod departures {
+    include!("queries/departures.rs");
 }
 
 mod todo_tags {

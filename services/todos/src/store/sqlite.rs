@@ -1,5 +1,6 @@
 //! The queries over SQLite.
 
+use quartet_messaging::Outgoing;
 use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
@@ -27,13 +28,14 @@ fn bind_ids(ids: &[uuid::Uuid]) -> String {
 
 pub(super) struct Queries {
     pool: Pool,
+    outgoing: Outgoing,
     heads: Heads,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
         let heads = Heads::default();
-        Self { pool, heads }
+        Self { pool, outgoing, heads }
     }
 }
 
@@ -47,6 +49,10 @@ mod todos {
 
 mod tags {
     include!("queries/tags.rs");
+}
+
+mod departures {
+    include!("queries/departures.rs");
 }
 
 mod todo_tags {

@@ -1,6 +1,7 @@
 // The queries on todos, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
+use quartet_messaging::outbox;
 use quartet_rpc::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::changes::{append, forget};
 use super::todo_tags::{filter_tags, put_tags, tags_of};
 use super::{Connection, Db, Queries, bind_ids};
+use crate::events;
 use crate::Error;
 use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
 use crate::store::Todos;
@@ -76,12 +78,14 @@ impl Todos for Queries {
         }
         let tagged: Vec<Uuid> = todos.iter().filter(|todo| !todo.tag_ids.is_empty()).map(|todo| todo.id).collect();
         let mut tags = tags_of(&mut transaction, &tagged).await?;
-        let todos: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
-        let changes: Vec<Change> = todos.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
+        let made: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
+        let news: Vec<_> = made.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
+        outbox::append_all(&mut *transaction, &news).await?;
+        let changes: Vec<Change> = made.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
         let head = append(&mut transaction, owner, &changes, now).await?;
         transaction.commit().await?;
-        self.heads.tell(owner, head);
-        Ok(todos)
+        self.said(owner, head);
+        Ok(made)
     }
 
     async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error> {
@@ -187,9 +191,14 @@ impl Todos for Queries {
             // It stood so already, and nothing was changed.
             return Ok(Some(todo));
         }
+        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
+        // A todo that was complete before keeps the time of that.
+        if edit.completed == Some(true) && todo.completed_at == Some(now) {
+            self.outgoing.say(&mut *transaction, now, id, &events::completed(&todo)).await?;
+        }
         let head = append(&mut transaction, owner, &[Change::of(edit.kind(), &todo)], now).await?;
         transaction.commit().await?;
-        self.heads.tell(owner, head);
+        self.said(owner, head);
         Ok(Some(todo))
     }
 
@@ -208,6 +217,8 @@ impl Todos for Queries {
         if let Some(missing) = ids.iter().find(|id| !rows.iter().any(|row| row.id == **id)) {
             return Err(Error::TodoNotFound { id: *missing });
         }
+        let news: Vec<_> = rows.iter().map(|row| self.outgoing.news(now, row.id, &events::deleted(row.id, owner))).collect();
+        outbox::append_all(&mut *transaction, &news).await?;
         let mut tags = tags_of(&mut transaction, ids).await?;
         let changes = rows.into_iter().map(|row| {
             let tags = tags.remove(&row.id).unwrap_or_default();
@@ -215,7 +226,7 @@ impl Todos for Queries {
         });
         let head = append(&mut transaction, owner, &changes.collect::<Vec<_>>(), now).await?;
         transaction.commit().await?;
-        self.heads.tell(owner, head);
+        self.said(owner, head);
         Ok(())
     }
 
@@ -234,27 +245,38 @@ impl Todos for Queries {
         let Some(todo) = with_tags(&mut transaction, row).await? else {
             return Ok(None);
         };
+        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
         let head = append(&mut transaction, owner, &[Change::of(ChangeKind::Restored, &todo)], now).await?;
         transaction.commit().await?;
-        self.heads.tell(owner, head);
+        self.said(owner, head);
         Ok(Some(todo))
     }
 
     async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let owner: Option<Uuid> = sqlx::query_scalar("delete from todos where id = $1 returning user_id")
-            .bind(id)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let Some(owner) = owner else {
+        let row: Option<(Uuid, Option<Timestamp>)> =
+            sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at").bind(id).fetch_optional(&mut *transaction).await?;
+        let Some((owner, deleted_at)) = row else {
             return Ok(false);
         };
+        // One that was deleted before has been told of.
+        if deleted_at.is_none() {
+            self.outgoing.say(&mut *transaction, now, id, &events::deleted(id, owner)).await?;
+        }
         let head = append(&mut transaction, owner, &[Change::purged(id)], now).await?;
         // Under the lock of the feed, so that no change of the todo can be on its way into it.
         forget(&mut transaction, owner, id).await?;
         transaction.commit().await?;
-        self.heads.tell(owner, head);
+        self.said(owner, head);
         Ok(true)
+    }
+}
+
+impl Queries {
+    /// Tells within the process of what a write has said, now that it is committed.
+    fn said(&self, owner: Uuid, head: i64) {
+        self.outgoing.said();
+        self.heads.tell(owner, head);
     }
 }
 
