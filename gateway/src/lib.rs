@@ -87,6 +87,7 @@ pub struct Gateway {
     delay: Duration,
     closing: CancellationToken,
     sockets: TaskTracker,
+    rooms: Rooms,
 }
 
 /// Builds the gateway: compiles the routes and writes the API's description. Binds nothing and calls nobody.
@@ -109,7 +110,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
         let sockets = Sockets {
             verifier,
             transcoder: transcoder.clone(),
-            rooms: deps.rooms,
+            rooms: deps.rooms.clone(),
             limits: Limits::of(config),
             origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
             clock: deps.clock,
@@ -133,6 +134,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
         delay: config.shutdown_delay.0,
         closing,
         sockets,
+        rooms: deps.rooms,
     })
 }
 
@@ -189,6 +191,10 @@ impl Gateway {
             closing: self.closing,
             sockets: self.sockets,
         };
+        let end = CancellationToken::new();
+        let _end = end.clone().drop_guard();
+        // Rooms reach the other instances until the last connection here has ended.
+        tokio::spawn(self.rooms.run(end));
         server::serve(self.router, listener, stop, self.draining, drain).await;
     }
 }

@@ -36,10 +36,10 @@ pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<D
         None => None,
     };
     Ok(Deps {
+        rooms: Rooms::connect(&quartet_messaging::Config::read(source)?, "gateway", &clock)?,
         upstreams,
         clock,
         verifier,
-        rooms: Rooms::default(),
     })
 }
 

@@ -227,7 +227,7 @@ impl Serving {
             "auth" => self.authenticate(frame).await,
             "subscribe" => self.subscribe(frame),
             "unsubscribe" => self.unsubscribe(frame),
-            "publish" => self.publish(frame).await,
+            "publish" => self.publish(frame),
             "ping" => self.answer(&ServerFrame {
                 kind: "pong",
                 r#ref: frame.r#ref.as_deref(),
@@ -333,7 +333,7 @@ impl Serving {
         Ok(())
     }
 
-    async fn publish(&mut self, frame: ClientFrame<'_>) -> Result<(), End> {
+    fn publish(&self, frame: ClientFrame<'_>) -> Result<(), End> {
         let name = frame.topic.as_deref().unwrap_or_default();
         let (Some(room), Some(data)) = (room(name), frame.data) else {
             return self.refuse(
@@ -351,7 +351,7 @@ impl Serving {
             data: Some(data),
             ..ServerFrame::default()
         };
-        self.sockets.rooms.say(room, Bytes::from(message.text())).await;
+        self.sockets.rooms.say(room, Bytes::from(message.text()));
         if frame.r#ref.is_none() {
             return Ok(());
         }

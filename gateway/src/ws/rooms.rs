@@ -5,16 +5,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use quartet_clock::Clock;
+use quartet_messaging::rabbit::Fanout;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 /// Messages of a room that wait for its slowest member in this process. Who falls further behind is let go.
 const BACKLOG: usize = 256;
 
-/// Carries what is said in rooms to the other instances of the gateway. [`Rooms::hear`] takes what it brings from them.
+/// Carries what is said in rooms between the instances of the gateway.
 #[async_trait]
 pub trait Carrier: Send + Sync {
-    /// Sends a message to every other instance. Rooms promise nothing, so that a message which cannot be sent is dropped.
-    async fn carry(&self, room: &str, message: Bytes);
+    /// Sends a message to every other instance, without waiting for it. Rooms promise nothing: one that cannot be sent is dropped.
+    fn carry(&self, room: &str, message: Bytes);
+
+    /// Brings what the other instances say to `rooms`, until `stop`.
+    async fn bring(&self, rooms: &Rooms, stop: CancellationToken);
+}
+
+/// The exchange that carries them through RabbitMQ.
+const EXCHANGE: &str = "quartet.rooms";
+
+#[async_trait]
+impl Carrier for Fanout {
+    fn carry(&self, room: &str, message: Bytes) {
+        self.say(room, message);
+    }
+
+    async fn bring(&self, rooms: &Rooms, stop: CancellationToken) {
+        self.run(|room, message| rooms.hear(room, message), stop).await;
+    }
 }
 
 /// The rooms. Cheap to clone; clones share them.
@@ -44,11 +64,32 @@ impl Rooms {
         }
     }
 
+    /// Rooms that reach across instances through the RabbitMQ server that the settings name, where this process is known as `name`; within the
+    /// process alone when they name none.
+    ///
+    /// # Errors
+    /// What is wrong with the setting.
+    pub fn connect(
+        settings: &quartet_messaging::Config,
+        name: &str,
+        clock: &Clock,
+    ) -> Result<Self, quartet_config::Error> {
+        let fanout = Fanout::connect(settings, name, EXCHANGE, clock)?;
+        Ok(fanout.map_or_else(Self::default, |fanout| Self::carried_by(Arc::new(fanout))))
+    }
+
+    /// Brings what the other instances say, until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        if let Some(carrier) = &self.carrier {
+            carrier.bring(&self, stop).await;
+        }
+    }
+
     /// Says `message` to everyone in the room, here and elsewhere.
-    pub(super) async fn say(&self, room: &str, message: Bytes) {
+    pub(super) fn say(&self, room: &str, message: Bytes) {
         self.hear(room, message.clone());
         if let Some(carrier) = &self.carrier {
-            carrier.carry(room, message).await;
+            carrier.carry(room, message);
         }
     }
 
@@ -107,7 +148,7 @@ mod tests {
         let rooms = Rooms::default();
         let (mut one, mut two) = (rooms.enter("a"), rooms.enter("a"));
         let mut other = rooms.enter("b");
-        rooms.say("a", Bytes::from_static(b"hello")).await;
+        rooms.say("a", Bytes::from_static(b"hello"));
         assert_eq!(one.next().await.unwrap(), "hello");
         assert_eq!(two.next().await.unwrap(), "hello");
         let silence = tokio::time::timeout(std::time::Duration::from_millis(20), other.next()).await;
@@ -121,7 +162,7 @@ mod tests {
         let rooms = Rooms::default();
         let mut slow = rooms.enter("a");
         for _ in 0..=BACKLOG {
-            rooms.say("a", Bytes::from_static(b"hello")).await;
+            rooms.say("a", Bytes::from_static(b"hello"));
         }
         assert!(slow.next().await.is_err());
     }
@@ -132,14 +173,16 @@ mod tests {
         struct Carried(Mutex<Vec<String>>);
         #[async_trait]
         impl Carrier for Carried {
-            async fn carry(&self, room: &str, _: Bytes) {
+            fn carry(&self, room: &str, _: Bytes) {
                 self.0.lock().unwrap().push(room.to_owned());
             }
+
+            async fn bring(&self, _: &Rooms, _: CancellationToken) {}
         }
         let carrier = Arc::new(Carried::default());
         let rooms = Rooms::carried_by(carrier.clone());
         let mut member = rooms.enter("a");
-        rooms.say("a", Bytes::from_static(b"mine")).await;
+        rooms.say("a", Bytes::from_static(b"mine"));
         rooms.hear("a", Bytes::from_static(b"theirs"));
         assert_eq!(member.next().await.unwrap(), "mine");
         assert_eq!(member.next().await.unwrap(), "theirs");
