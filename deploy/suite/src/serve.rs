@@ -42,19 +42,28 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let banner = banner(http.local_addr()?, grpc.local_addr()?, begun);
 
     let grace = settings.rpc.shutdown_timeout.0;
-    let stop = CancellationToken::new();
+    // The signal stops the gateway; the services go on until it has drained, since it serves what is in flight with them.
+    let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
-    tasks.spawn(suite.host.watch_revocations(stop.clone()));
-    tasks.spawn(suite.auth.run(stop.clone()));
-    tasks.spawn(suite.users.run(stop.clone()));
-    tasks.spawn(suite.todos.run(stop.clone()));
-    tasks.spawn(suite.gateway.serve(http, stop.clone(), grace));
+    tasks.spawn(suite.host.watch_revocations(drained.clone()));
+    tasks.spawn(suite.auth.run(drained.clone()));
+    tasks.spawn(suite.users.run(drained.clone()));
+    tasks.spawn(suite.todos.run(drained.clone()));
     tasks.close();
     println!("{banner}");
 
-    let served = suite.stack.serve(grpc, stop.clone(), grace).await;
-    stop.cancel();
+    let gateway = async {
+        suite.gateway.serve(http, stop.clone(), grace).await;
+        drained.cancel();
+    };
+    let services = async {
+        let served = suite.stack.serve(grpc, drained.clone(), grace).await;
+        // Where the port fails, the rest has no reason to stay.
+        stop.cancel();
+        served
+    };
+    let ((), served) = tokio::join!(gateway, services);
     // What does not end in time is given up; every write was answered only once it was kept.
     let _ = tokio::time::timeout(grace, tasks.wait()).await;
     tracing::info!("the suite has stopped");

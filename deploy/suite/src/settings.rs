@@ -17,10 +17,27 @@ quartet_config::settings! {
     }
 }
 
+quartet_config::settings! {
+    /// What administrative commands make when their flags do not say otherwise.
+    pub struct Admin {
+        /// Name of the superuser that `quartet create-superuser` makes.
+        name: String = "ADMIN_NAME" or "Administrator";
+        /// User name of that superuser.
+        username: String = "ADMIN_USERNAME" or "admin";
+        /// E-mail address of that superuser.
+        email: String = "ADMIN_EMAIL" or "admin@example.org";
+        /// Password of that superuser; one is made and printed when this is unset.
+        @secret password: Option<Secret> = "ADMIN_PASSWORD";
+        /// Name of the tier that `quartet create-tier` makes.
+        tier_name: String = "TIER_NAME" or "free";
+    }
+}
+
 /// The settings of all parts, each read and checked.
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) own: Own,
+    pub(crate) admin: Admin,
     pub(crate) telemetry: quartet_telemetry::Config,
     pub(crate) rpc: quartet_rpc::Config,
     pub(crate) auth: quartet_auth::Config,
@@ -42,6 +59,7 @@ impl Settings {
         let own = Own::read(&source)?;
         data_folder::set_defaults(&mut source, &own.data_dir);
         Ok(Self {
+            admin: Admin::read(&source)?,
             telemetry: quartet_telemetry::Config::read(&source)?,
             rpc: quartet_rpc::Config::read(&source)?,
             auth: quartet_auth::Config::read(&source)?,
@@ -66,8 +84,9 @@ impl Settings {
 
 /// Every setting of the suite and of its parts alone, by part.
 pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
-    let parts: [(&'static str, &[Setting]); 9] = [
+    let parts: [(&'static str, &[Setting]); 10] = [
         ("The suite in one process", Own::SETTINGS),
+        ("Administrative commands", Admin::SETTINGS),
         ("Gateway", quartet_gateway::Config::SETTINGS),
         (
             "Tokens and access, equal in every process",
