@@ -197,9 +197,11 @@ impl Transcoder {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(status::expired());
         }
+        let mut metadata = metadata::forwarded(parts);
+        metadata::prove(&mut metadata, self.config.tokens.as_ref());
         let call = upstream::Call {
             plan,
-            metadata: metadata::forwarded(parts, self.config.tokens.as_ref()),
+            metadata,
             deadline,
             config: &self.config,
         };

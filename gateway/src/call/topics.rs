@@ -178,6 +178,7 @@ impl Source {
         if let Ok(bearer) = MetadataValue::try_from(format!("Bearer {token}")) {
             metadata.insert("authorization", bearer);
         }
+        metadata::prove(&mut metadata, self.config.tokens.as_ref());
         let call = Call {
             plan: &self.topic.plan,
             metadata,

@@ -79,6 +79,7 @@ impl Gateway {
             .collect();
         upstreams.insert("todos".into(), todos.upstream());
         let deps = Deps {
+            tokens: None,
             upstreams,
             clock: clock.clone(),
             verifier: Some(host.verifier()),
