@@ -37,7 +37,15 @@ impl Identity {
     }
 
     fn with_role(clock: &Clock, role: Role) -> Self {
-        let (id, session_id) = (clock.new_id(), clock.new_id());
+        Self::signed(clock, clock.new_id(), clock.new_id(), role)
+    }
+
+    /// The same user in the same session, with a new token.
+    pub fn renewed(&self, clock: &Clock) -> Self {
+        Self::signed(clock, self.id, self.session_id, Role::User)
+    }
+
+    fn signed(clock: &Clock, id: Uuid, session_id: Uuid, role: Role) -> Self {
         let now = clock.now().unix_timestamp();
         let claims = AccessClaims {
             iss: "quartet".into(),
