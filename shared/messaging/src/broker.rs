@@ -1,0 +1,124 @@
+//! What a broker promises, whichever it is.
+//!
+//! A message that is published is in every queue that takes it, safely, before it counts as such. One that is taken stays in the queue until its handler
+//! has said [`Outcome::Done`]; whoever dies with it in hand leaves it to the next. So a handler can see a message twice, and keeps an inbox row in
+//! the transaction of its effect.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{Message, Queue, Subscription};
+
+/// Carries messages from those who publish to those who have subscribed.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Makes these queues, with their bindings, if they are not there. A publisher declares the queues of those who wait for its events, so that
+    /// none is missed before their first start.
+    async fn declare(&self, queues: &[Queue]) -> Result<(), Error>;
+
+    /// Publishes these messages and tells, in the same order, what became of each. Takes a bounded time.
+    async fn publish(&self, batch: &[Message]) -> Vec<Published>;
+
+    /// Hands the messages of a queue to `handler` until `stop`, through every failure of the broker. Returns once the messages in hand are handled or
+    /// given back.
+    async fn consume(&self, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken);
+
+    /// The oldest dead letters of a queue, at most `limit`.
+    async fn dead_letters(&self, queue: &str, limit: u32) -> Result<Vec<DeadLetter>, Error>;
+
+    /// Puts a dead letter back into its queue, as new; whether it was there.
+    async fn replay(&self, queue: &str, message_id: Uuid) -> Result<bool, Error>;
+
+    /// How a queue stands; `None` when there is no such queue.
+    async fn queue_stats(&self, queue: &str) -> Result<Option<QueueStats>, Error>;
+
+    /// Stops handing out the messages of a queue, in every process and across restarts, until [`Broker::resume`]. Messages in hand are finished.
+    async fn pause(&self, queue: &str) -> Result<(), Error>;
+
+    /// Hands out the messages of a queue again.
+    async fn resume(&self, queue: &str) -> Result<(), Error>;
+}
+
+/// Does what a message asks for.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Does what `message` asks for, once: the effect and the inbox row are committed when this returns [`Outcome::Done`]. A panic counts as
+    /// [`Outcome::Retry`].
+    async fn handle(&self, message: &Message) -> Outcome;
+}
+
+/// What became of a message at its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has taken effect, now or before.
+    Done,
+    /// It could not take effect for now.
+    Retry {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// It never will.
+    Dead {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// What became of a message at the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// It is safely in every queue that takes it.
+    Confirmed,
+    /// There is no queue for this work. (An event that nobody takes is confirmed.)
+    Unroutable,
+    /// It may or may not have arrived; it has to be sent again.
+    Failed {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// A message that could not take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message.
+    pub message: Message,
+    /// The queue that it was in.
+    pub queue: String,
+    /// What the handler said last, or what the broker says of it.
+    pub reason: String,
+    /// How often it was retried.
+    pub retries: u32,
+    /// Since when it is dead, if the broker tells.
+    pub dead_since: Option<OffsetDateTime>,
+}
+
+/// How a queue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Messages that wait to be handed out.
+    pub ready: u64,
+    /// Messages that wait for the time of their retry.
+    pub delayed: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Consumers that take from it.
+    pub consumers: u64,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+/// Why a broker cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It does not answer, or not in time.
+    #[error("the broker is away: {0}")]
+    Away(String),
+    /// It answers that this cannot be.
+    #[error("the broker refused: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,40 @@
+//! What a consumer has done, kept in its own store beside the effect.
+
+use async_trait::async_trait;
+use sqlx::{PgConnection, SqliteConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::store::{postgres, sqlite};
+
+/// A connection to a database with an `inbox` table, of either kind.
+#[async_trait]
+pub trait Inbox: Send {
+    /// See [`first_time`].
+    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error>;
+}
+
+#[async_trait]
+impl Inbox for PgConnection {
+    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+        postgres::first_time(self, consumer, message_id, now).await
+    }
+}
+
+#[async_trait]
+impl Inbox for SqliteConnection {
+    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+        sqlite::first_time(self, consumer, message_id, now).await
+    }
+}
+
+/// Whether `consumer` sees this message for the first time. The note is made on the caller's transaction, so it lasts exactly if the effect does;
+/// where two transactions ask at once, the second waits for the first to end.
+pub async fn first_time<C: Inbox>(
+    connection: &mut C,
+    consumer: &str,
+    message_id: Uuid,
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    connection.first_time(consumer, message_id, now).await
+}

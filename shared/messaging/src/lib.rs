@@ -1,0 +1,31 @@
+//! Messages that survive anything: a write and what follows from it never part.
+//!
+//! A service appends a message to its outbox in the transaction of the write that it tells of. A relay hands what is committed to a broker and
+//! marks it sent once the broker has it safely. A consumer commits its effect together with an inbox row, and only then is the message done. So
+//! a message arrives at least once, and takes effect once, whatever dies in between.
+//!
+//! In reading order:
+//! - [`message`] is what travels, [`queue`] where it goes;
+//! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
+//! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
+//! - [`broker`] is what every broker promises;
+//! - [`config`] holds the settings.
+
+pub mod broker;
+pub mod config;
+mod failpoint;
+pub mod inbox;
+pub mod message;
+pub mod outbox;
+pub mod queue;
+pub mod relay;
+pub mod schema;
+pub mod stats;
+mod store;
+
+pub use broker::{Broker, Handler, Outcome};
+pub use config::Config;
+pub use message::{Message, Priority, Route};
+pub use queue::{Queue, Retry, Subscription};
+pub use relay::{Relay, Wake};
+pub use stats::Stats;

@@ -1,0 +1,213 @@
+//! Carries what is committed from an outbox to the broker.
+//!
+//! A row is claimed for the length of a lease, published, and marked sent once the broker has confirmed it. A relay that dies leaves rows whose
+//! lease runs out, and another one, or itself after a restart, sends them again. Rows are claimed by their state, never by the last number seen,
+//! since transactions commit in another order than they number their rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_clock::Clock;
+use quartet_store::{Database, Error};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Published;
+use crate::failpoint::pass;
+use crate::store::{Claimed, Rows};
+use crate::{Broker, Config, Message, Stats};
+
+/// How often the lag is measured and old rows are looked for.
+const TENDING: Duration = Duration::from_secs(5);
+/// Rows that one statement prunes; locks are held briefly.
+const PRUNING: i64 = 1_000;
+/// The first pause after a failure, and the longest one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long work that has no queue waits: somebody has to make the queue first.
+const UNROUTABLE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Carries the rows of one outbox to a broker. Several may work on one outbox.
+pub struct Relay {
+    rows: Rows,
+    broker: Arc<dyn Broker>,
+    clock: Clock,
+    settings: Config,
+    wake: Wake,
+    stats: Stats,
+}
+
+/// Tells a relay that something was committed. To be called after the commit; a call that is lost costs the poll interval.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Has the relay look now.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Relay {
+    /// A relay from the outbox in `database` to `broker`.
+    pub fn new(database: Database, broker: Arc<dyn Broker>, clock: Clock, settings: Config) -> Self {
+        Self {
+            rows: Rows(database),
+            broker,
+            clock,
+            settings,
+            wake: Wake::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Wakes this relay.
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// How this relay fares.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+
+    /// Works until `stop`. A batch in hand is finished first.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.send(&stop), self.tend(&stop));
+    }
+
+    async fn send(&self, stop: &CancellationToken) {
+        let full = i64::from(self.settings.relay_batch.max(1));
+        let mut limit = full;
+        let mut pause = PAUSES.0;
+        while !stop.is_cancelled() {
+            let batch = self.send_batch(limit).await;
+            if let Err(error) = &batch {
+                tracing::warn!(%error, "the outbox cannot be worked on for now");
+            }
+            let failing = !matches!(batch, Ok(Batch::Sent | Batch::Empty));
+            let wait = match batch {
+                Ok(Batch::Sent) => {
+                    (limit, pause) = ((limit * 2).min(full), PAUSES.0);
+                    continue;
+                }
+                Ok(Batch::Empty) => self.settings.relay_poll_interval.0,
+                Ok(Batch::Failed) | Err(_) => {
+                    // One row that the broker will not take can fail a whole batch; one by one, it fails alone.
+                    let wait = pause;
+                    (limit, pause) = (1, (pause * 2).min(PAUSES.1));
+                    wait
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+                // A write says nothing about the broker, so it does not shorten the pause after a failure.
+                () = self.wake.0.notified(), if !failing => {}
+            }
+        }
+    }
+
+    async fn send_batch(&self, limit: i64) -> Result<Batch, Error> {
+        let now = self.clock.now();
+        let claimed = self.rows.claim(now, now + self.settings.relay_lease.0, limit).await?;
+        if claimed.is_empty() {
+            return Ok(Batch::Empty);
+        }
+        pass!("relay-claimed");
+        let messages: Vec<Message> = claimed.iter().map(|row| row.message.clone()).collect();
+        let outcomes = self.broker.publish(&messages).await;
+        pass!("relay-published");
+        let failed = self.note(&claimed, &outcomes).await?;
+        pass!("relay-noted");
+        match failed {
+            true => Ok(Batch::Failed),
+            false => Ok(Batch::Sent),
+        }
+    }
+
+    /// Writes down what became of the rows; whether the broker failed any.
+    async fn note(&self, claimed: &[Claimed], outcomes: &[Published]) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let confirmed = claimed
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| **outcome == Published::Confirmed);
+        let sent: Vec<i64> = confirmed.map(|(row, _)| row.seq).collect();
+        if !sent.is_empty() {
+            self.rows.mark_sent(&sent, now).await?;
+            self.stats.add_sent(sent.len() as u64);
+        }
+        let mut failed = false;
+        let mut releases: BTreeMap<&str, (Vec<i64>, Duration)> = BTreeMap::new();
+        for (row, outcome) in claimed.iter().zip(outcomes) {
+            let (reason, wait) = match outcome {
+                Published::Confirmed => continue,
+                Published::Unroutable => {
+                    self.stats.add_unroutable();
+                    ("there is no queue for it", UNROUTABLE_PAUSE)
+                }
+                Published::Failed { reason } => {
+                    failed = true;
+                    self.stats.add_failed();
+                    (reason.as_str(), backoff(row.failures))
+                }
+            };
+            let (seqs, longest) = releases.entry(reason).or_default();
+            seqs.push(row.seq);
+            *longest = wait.max(*longest);
+        }
+        for (reason, (seqs, wait)) in releases {
+            tracing::warn!(messages = seqs.len(), reason, "messages could not be sent; they wait");
+            self.rows.release(&seqs, now + wait, reason).await?;
+        }
+        Ok(failed)
+    }
+
+    async fn tend(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.tend_once().await {
+                tracing::warn!(%error, "the outbox cannot be tended for now");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(TENDING) => {}
+            }
+        }
+    }
+
+    /// Measures the lag, and deletes what is past its window.
+    async fn tend_once(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let lag = self.rows.lag().await?;
+        let oldest = lag.oldest.map(|oldest| now - oldest).unwrap_or_default();
+        self.stats.set_lag(lag.unsent, oldest.try_into().unwrap_or_default());
+        loop {
+            let outbox = self
+                .rows
+                .prune_outbox(now - self.settings.outbox_keep.0, PRUNING)
+                .await?;
+            let inbox = self.rows.prune_inbox(now - self.settings.inbox_keep.0, PRUNING).await?;
+            self.stats.add_pruned(outbox + inbox);
+            if outbox + inbox == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What became of a batch.
+enum Batch {
+    /// There was nothing to send.
+    Empty,
+    /// It was sent. More may be there, also since ordered rows made room for the next of their subject.
+    Sent,
+    /// The broker failed some of it.
+    Failed,
+}
+
+/// How long a row waits after this many failures before.
+fn backoff(failures: i32) -> Duration {
+    let doublings = u32::try_from(failures).unwrap_or_default().min(10);
+    (PAUSES.0 * 2u32.pow(doublings)).min(PAUSES.1)
+}

@@ -1,0 +1,138 @@
+//! The rows of outbox and inbox: one file of queries, compiled once per database.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use bytes::Bytes;
+use quartet_rpc::Deadline;
+use quartet_store::{Database, Error, Timestamp};
+use sqlx::FromRow;
+use std::time::Duration;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{Message, Route};
+
+/// Bound on each of these statements.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// A claimed row of the outbox.
+pub(crate) struct Claimed {
+    /// Its place in the outbox.
+    pub(crate) seq: i64,
+    /// How often sending it has failed.
+    pub(crate) failures: i32,
+    /// What it says.
+    pub(crate) message: Message,
+}
+
+/// How far behind an outbox is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lag {
+    /// Rows that are not sent.
+    pub(crate) unsent: u64,
+    /// The time of the oldest of them.
+    pub(crate) oldest: Option<OffsetDateTime>,
+}
+
+/// The rows that a relay works on.
+#[derive(Clone)]
+pub(crate) struct Rows(pub(crate) Database);
+
+/// Calls a function of the queries of the database at hand, bounded.
+macro_rules! on {
+    ($self:ident . $function:ident ( $($argument:expr),* )) => {
+        match &$self.0 {
+            Database::Postgres(pool) => postgres::$function(pool, Deadline::after(BOUND), $($argument),*).await,
+            Database::Sqlite(pool) => sqlite::$function(pool, Deadline::after(BOUND), $($argument),*).await,
+        }
+    };
+}
+
+impl Rows {
+    /// Takes due rows in hand until `until`, the oldest first.
+    pub(crate) async fn claim(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+        limit: i64,
+    ) -> Result<Vec<Claimed>, Error> {
+        on!(self.claim(now, until, limit))
+    }
+
+    /// Notes that the broker has these rows.
+    pub(crate) async fn mark_sent(&self, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
+        on!(self.mark_sent(seqs, now))
+    }
+
+    /// Lets rows go that could not be sent, until they are due again.
+    pub(crate) async fn release(&self, seqs: &[i64], due_at: OffsetDateTime, failure: &str) -> Result<(), Error> {
+        on!(self.release(seqs, due_at, failure))
+    }
+
+    /// How far behind the outbox is.
+    pub(crate) async fn lag(&self) -> Result<Lag, Error> {
+        on!(self.lag())
+    }
+
+    /// Deletes at most `limit` rows sent before `before`; how many there were.
+    pub(crate) async fn prune_outbox(&self, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+        on!(self.prune_outbox(before, limit))
+    }
+
+    /// Deletes at most `limit` rows of the inbox seen before `before`; how many there were.
+    pub(crate) async fn prune_inbox(&self, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+        on!(self.prune_inbox(before, limit))
+    }
+}
+
+/// The columns of a message, as they are in the outbox and in the local broker's queues.
+#[derive(FromRow)]
+pub(crate) struct MessageRow {
+    id: Uuid,
+    kind: String,
+    source: String,
+    subject: String,
+    ordered: bool,
+    time: Timestamp,
+    content_type: String,
+    payload: Vec<u8>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
+    queue: Option<String>,
+    priority: Option<String>,
+}
+
+impl From<MessageRow> for Message {
+    fn from(row: MessageRow) -> Self {
+        let route = match row.queue {
+            None => Route::Event,
+            Some(name) => Route::Queue {
+                name,
+                // The column holds only what `Priority` prints.
+                priority: row.priority.and_then(|text| text.parse().ok()).unwrap_or_default(),
+            },
+        };
+        Self {
+            id: row.id,
+            kind: row.kind,
+            source: row.source,
+            subject: row.subject,
+            time: row.time.into(),
+            content_type: row.content_type,
+            payload: Bytes::from(row.payload),
+            traceparent: row.traceparent,
+            tracestate: row.tracestate,
+            route,
+            ordered: row.ordered,
+        }
+    }
+}
+
+/// The work queue and the priority of a message, as columns.
+pub(crate) fn route_columns(route: &Route) -> (Option<String>, Option<String>) {
+    match route {
+        Route::Event => (None, None),
+        Route::Queue { name, priority } => (Some(name.clone()), Some(priority.to_string())),
+    }
+}

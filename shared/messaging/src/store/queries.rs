@@ -1,0 +1,167 @@
+// The queries of outbox and inbox, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Db`, `Pool`, `Connection`, `among!`,
+// `lock!` and `bind_numbers`.
+
+use quartet_rpc::Deadline;
+use quartet_store::{Error, Timestamp};
+use sqlx::{FromRow, QueryBuilder};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Claimed, Lag, MessageRow, route_columns};
+use crate::Message;
+
+#[derive(FromRow)]
+struct ClaimedRow {
+    seq: i64,
+    failures: i32,
+    #[sqlx(flatten)]
+    message: MessageRow,
+}
+
+pub(crate) async fn append(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    let mut insert = QueryBuilder::<Db>::new(
+        "insert into outbox
+            (id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority, due_at) ",
+    );
+    insert.push_values(messages, |mut row, message| {
+        let (queue, priority) = route_columns(&message.route);
+        row.push_bind(message.id)
+            .push_bind(message.kind.clone())
+            .push_bind(message.source.clone())
+            .push_bind(message.subject.clone())
+            .push_bind(message.ordered)
+            .push_bind(Timestamp(message.time))
+            .push_bind(message.content_type.clone())
+            .push_bind(message.payload.to_vec())
+            .push_bind(message.traceparent.clone())
+            .push_bind(message.tracestate.clone())
+            .push_bind(queue)
+            .push_bind(priority)
+            .push_bind(Timestamp(message.time));
+    });
+    insert.build().execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn first_time(
+    connection: &mut Connection,
+    consumer: &str,
+    message_id: Uuid,
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query("insert into inbox (consumer, message_id, seen_at) values ($1, $2, $3) on conflict do nothing")
+        .bind(consumer)
+        .bind(message_id)
+        .bind(Timestamp(now))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn claim(
+    pool: &Pool,
+    deadline: Deadline,
+    now: OffsetDateTime,
+    until: OffsetDateTime,
+    limit: i64,
+) -> Result<Vec<Claimed>, Error> {
+    let mut transaction = pool.write(deadline).await?;
+    let mut rows: Vec<ClaimedRow> = sqlx::query_as(concat!(
+        "with claimable as (
+            select seq
+              from outbox
+             where sent_at is null
+               and due_at <= $1
+               and (claimed_until is null or claimed_until <= $1)
+               and not (ordered and exists (
+                       select 1
+                         from outbox as earlier
+                        where earlier.source = outbox.source
+                          and earlier.subject = outbox.subject
+                          and earlier.seq < outbox.seq
+                          and earlier.sent_at is null
+                          and earlier.ordered))
+          order by seq
+             limit $3",
+        lock!(),
+        ")
+         update outbox
+            set claimed_until = $2
+          where seq in (select seq from claimable)
+      returning seq, failures, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority"
+    ))
+    .bind(Timestamp(now))
+    .bind(Timestamp(until))
+    .bind(limit)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    rows.sort_by_key(|row| row.seq);
+    let claimed = |row: ClaimedRow| Claimed { seq: row.seq, failures: row.failures, message: row.message.into() };
+    Ok(rows.into_iter().map(claimed).collect())
+}
+
+pub(super) async fn mark_sent(pool: &Pool, deadline: Deadline, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
+    let mut transaction = pool.write(deadline).await?;
+    // Whoever has the claim by now: what the broker has confirmed is sent.
+    sqlx::query(concat!("update outbox set sent_at = $1, claimed_until = null, failure = null where sent_at is null and seq", among!("$2")))
+        .bind(Timestamp(now))
+        .bind(bind_numbers(seqs))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+pub(super) async fn release(
+    pool: &Pool,
+    deadline: Deadline,
+    seqs: &[i64],
+    due_at: OffsetDateTime,
+    failure: &str,
+) -> Result<(), Error> {
+    let mut transaction = pool.write(deadline).await?;
+    sqlx::query(concat!(
+        "update outbox set claimed_until = null, due_at = $2, failures = failures + 1, failure = $3 where sent_at is null and seq",
+        among!("$1")
+    ))
+    .bind(bind_numbers(seqs))
+    .bind(Timestamp(due_at))
+    .bind(failure)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+pub(super) async fn lag(pool: &Pool, deadline: Deadline) -> Result<Lag, Error> {
+    let mut connection = pool.read(deadline).await?;
+    let (unsent, oldest): (i64, Option<Timestamp>) =
+        sqlx::query_as("select count(*), min(time) from outbox where sent_at is null").fetch_one(&mut *connection).await?;
+    Ok(Lag { unsent: u64::try_from(unsent).unwrap_or_default(), oldest: oldest.map(Into::into) })
+}
+
+pub(super) async fn prune_outbox(pool: &Pool, deadline: Deadline, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+    let mut transaction = pool.write(deadline).await?;
+    let done = sqlx::query("delete from outbox where seq in (select seq from outbox where sent_at < $1 order by sent_at limit $2)")
+        .bind(Timestamp(before))
+        .bind(limit)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn prune_inbox(pool: &Pool, deadline: Deadline, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+    let mut transaction = pool.write(deadline).await?;
+    let done = sqlx::query(
+        "delete from inbox where (consumer, message_id) in
+            (select consumer, message_id from inbox where seen_at < $1 order by seen_at limit $2)",
+    )
+    .bind(Timestamp(before))
+    .bind(limit)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,26 @@
+//! The queries over SQLite.
+
+use quartet_store::Sqlite as Pool;
+use sqlx::{Sqlite as Db, SqliteConnection as Connection};
+
+/// SQL that tells whether a number is among those bound at `$parameter`.
+macro_rules! among {
+    ($parameter:literal) => {
+        concat!(" in (select value from json_each(", $parameter, "))")
+    };
+}
+
+/// SQLite has one writer at a time: there is nobody to pass over.
+macro_rules! lock {
+    () => {
+        ""
+    };
+}
+
+/// Numbers as one bound value: SQLite has no arrays, but reads JSON.
+fn bind_numbers(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+include!("queries.rs");
