@@ -69,7 +69,10 @@ mod tests {
         let cron: Cron = "*/15 * * * *".parse().unwrap();
         let next = |moment| cron.next_after(moment).unwrap();
         assert_eq!(next(datetime!(2026-01-01 00:00 UTC)), datetime!(2026-01-01 00:15 UTC));
-        assert_eq!(next(datetime!(2026-01-01 23:59:59.9 UTC)), datetime!(2026-01-02 00:00 UTC));
+        assert_eq!(
+            next(datetime!(2026-01-01 23:59:59.9 UTC)),
+            datetime!(2026-01-02 00:00 UTC)
+        );
     }
 
     #[test]

@@ -47,11 +47,15 @@ impl Network {
 /// Everything that the IANA special-purpose registries (RFC 6890) do not list as globally reachable is not public.
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|&(network, prefix)| in_v4(address, network, prefix)),
+        IpAddr::V4(address) => !NOT_PUBLIC_V4
+            .iter()
+            .any(|&(network, prefix)| in_v4(address, network, prefix)),
         IpAddr::V6(address) => {
             // Only what is global unicast at all; an address that carries an IPv4 address inside is as public as that.
             in_v6(address, Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3)
-                && !NOT_PUBLIC_V6.iter().any(|&(network, prefix)| in_v6(address, network, prefix))
+                && !NOT_PUBLIC_V6
+                    .iter()
+                    .any(|&(network, prefix)| in_v6(address, network, prefix))
         }
     }
 }
@@ -184,7 +188,12 @@ mod tests {
 
     #[test]
     fn networks_have_a_prefix_that_fits() {
-        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("9.9.9.9".parse().unwrap()));
+        assert!(
+            "0.0.0.0/0"
+                .parse::<Network>()
+                .unwrap()
+                .contains("9.9.9.9".parse().unwrap())
+        );
         for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "host"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }

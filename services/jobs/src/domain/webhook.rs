@@ -147,15 +147,29 @@ mod tests {
             "http://[::1]:80/x",
             "https://[::ffff:10.0.0.1]/",
         ] {
-            assert_eq!(Target::parse(wrong, &Reach::default()).unwrap_err().name, "NOT_PUBLIC", "{wrong}");
+            assert_eq!(
+                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                "NOT_PUBLIC",
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn a_target_is_a_plain_web_address() {
         assert!(Target::parse("https://example.com:8443/hooks?x=1", &Reach::default()).is_ok());
-        for wrong in ["ftp://example.com", "example.com", "https://a:b@example.com/", "https://example.com/#x", "file:///etc/passwd"] {
-            assert_eq!(Target::parse(wrong, &Reach::default()).unwrap_err().name, "STRING_URI", "{wrong}");
+        for wrong in [
+            "ftp://example.com",
+            "example.com",
+            "https://a:b@example.com/",
+            "https://example.com/#x",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(
+                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                "STRING_URI",
+                "{wrong}"
+            );
         }
     }
 }

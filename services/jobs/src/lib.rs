@@ -1,0 +1,5 @@
+//! The jobs service.
+pub mod domain;
+pub mod error;
+pub mod store;
+pub use error::Error;
