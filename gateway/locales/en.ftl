@@ -7,8 +7,8 @@ validation-failed = Some fields break their rules
     }
 internal = Something failed inside
     .detail = Something failed on our side. The request id helps us to find it.
-unavailable = Away for now
-    .detail = A part of the service is away for now. Please try again in a moment.
+unavailable = Temporarily unavailable
+    .detail = A part of the service is temporarily unavailable. Please try again in a moment.
 deadline-exceeded = It took too long
     .detail = The time for the request was up before the work was done.
 rate-limited = Too many requests

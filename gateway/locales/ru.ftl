@@ -101,7 +101,7 @@ not-acceptable = Нет подходящего представления
 bad-request = Запрос не понят
     .detail = Запрос не понят: { $message }
 
-# Правила полей; $a, $b — числа и слова в кавычках из английского описания, по порядку.
+# Правила полей; $a, $b — числа и слова в кавычках из английского описания, по порядку. `bare` — когда их меньше.
 rule-required = обязательное поле
 rule-string-min-len = не меньше { $a ->
         [one] { $a } символа
@@ -111,17 +111,14 @@ rule-string-max-len = не больше { $a ->
         [one] { $a } символа
        *[other] { $a } символов
     }
-rule-string-len-range = от { $a } до { $b } символов
 rule-string-pattern = не подходит по формату
-rule-string-prefix = должно начинаться с «{ $a }»
+rule-string-prefix = начинается не так, как нужно
 rule-string-email = должен быть адрес электронной почты
 rule-string-uuid = должен быть UUID
-rule-string-uri = должен быть адрес URL
+rule-string-uri = должен быть адрес http или https
 rule-string-in = нет среди допустимых значений
-rule-int32-gte = не меньше { $a }
-rule-int32-lte = не больше { $a }
 rule-int32-range = от { $a } до { $b }
-rule-int32-gte-lte = от { $a } до { $b }
+    .bare = не меньше { $a }
 rule-repeated-min-items = не меньше { $a ->
         [one] { $a } элемента
        *[other] { $a } элементов
@@ -131,10 +128,21 @@ rule-repeated-max-items = не больше { $a ->
        *[other] { $a } элементов
     }
 rule-enum-defined-only = нет среди допустимых значений
-rule-enum-in = нет среди допустимых значений
-rule-unknown-field = нет такого поля
-rule-wrong-type = значение не того типа
+rule-timestamp = должен быть момент в годах с { $a } по { $b }
+rule-control-characters = содержит управляющие символы
+rule-page-token = недействительный токен страницы
+rule-page-or-token = нельзя указывать вместе с page_token
 rule-password-common = слишком распространённый пароль
 rule-password-contains-name = пароль содержит ваше имя или адрес
-rule-page-token = недействительный токен страницы
-rule-control-characters = содержит управляющие символы
+
+# То же — для правил, которые проверяет сам шлюз.
+rule-unknown = неизвестное поле
+rule-unknown-field = неизвестное поле
+rule-duplicate = указано дважды
+rule-one-of = нельзя указывать вместе с «{ $a }»
+    .bare = нельзя указывать вместе с другим полем
+rule-type = значение не того типа
+rule-range = число вне допустимого диапазона
+rule-enum = нет среди допустимых значений
+rule-format = не подходит по формату
+rule-depth = слишком глубокая вложенность

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use quartet_rpc::Upstream;
 
+/// The upstream whose keys and ended sessions decide whose tokens count, as in every process of the suite.
+pub(crate) const AUTH: &str = "auth";
+
 /// The services that people can reach: those with at least one HTTP rule.
 pub fn services(pool: &DescriptorPool) -> impl Iterator<Item = ServiceDescriptor> {
     let rule = pool.get_extension_by_name("google.api.http");

@@ -1,7 +1,7 @@
 //! From an HTTP request to a gRPC call and back.
 //!
-//! Reading order: [`plan`] (what is known of a binding before any request), [`request`] (the message of a request), [`upstream`]
-//! (the call), [`reply`] and [`stream`] (its outcome), [`status`] (its failure).
+//! Reading order: `plan` (what is known of a binding before any request), `request` (the message of a request), `upstream`
+//! (the call), `reply` and `stream` (its outcome), `status` (its failure).
 
 mod accept;
 mod content;
@@ -11,6 +11,7 @@ mod location;
 mod metadata;
 mod plan;
 mod raw;
+mod replies;
 mod reply;
 mod request;
 pub mod status;
@@ -145,32 +146,40 @@ impl Transcoder {
         body: Body,
     ) -> Result<Response<Body>, Problem> {
         let format = plan.format(&parts.headers)?;
-        let metadata = metadata::forwarded(parts);
-        let call = upstream::Call {
-            plan,
-            metadata,
-            deadline: self.deadline(plan, parts),
-            config: &self.config,
+        let deadline = self.deadline(plan, parts);
+        let (message, upload) = match plan.upload() {
+            Some(field) => {
+                let message = request::without_body(plan, parts, captures, &self.config)?;
+                (message, Some(upload::Upload::new(field, &parts.headers, body)))
+            }
+            None => {
+                let assembled = request::assemble(plan, parts, captures, body, &self.config);
+                // A client that sends its body too slowly has used up its own time.
+                let message = match deadline {
+                    Some(deadline) => tokio::time::timeout_at(deadline, assembled)
+                        .await
+                        .map_err(|_| status::expired())??,
+                    None => assembled.await?,
+                };
+                (message, None)
+            }
         };
-        if call.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(status::expired());
         }
-        let failed = |status: tonic::Status| status::for_request(&status, &plan.binding, &parts.headers);
-        let mut upload = None;
-        let message = match plan.upload() {
-            Some(shape) => {
-                let message = request::without_body(plan, parts, captures, &self.config)?;
-                upload = Some(upload::Upload::new(shape, &parts.headers, body));
-                message
-            }
-            None => request::assemble(plan, parts, captures, body, &self.config).await?,
+        let call = upstream::Call {
+            plan,
+            metadata: metadata::forwarded(parts),
+            deadline,
+            config: &self.config,
         };
+        let failed = |status: tonic::Status| status::for_request(&status, &plan.binding, &parts.headers);
         if !plan.server_streaming {
             let reply = match upload {
                 None => call.unary(message).await.map_err(failed)?,
                 Some(upload) => call.upload(message, upload).await?.map_err(failed)?,
             };
-            return reply::unary(plan, &self.config, reply);
+            return reply::unary(plan, reply);
         }
         let replies = match upload {
             None => call.stream(message).await.map_err(failed)?,
@@ -182,7 +191,7 @@ impl Transcoder {
             format,
             replies,
             &parts.headers,
-            call.deadline,
+            deadline,
         )
         .await
     }
@@ -200,3 +209,6 @@ impl Transcoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Settings of the gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use prost_reflect::DescriptorPool;
 use quartet_config::value::{Bytes, List, Span};
-use quartet_config::{Environment, Source};
+use quartet_config::{Environment, Setting, Source};
 
 use crate::edge::client::Network;
 
@@ -39,8 +40,6 @@ quartet_config::settings! {
         cookie_secure: Option<bool> = "COOKIE_SECURE";
         /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already says no, so that load balancers notice.
         shutdown_delay: Span = "SHUTDOWN_DELAY" or "0s";
-        /// Time that requests in flight get to finish after that.
-        shutdown_timeout: Span = "SHUTDOWN_TIMEOUT" or "20s";
         /// Title of the API's description.
         app_name: String = "APP_NAME" or "Quartet";
         /// Text of the API's description, in Markdown.
@@ -116,31 +115,74 @@ fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
 }
 
-/// The addresses of the upstreams that the services in `pool` need, by name. The service `quartet.todos.v1.TodoService` is at the upstream
-/// `todos`, whose address is the setting `TODOS_URL`.
+/// The settings that tell where the upstreams are: one per upstream that the services in `pool` need. The service
+/// `quartet.todos.v1.TodoService` is at the upstream `todos`, whose address is the setting `TODOS_URL`.
+pub fn upstream_settings(pool: &DescriptorPool) -> Vec<(String, Setting)> {
+    let names: BTreeSet<String> = crate::backends::services(pool)
+        .map(|service| crate::backends::upstream_name(&service).to_owned())
+        .collect();
+    names
+        .into_iter()
+        .map(|upstream| (upstream.clone(), upstream_setting(&upstream)))
+        .collect()
+}
+
+fn upstream_setting(upstream: &str) -> Setting {
+    let name = format!("{}_URL", upstream.to_ascii_uppercase());
+    // Every process knows where some upstreams are, whatever it serves.
+    if let Some(shared) = quartet_rpc::Config::SETTINGS
+        .iter()
+        .find(|setting| setting.name == name)
+    {
+        return *shared;
+    }
+    // Settings are made once and live as long as the process.
+    let doc =
+        format!(" Where the {upstream} service is, as `http://host:port`; for a gateway in a process of its own.")
+            .leak();
+    Setting {
+        name: name.leak(),
+        default: None,
+        doc: vec![&*doc].leak(),
+        secret: false,
+    }
+}
+
+/// The addresses of the upstreams that the services in `pool` need, by name.
 pub fn upstream_addresses(
     source: &Source,
     pool: &DescriptorPool,
 ) -> Result<BTreeMap<String, String>, quartet_config::Error> {
-    let mut addresses = BTreeMap::new();
-    for service in crate::backends::services(pool) {
-        let upstream = crate::backends::upstream_name(&service).to_owned();
-        let name = format!("{}_URL", upstream.to_ascii_uppercase());
-        let address = source.raw(&name).unwrap_or_default();
-        let valid = address.parse::<http::Uri>().is_ok_and(|uri| {
+    let read = |(upstream, setting): (String, Setting)| match source.read::<UpstreamAddress>(&setting)? {
+        Some(address) => Ok((upstream, address.0)),
+        None => {
+            let expected = format!("the address of the {upstream} service, as `http://host:port`");
+            Err(quartet_config::Error::Missing {
+                name: setting.name.to_owned(),
+                expected,
+            })
+        }
+    };
+    upstream_settings(pool).into_iter().map(read).collect()
+}
+
+/// An address as `http://host:port`.
+struct UpstreamAddress(String);
+
+impl FromStr for UpstreamAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uri: Option<http::Uri> = text.parse().ok();
+        let valid = uri.is_some_and(|uri| {
             uri.scheme_str() == Some("http") && uri.host().is_some() && uri.port_u16().is_some() && uri.path() == "/"
         });
-        if !valid {
-            return Err(quartet_config::Error::Invalid {
-                rule: format!("expected the address of the {upstream} service, as `http://host:port`"),
-                shown: address.to_owned(),
-                origin: source.origin(&name).to_owned(),
-                name,
-            });
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("expected an address as `http://host:port`")
         }
-        addresses.insert(upstream, address.to_owned());
     }
-    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -195,18 +237,18 @@ mod tests {
         let addresses = upstream_addresses(&Source::of(all), pool).unwrap();
         assert_eq!(addresses["todos"], "http://t:3");
 
-        let error = upstream_addresses(&Source::of(all[..2].iter().copied()), pool)
+        let error = upstream_addresses(&Source::of([all[0], all[1]]), pool)
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("TODOS_URL: expected the address of the todos service"),
+            error.starts_with("TODOS_URL: not set; expected the address of the todos service"),
             "{error}"
         );
-        let wrong = [
-            ("TODOS_URL", "localhost:3"),
-            ("AUTH_URL", "http://a:1"),
-            ("USERS_URL", "http://u:2"),
-        ];
-        assert!(upstream_addresses(&Source::of(wrong), pool).is_err());
+        let wrong = [all[0], all[1], ("TODOS_URL", "localhost:3")];
+        let error = upstream_addresses(&Source::of(wrong), pool).unwrap_err().to_string();
+        assert!(
+            error.starts_with("TODOS_URL: expected an address") && error.contains("localhost:3"),
+            "{error}"
+        );
     }
 }

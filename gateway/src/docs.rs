@@ -1,4 +1,98 @@
-//! The API described for people and programs.
+//! The interface described for people and programs: `/openapi.json`, and the pages `/docs` (Swagger UI) and `/redoc` that show it.
 
 pub(crate) mod comments;
 pub mod openapi;
+
+mod assets;
+mod pages;
+mod visibility;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use bytes::Bytes;
+use prost_reflect::DescriptorPool;
+use quartet_config::Environment;
+use quartet_rpc::Verifier;
+use serde_json::{Value, json};
+
+use crate::call::Transcoder;
+use crate::config::Config;
+use crate::routes::{Binding, Routes};
+
+use assets::Asset;
+use visibility::{Gate, Visibility};
+
+/// The description and its pages, ready to be served.
+pub struct Docs {
+    visibility: Visibility,
+    document: Bytes,
+    root: Value,
+    token_url: Option<String>,
+    verifier: Option<Verifier>,
+}
+
+impl Docs {
+    /// Writes the description of every route.
+    pub fn new(config: &Config, pool: &DescriptorPool, routes: &Routes, verifier: Option<Verifier>) -> Self {
+        let visibility = Visibility::in_environment(config.environment);
+        let document = openapi::document(pool, routes.bindings(), &config.into());
+        let bindings: Vec<&Binding> = routes.bindings().collect();
+        Self {
+            visibility,
+            // The description is made of strings and numbers, which always have a JSON form.
+            document: serde_json::to_vec(&document).unwrap_or_default().into(),
+            root: root(config, visibility),
+            token_url: openapi::token_url(&bindings).map(str::to_owned),
+            verifier,
+        }
+    }
+
+    /// The routes, behind the gate that the environment asks for. `transcoder` signs in a browser that asks for a page.
+    pub fn routes(self, transcoder: Arc<Transcoder>) -> Router {
+        let root = self.root;
+        let open = Router::new().route("/", get(async move || Json(root.clone())));
+        let document = Asset::new("application/json", self.document);
+        let pages = Router::new()
+            .route("/openapi.json", get(async move |headers| document.respond(&headers)))
+            .route("/docs", get(pages::swagger))
+            .route("/redoc", get(pages::redoc))
+            .route("/docs/assets/{name}", get(assets::serve));
+        match self.visibility {
+            Visibility::Open => open.merge(pages),
+            Visibility::Superusers => {
+                let gate = Arc::new(Gate::new(self.verifier, transcoder, self.token_url));
+                open.merge(pages.layer(middleware::from_fn_with_state(gate, visibility::admit)))
+            }
+            Visibility::Absent => open,
+        }
+    }
+}
+
+/// What `/` tells.
+fn root(config: &Config, visibility: Visibility) -> Value {
+    let mut links = json!({"health": "/health"});
+    if visibility != Visibility::Absent {
+        for (name, path) in [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json")] {
+            links[name] = path.into();
+        }
+    }
+    json!({"name": config.app_name, "version": config.version(), "links": links})
+}
+
+impl Visibility {
+    /// Who sees the docs where.
+    fn in_environment(environment: Environment) -> Self {
+        match environment {
+            Environment::Local | Environment::Dev | Environment::Uat | Environment::Uatbiz | Environment::Sanity => {
+                Self::Open
+            }
+            Environment::Staging => Self::Superusers,
+            Environment::Production => Self::Absent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,12 @@
 //! in [`guard`], which may answer in place of the route. Compression stands next to the route.
 
 mod access_log;
-mod body_limit;
 pub mod client;
 mod compression;
 mod cors;
+mod incoming;
 mod panic_guard;
-mod request_id;
+pub(crate) mod request_id;
 mod security;
 mod timeout;
 mod timing;
@@ -32,6 +32,7 @@ use tracing::Instrument;
 
 pub use access_log::RouteTemplate;
 
+use crate::call::{ClientAddress, Deadline, DeadlineRequested};
 use crate::config::Config;
 use crate::l10n::Language;
 use crate::problem::{Problem, render};
@@ -39,14 +40,6 @@ use crate::problem::{Problem, render};
 /// The peer of the connection; the server puts it into every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
-
-/// The client's address, as far as it can be told.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
-
-/// Until when the client waits.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub tokio::time::Instant);
 
 /// The edge's settings, ready for use.
 #[derive(Clone)]
@@ -141,24 +134,35 @@ fn name_host(request: &mut Request) {
 
 /// Bounds what a request may cost.
 async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let timeout = match timeout::of(request.headers(), edge.timeout, edge.timeout_max) {
-        Ok(timeout) => timeout,
+    let requested = match timeout::requested(request.headers()) {
+        Ok(requested) => requested.map(|timeout| timeout.min(edge.timeout_max)),
         Err(problem) => return problem.into_response(),
     };
-    let deadline = tokio::time::Instant::now() + timeout;
-    request.extensions_mut().insert(Deadline(deadline));
-    let (request, overflow) = match body_limit::apply(request, edge.body_limit) {
+    let now = tokio::time::Instant::now();
+    request
+        .extensions_mut()
+        .insert(Deadline(now + requested.unwrap_or(edge.timeout)));
+    if requested.is_some() {
+        request.extensions_mut().insert(DeadlineRequested);
+    }
+    // A method may declare a time of its own, and a stream may stay open; only the client's own word cuts them off from here. A body has to come
+    // in within the longest time there is.
+    let until = now + requested.unwrap_or(edge.timeout_max);
+    let (request, body) = match incoming::apply(request, edge.body_limit, until) {
         Ok(bounded) => bounded,
         Err(problem) => return problem.into_response(),
     };
     let work = panic_guard::run(next.run(request));
-    match tokio::time::timeout_at(deadline, work).await {
-        // Whatever the route made of a body that was cut short, this is why.
-        Ok(response) => overflow
-            .problem(edge.body_limit)
-            .map_or(response, IntoResponse::into_response),
-        Err(_) => timeout::exceeded().into_response(),
-    }
+    let response = match requested {
+        None => work.await,
+        Some(_) => match tokio::time::timeout_at(until, work).await {
+            Ok(response) => response,
+            Err(_) => return timeout::exceeded().into_response(),
+        },
+    };
+    // Whatever the route made of a body that was cut short, this is why.
+    body.problem(edge.body_limit)
+        .map_or(response, IntoResponse::into_response)
 }
 
 #[cfg(test)]

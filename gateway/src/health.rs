@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::future::join_all;
 use http::StatusCode;
 use quartet_rpc::Upstream;
@@ -15,6 +15,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::problem::render::Written;
 use crate::server::Draining;
 
 /// Time that an upstream has to tell how it is.
@@ -76,7 +77,7 @@ struct Report {
 }
 
 /// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
-async fn ready(State(health): State<Health>) -> (StatusCode, Json<Report>) {
+async fn ready(State(health): State<Health>) -> (StatusCode, Extension<Written>, Json<Report>) {
     let checks = health
         .upstreams
         .iter()
@@ -91,6 +92,7 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Report>) {
     };
     (
         code,
+        Extension(Written),
         Json(Report {
             status,
             checks: Some(checks),

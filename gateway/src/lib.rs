@@ -1,8 +1,9 @@
 //! REST/JSON in front of gRPC, from the protos' annotations alone: this crate knows descriptors, and no service.
 //!
 //! In reading order: [`config`] and [`backends`] say what to serve and who is behind it; [`edge`] is what every request passes; [`routes`]
-//! finds the RPC; [`problem`] and [`l10n`] are what a client reads when something fails; [`docs`] describes the interface, [`health`] tells
-//! whether it can serve, and [`server`] puts it on a port.
+//! finds the RPC and [`call`] makes it; [`problem`] and [`l10n`] are what a client reads when something fails; [`docs`] describes the
+//! interface, [`health`] tells whether it can serve, [`server`] puts it on a port, and [`start`] is for the
+//! process that is the gateway alone.
 
 pub mod backends;
 pub mod call;
@@ -14,27 +15,35 @@ pub mod l10n;
 pub mod problem;
 pub mod routes;
 pub mod server;
+pub mod start;
 mod transcode;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::response::IntoResponse;
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use http::StatusCode;
 use quartet_clock::Clock;
 use quartet_proto::descriptors;
-use quartet_proto::options::Reason;
 use quartet_rpc::{Upstream, Verifier};
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 
-use crate::edge::Edge;
-use crate::problem::Problem;
+use crate::call::Transcoder;
+use crate::docs::Docs;
+use crate::edge::{Edge, RouteTemplate};
+use crate::routes::{Binding, Found, Routes};
 use crate::server::{Drain, Draining};
+
+/// Largest message that a service may send.
+const MAX_REPLY: usize = 64 << 20;
+/// Time between the comments that keep an idle event stream open; proxies give up after a minute.
+const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What the gateway needs beside its settings.
 pub struct Deps {
@@ -43,7 +52,7 @@ pub struct Deps {
     /// Time and ids.
     pub clock: Clock,
     /// Tells who a token speaks for, where the docs pages are for superusers only.
-    pub verifier: Verifier,
+    pub verifier: Option<Verifier>,
 }
 
 /// Why the gateway cannot be built.
@@ -52,52 +61,91 @@ pub enum Error {
     /// Settings that do not go together.
     #[error(transparent)]
     Config(#[from] quartet_config::Error),
+    /// HTTP rules that cannot be served.
+    #[error(transparent)]
+    Routes(#[from] routes::RouteError),
     /// A service of the contracts has no upstream.
     #[error("no upstream holds {0}")]
     NoUpstream(String),
+    /// A method's options cannot be served.
+    #[error(transparent)]
+    Call(#[from] call::StartError),
 }
 
 /// The gateway, built and not yet on a port.
 pub struct Gateway {
     router: Router,
     draining: Draining,
-    drain: Drain,
+    delay: Duration,
+    closing: CancellationToken,
 }
 
 /// Builds the gateway: compiles the routes and writes the API's description. Binds nothing and calls nobody.
-pub async fn build(config: Config, deps: Deps) -> Result<Gateway, Error> {
+pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     config.check()?;
     let pool = descriptors::pool();
-    let _backends = backends::by_service(pool, &deps.upstreams).map_err(Error::NoUpstream)?;
+    let backends = backends::by_service(pool, &deps.upstreams).map_err(Error::NoUpstream)?;
+    let routes = Arc::new(Routes::compile(pool)?);
+    let edge = Edge::new(config, deps.clock);
+    let closing = CancellationToken::new();
+    let transcoder = Arc::new(Transcoder::new(
+        routes.clone(),
+        &backends,
+        calls(config, &edge, closing.clone()),
+    )?);
+
     let draining = Draining::default();
     let health = health::Health::new(deps.upstreams, draining.clone(), config.version());
-    let root = json!({
-        "name": config.app_name,
-        "version": config.version(),
-        "links": {"docs": "/docs", "redoc": "/redoc", "openapi": "/openapi.json", "health": "/health"},
-    });
-    let edge = Edge::new(&config, deps.clock);
-    let routes = Router::new()
-        .route("/", get(async move || Json(root.clone())))
+    let docs = Docs::new(config, pool, &routes, deps.verifier);
+    let router = Router::new()
         .route("/problems/{code}", get(problem::page::show))
         .merge(health.routes())
-        .fallback(async || {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                Reason::RouteNotFound,
-                "there is nothing at this address",
-            )
-            .into_response()
-        });
-    let drain = Drain {
-        delay: config.shutdown_delay.0,
-        timeout: config.shutdown_timeout.0,
-    };
+        .merge(docs.routes(transcoder.clone()))
+        .fallback(async move |request: Request| call(&transcoder, request).await);
     Ok(Gateway {
-        router: edge.around(routes),
+        router: edge.around(router),
         draining,
-        drain,
+        delay: config.shutdown_delay.0,
+        closing,
     })
+}
+
+/// How calls are made under these settings.
+fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Config {
+    let cookies = edge.clone();
+    call::Config {
+        timeout: config.request_timeout.0,
+        max_reply_bytes: MAX_REPLY,
+        secure_cookies: config.secure_cookies(),
+        keep_alive: STREAM_KEEP_ALIVE,
+        origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
+        render: Arc::new(problem::render::for_stream),
+        closing,
+    }
+}
+
+/// Calls the RPC that the request's path leads to; the reply tells which route it was.
+async fn call(transcoder: &Transcoder, request: Request) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = transcoder
+        .call(request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response);
+    // A failure carries no binding; looking for it again costs little, and failures are few.
+    let binding =
+        response
+            .extensions_mut()
+            .remove::<Arc<Binding>>()
+            .or_else(|| match transcoder.routes().find(&method, &path) {
+                Found::Match(found) => Some(found.binding),
+                Found::MethodNotAllowed { .. } | Found::NotFound => None,
+            });
+    if let Some(binding) = binding {
+        response
+            .extensions_mut()
+            .insert(RouteTemplate(binding.template.clone()));
+    }
+    response
 }
 
 impl Gateway {
@@ -106,10 +154,15 @@ impl Gateway {
         self.router.clone()
     }
 
-    /// Serves on `listener` until `stop`; then says so on `/readyz`, and ends once the requests in flight have ended, at the latest after
-    /// `SHUTDOWN_TIMEOUT`.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        server::serve(self.router, listener, stop, self.draining, self.drain).await;
+    /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
+    /// ended, at the latest after `grace`.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
+        let drain = Drain {
+            delay: self.delay,
+            timeout: grace,
+            closing: self.closing,
+        };
+        server::serve(self.router, listener, stop, self.draining, drain).await;
     }
 }
 

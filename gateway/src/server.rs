@@ -42,12 +42,14 @@ impl Draining {
 }
 
 /// How long each part of stopping may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Drain {
     /// Serving goes on for this long, while `/readyz` already says no.
     pub(crate) delay: Duration,
     /// Then requests in flight have this long to end.
     pub(crate) timeout: Duration,
+    /// Cancelled at that moment, so that streams end.
+    pub(crate) closing: CancellationToken,
 }
 
 /// Serves `router` on `listener` until `stop`, then drains.
@@ -81,6 +83,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
+    drain.closing.cancel();
     let open = connections.count();
     if tokio::time::timeout(drain.timeout, connections.shutdown())
         .await
@@ -164,6 +167,7 @@ mod tests {
         let drain = Drain {
             delay: Duration::ZERO,
             timeout,
+            closing: CancellationToken::new(),
         };
         let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), drain));
         Running {

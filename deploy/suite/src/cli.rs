@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{config, migrate};
+use crate::commands::{config, create_superuser, create_tier, import, keys, migrate, seed};
 use crate::serve;
 use crate::settings::Settings;
 
@@ -17,6 +17,8 @@ use crate::settings::Settings;
     after_help = "Examples:
   quartet                                   serve, with data in ./data
   HTTP_ADDRESS=0.0.0.0:80 quartet           serve elsewhere
+  quartet create-superuser --username admin --email admin@example.org
+  quartet seed --todos 10000                fill it with demo data
   quartet migrate status                    see where every store stands
   quartet config                            print the effective settings"
 )]
@@ -31,9 +33,20 @@ enum Command {
     Serve,
     /// Print the effective settings, with the layer that set each and with secrets hidden.
     Config(config::Args),
+    /// Make an account that administers the suite, unless it is there.
+    CreateSuperuser(create_superuser::Args),
+    /// Make a tier, unless it is there.
+    CreateTier(create_tier::Args),
+    /// Fill the stores with believable demo data.
+    Seed(seed::Args),
+    /// Bring in users, tags and todos from a JSON file, skipping what is there.
+    Import(import::Args),
     /// Migrate the stores, or see where they stand.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// List or rotate the keys that sign access tokens.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 impl Cli {
@@ -43,7 +56,12 @@ impl Cli {
         match self.command {
             None | Some(Command::Serve) => serve::run(settings).await,
             Some(Command::Config(args)) => config::run(&settings, &args),
+            Some(Command::CreateSuperuser(args)) => create_superuser::run(&settings, &args).await,
+            Some(Command::CreateTier(args)) => create_tier::run(&settings, &args).await,
+            Some(Command::Seed(args)) => seed::run(&settings, &args).await,
+            Some(Command::Import(args)) => import::run(&settings, &args).await,
             Some(Command::Migrate(command)) => migrate::run(&settings, &command).await,
+            Some(Command::Keys(command)) => keys::run(&settings, &command).await,
         }
     }
 }

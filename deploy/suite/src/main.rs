@@ -1,13 +1,15 @@
 //! `quartet`: the whole suite in one process, and its administration.
 //!
 //! Reading order: [`cli`] (what can be asked), [`settings`] (what the suite is told), [`serve`] (the suite in one process), [`commands`] (one file
-//! per administrative command).
+//! per administrative command, over the [`stores`]).
 
 mod cli;
 mod commands;
 mod data_folder;
 mod serve;
 mod settings;
+mod stable_id;
+mod stores;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) own: Own,
     pub(crate) telemetry: quartet_telemetry::Config,
     pub(crate) rpc: quartet_rpc::Config,
+    pub(crate) auth: quartet_auth::Config,
+    pub(crate) users: quartet_users::Config,
     pub(crate) todos: quartet_todos::Config,
     pub(crate) gateway: quartet_gateway::Config,
 }
@@ -40,6 +42,8 @@ impl Settings {
         Ok(Self {
             telemetry: quartet_telemetry::Config::read(&source)?,
             rpc: quartet_rpc::Config::read(&source)?,
+            auth: quartet_auth::Config::read(&source)?,
+            users: quartet_users::Config::read(&source)?,
             todos: quartet_todos::Config::read(&source)?,
             gateway: quartet_gateway::Config::read(&source)?,
             own,
@@ -64,6 +68,8 @@ pub(crate) const SECTIONS: &[(&str, &[Setting])] = &[
         "Tokens and access, equal in every process",
         quartet_rpc::Config::SETTINGS,
     ),
+    ("Auth service", quartet_auth::Config::SETTINGS),
+    ("Users service", quartet_users::config::Own::SETTINGS),
     ("Todos service", quartet_todos::config::Own::SETTINGS),
     ("Stores", quartet_store::Config::SETTINGS),
     ("Logs", quartet_telemetry::Config::SETTINGS),

@@ -20,6 +20,23 @@ pub(super) enum Content {
 /// # Errors
 /// 415 `UNSUPPORTED_MEDIA_TYPE`, which lists what is taken.
 pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Result<Content, Problem> {
+    if let Some(coding) = headers
+        .get(header::CONTENT_ENCODING)
+        .filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        let message = format!("the body is encoded as `{coding}`; send it as it is");
+        let mut problem = Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Reason::UnsupportedMediaType,
+            message,
+        );
+        // RFC 9110 §15.5.16
+        problem
+            .headers
+            .push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        return Err(problem);
+    }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(Content::Json);
     };
@@ -113,6 +130,18 @@ mod tests {
         }
         assert_eq!(of("application/x-www-form-urlencoded", true).unwrap(), Content::Form);
         assert_eq!(content(&HeaderMap::new(), &Method::POST, true).unwrap(), Content::Json);
+    }
+
+    #[test]
+    fn an_encoded_body_is_415() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(
+            content(&headers, &Method::POST, true).unwrap_err().headers[0].0,
+            header::ACCEPT_ENCODING
+        );
+        headers.insert(header::CONTENT_ENCODING, "identity".parse().unwrap());
+        assert!(content(&headers, &Method::POST, true).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use http_body::Body as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 
 use super::plan::{Plan, Reply};
-use super::{Config, status};
+use super::status;
 use crate::problem::Problem;
 use crate::transcode::json::{Unwritable, Writer};
 
@@ -17,7 +17,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 ///
 /// # Errors
 /// 500 `INTERNAL` when the backend sent what has no JSON form.
-pub(super) fn unary(plan: &Plan, _: &Config, message: Bytes) -> Result<Response<Body>, Problem> {
+pub(super) fn unary(plan: &Plan, message: Bytes) -> Result<Response<Body>, Problem> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = plan.status;
     if plan.status == StatusCode::NO_CONTENT && plan.cookies_out.is_empty() && plan.location.is_none() {

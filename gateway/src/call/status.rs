@@ -16,7 +16,14 @@ pub fn to_problem(status: &Status) -> Problem {
     let details = status.get_error_details();
     let code = status.code();
     let info = details.error_info();
-    let reason = info.map_or_else(|| default_reason(code).to_owned(), |info| info.reason.clone());
+    let named = details
+        .bad_request()
+        .is_some_and(|bad| !bad.field_violations.is_empty());
+    let reason = match info {
+        Some(info) => info.reason.clone(),
+        None if named && code == Code::InvalidArgument => Reason::ValidationFailed.code().to_owned(),
+        None => default_reason(code).to_owned(),
+    };
     let inner = matches!(code, Code::Unknown | Code::Internal | Code::DataLoss);
     let message = match (inner && info.is_none(), status.message()) {
         // The text of an unexpected failure is for the logs.
@@ -32,7 +39,7 @@ pub fn to_problem(status: &Status) -> Problem {
         .map(|bad| {
             bad.field_violations.iter().map(|violation| Violation {
                 field: violation.field.clone(),
-                rule: String::new(),
+                rule: violation.reason.clone(),
                 description: violation.description.clone(),
             })
         })
@@ -63,11 +70,14 @@ pub(super) fn for_request(status: &Status, binding: &Binding, headers: &HeaderMa
     let mut problem = to_problem(status);
     if let BodyTarget::Field(body) = &binding.body {
         for violation in &mut problem.violations {
-            let inside = violation.field.strip_prefix(body.name());
-            match inside.and_then(|rest| rest.strip_prefix('.').or(rest.starts_with('[').then_some(rest))) {
-                Some(inside) => violation.field = inside.to_owned(),
-                None => continue,
+            let Some(inside) = inside(&violation.field, body.name()) else {
+                continue;
+            };
+            // The message of a single violation starts with its field.
+            if let Some(rest) = problem.message.strip_prefix(&violation.field) {
+                problem.message = format!("{inside}{rest}");
             }
+            violation.field = inside.to_owned();
         }
     }
     let refused = problem.reason.starts_with("TOKEN_") && headers.contains_key(header::AUTHORIZATION);
@@ -78,6 +88,12 @@ pub(super) fn for_request(status: &Status, binding: &Binding, headers: &HeaderMa
         problem.headers.push((header::WWW_AUTHENTICATE, challenge));
     }
     problem
+}
+
+/// `title` for `todo.title` and `[3].title` for `todo[3].title` when the body is `todo`.
+fn inside<'f>(field: &'f str, body: &str) -> Option<&'f str> {
+    let rest = field.strip_prefix(body)?;
+    rest.strip_prefix('.').or_else(|| rest.starts_with('[').then_some(rest))
 }
 
 /// The reason for a status that names none.
@@ -100,7 +116,7 @@ fn default_reason(code: Code) -> &'static str {
     }
 }
 
-fn http_status(code: Code, reason: &str) -> StatusCode {
+pub(crate) fn http_status(code: Code, reason: &str) -> StatusCode {
     match code {
         Code::InvalidArgument if reason == Reason::ValidationFailed.code() => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,

@@ -7,14 +7,14 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
 
 use super::plan::{Format, Plan, Reply};
+use super::replies::{Next, Replies};
 use super::{Config, reply, status};
 use crate::problem::Problem;
 
 /// How long an event stream waits for its first message before it opens anyway: a browser takes a stream without headers for one that is
-/// still connecting. The other forms wait on, so that a failure can still be a status.
+/// still connecting.
 const OPEN_EVENTS_AFTER: Duration = Duration::from_secs(1);
 
 /// The reply that `replies` become, written as they come.
@@ -25,23 +25,27 @@ pub(super) async fn respond(
     plan: Arc<Plan>,
     config: Arc<Config>,
     format: Format,
-    mut replies: Streaming<Bytes>,
+    mut replies: Replies,
     headers: &HeaderMap,
     deadline: Option<Instant>,
 ) -> Result<Response<Body>, Problem> {
     let mut pending = None;
     let mut ended = false;
-    let opens = if format == Format::Events {
-        Instant::now() + OPEN_EVENTS_AFTER
-    } else {
-        far(deadline)
+    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an open stream is better than none. Raw
+    // bytes cannot open before their first piece says what they are.
+    let patience = match format {
+        Format::Events => Some(OPEN_EVENTS_AFTER),
+        Format::Array | Format::Lines => Some(config.timeout / 2),
+        Format::Raw => None,
     };
-    match next(&mut replies, Some(opens.min(far(deadline)))).await {
+    let opens = far(patience.map(|patience| Instant::now() + patience));
+    match replies.next(opens.min(far(deadline))).await {
         Next::Message(message) => pending = Some(message),
         Next::End => ended = true,
         Next::Failed(failure) => return Err(status::for_request(&failure, &plan.binding, headers)),
-        Next::Late if format == Format::Events && deadline.is_none_or(|deadline| deadline > Instant::now()) => {}
-        Next::Late => return Err(status::expired()),
+        Next::Broken(problem) => return Err(problem),
+        Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Err(status::expired()),
+        Next::Late => {}
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = plan.status;
@@ -59,12 +63,12 @@ pub(super) async fn respond(
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        // nginx would hold events back to fill a buffer.
-        response.headers_mut().insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
     }
+    // nginx would hold elements back to fill a buffer.
+    response.headers_mut().insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
     let writer = Writer {
         plan,
         config,
@@ -84,23 +88,6 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// What a stream brings next.
-enum Next {
-    Message(Bytes),
-    End,
-    Failed(Status),
-    Late,
-}
-
-async fn next(replies: &mut Streaming<Bytes>, until: Option<Instant>) -> Next {
-    match tokio::time::timeout_at(far(until), replies.message()).await {
-        Ok(Ok(Some(message))) => Next::Message(message),
-        Ok(Ok(None)) => Next::End,
-        Ok(Err(failure)) => Next::Failed(status::named(failure, None)),
-        Err(_) => Next::Late,
-    }
-}
-
 /// A deadline, or a moment that does not come.
 fn far(deadline: Option<Instant>) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -110,7 +97,7 @@ fn far(deadline: Option<Instant>) -> Instant {
 /// A stream on its way down. Dropping it drops the call, which cancels it at the backend.
 struct State {
     writer: Writer,
-    replies: Streaming<Bytes>,
+    replies: Replies,
     pending: Option<Bytes>,
     /// The backend has nothing more to say.
     ended: bool,
@@ -145,7 +132,7 @@ impl State {
         };
         let closing = self.writer.config.closing.clone();
         let next = tokio::select! {
-            next = next(&mut self.replies, Some(wake)) => next,
+            next = self.replies.next(wake) => next,
             () = closing.cancelled() => return self.end(),
         };
         match next {
@@ -155,6 +142,7 @@ impl State {
                 let problem = status::for_request(&failure, &self.writer.plan.binding, &self.writer.headers);
                 Some(self.fail(&problem))
             }
+            Next::Broken(problem) => Some(self.fail(&problem)),
             Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 Some(self.fail(&status::expired()))
             }

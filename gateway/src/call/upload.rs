@@ -10,6 +10,7 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage};
 use tokio::sync::oneshot;
 
+use super::replies::Broken;
 use super::{content, request};
 use crate::problem::Problem;
 
@@ -36,12 +37,9 @@ impl Upload {
 
     /// The messages of the call: the first carries what the path and the query say and the content type, each a piece of the body.
     ///
-    /// The receiver hears why the body broke off. The stream then stays open without an end: a service that saw it end would take half
+    /// `Broken` hears why the body broke off. The stream then stays open without an end: a service that saw it end would take half
     /// of an upload for the whole; dropping the call resets it instead.
-    pub(super) fn messages(
-        self,
-        first: DynamicMessage,
-    ) -> (impl Stream<Item = Bytes> + Send + 'static, oneshot::Receiver<Problem>) {
+    pub(super) fn messages(self, first: DynamicMessage) -> (impl Stream<Item = Bytes> + Send + 'static, Broken) {
         let (broken, hears) = oneshot::channel();
         let Self {
             field,
@@ -86,7 +84,7 @@ impl Upload {
                 Some((Bytes::from(message.encode_to_vec()), state))
             }
         });
-        (messages, hears)
+        (messages, Broken(Some(hears)))
     }
 }
 

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::plan::Plan;
 use super::raw::Raw;
+use super::replies::{Broken, Replies};
 use super::upload::Upload;
 use super::{Config, status};
 use crate::problem::Problem;
@@ -34,11 +35,10 @@ impl Call<'_> {
     /// The call runs in a task of its own, up to its deadline, even when the client hangs up. All calls to a backend share one HTTP/2 connection,
     /// and a burst of clients that hang up would be a burst of stream resets, for which the other side closes the connection with
     /// ENHANCE_YOUR_CALM and fails the calls of everybody else.
-    pub(super) async fn unary(&self, message: DynamicMessage) -> Result<Bytes, Status> {
+    pub(super) async fn unary(self, message: DynamicMessage) -> Result<Bytes, Status> {
         let mut grpc = self.grpc();
+        let (path, deadline) = (self.plan.path.clone(), self.deadline);
         let request = self.request(Bytes::from(message.encode_to_vec()));
-        let path = self.plan.path.clone();
-        let deadline = self.deadline;
         let call = async move { until(deadline, grpc.unary(request, path, Raw)).await };
         match tokio::spawn(call.in_current_span()).await {
             Ok(outcome) => outcome.map(Response::into_inner),
@@ -50,44 +50,41 @@ impl Call<'_> {
     }
 
     /// A body up, one message down.
-    pub(super) async fn upload(&self, first: DynamicMessage, upload: Upload) -> Result<Result<Bytes, Status>, Problem> {
-        let (messages, broken) = upload.messages(first);
+    pub(super) async fn upload(self, first: DynamicMessage, upload: Upload) -> Result<Result<Bytes, Status>, Problem> {
+        let (messages, mut broken) = upload.messages(first);
         let mut grpc = self.grpc();
-        let call = grpc.client_streaming(self.request(messages), self.plan.path.clone(), Raw);
+        let (path, deadline) = (self.plan.path.clone(), self.deadline);
+        let call = grpc.client_streaming(self.request(messages), path, Raw);
         tokio::select! {
             biased;
-            Ok(problem) = broken => Err(problem),
-            outcome = until(self.deadline, call) => Ok(outcome.map(Response::into_inner)),
+            problem = broken.problem() => Err(problem),
+            outcome = until(deadline, call) => Ok(outcome.map(Response::into_inner)),
         }
     }
 
-    /// One message up, a stream down. Dropping the stream cancels it.
-    pub(super) async fn stream(&self, message: DynamicMessage) -> Result<Streaming<Bytes>, Status> {
+    /// One message up, a stream down.
+    pub(super) async fn stream(self, message: DynamicMessage) -> Result<Replies, Status> {
         let message = Bytes::from(message.encode_to_vec());
-        self.streaming(tokio_stream::once(message)).await
+        let replies = self.streaming(tokio_stream::once(message)).await?;
+        Ok(Replies::new(replies, Broken::default()))
     }
 
     /// A body up, a stream down.
-    pub(super) async fn both(
-        &self,
-        first: DynamicMessage,
-        upload: Upload,
-    ) -> Result<Result<Streaming<Bytes>, Status>, Problem> {
-        let (messages, broken) = upload.messages(first);
-        tokio::select! {
+    pub(super) async fn both(self, first: DynamicMessage, upload: Upload) -> Result<Result<Replies, Status>, Problem> {
+        let (messages, mut broken) = upload.messages(first);
+        let outcome = tokio::select! {
             biased;
-            Ok(problem) = broken => Err(problem),
-            outcome = self.streaming(messages) => Ok(outcome),
-        }
+            problem = broken.problem() => return Err(problem),
+            outcome = self.streaming(messages) => outcome,
+        };
+        Ok(outcome.map(|replies| Replies::new(replies, broken)))
     }
 
-    async fn streaming(
-        &self,
-        messages: impl Stream<Item = Bytes> + Send + 'static,
-    ) -> Result<Streaming<Bytes>, Status> {
+    async fn streaming(self, messages: impl Stream<Item = Bytes> + Send + 'static) -> Result<Streaming<Bytes>, Status> {
         let mut grpc = self.grpc();
-        let call = grpc.streaming(self.request(messages), self.plan.path.clone(), Raw);
-        until(self.deadline, call).await.map(Response::into_inner)
+        let (path, deadline) = (self.plan.path.clone(), self.deadline);
+        let call = grpc.streaming(self.request(messages), path, Raw);
+        until(deadline, call).await.map(Response::into_inner)
     }
 
     fn grpc(&self) -> Grpc<Upstream> {
@@ -96,9 +93,9 @@ impl Call<'_> {
             .max_encoding_message_size(usize::MAX)
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
+    fn request<T>(self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        *request.metadata_mut() = self.metadata.clone();
+        *request.metadata_mut() = self.metadata;
         if let Some(deadline) = self.deadline {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         }

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 description of every route, from descriptors, rules and comments alone.
 //!
 //! In reading order: [`path`] turns a template into a path, [`operation`] describes one binding with its [`parameters`], [`body`] and
-//! [`responses`] (whose errors are told by the comments, see [`errors`]), [`schema`] describes messages with the help of [`rules`], [`known`],
+//! [`responses`] (whose errors are told by the comments, see [`errors`] and [`problems`]), [`schema`] describes messages with the help of [`rules`], [`known`],
 //! [`names`] and [`examples`], and [`security`] tells how to sign in.
 
 mod body;
@@ -12,6 +12,7 @@ mod names;
 mod operation;
 mod parameters;
 mod path;
+mod problems;
 mod responses;
 mod rules;
 mod schema;
@@ -21,8 +22,10 @@ use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::docs::comments::{Comments, first_sentence};
+use crate::docs::comments::Comments;
 use crate::routes::Binding;
+
+pub(crate) use security::token_url;
 
 /// A JSON object in the making.
 type Object = Map<String, Value>;
@@ -77,8 +80,13 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
         let operation = operation::describe(binding, &path, before, &comments, &mut schemas, token_url.is_some());
         let item = paths.entry(path.text).or_insert_with(|| json!({}));
         for verb in operation::verbs(binding) {
+            let mut operation = operation.clone();
+            if binding.verb == "*" {
+                // One binding, several operations, each with an id of its own.
+                operation["operationId"] = json!(format!("{}_{verb}", operation::id(binding, before)));
+            }
             // A path takes a method once; routes that clash do not compile.
-            item[verb] = operation.clone();
+            item[verb] = operation;
         }
     }
     json!({
@@ -88,6 +96,7 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
         "tags": tags,
         "paths": paths,
         "components": {
+            "examples": schemas.problems.examples(),
             "schemas": schemas.finish(),
             "securitySchemes": security::schemes(token_url),
         },
@@ -97,7 +106,6 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
 fn describe_info(info: &Info) -> Value {
     let mut object = Object::new();
     object.insert("title".into(), json!(info.title));
-    object.insert("summary".into(), json!(first_sentence(&info.description)));
     object.insert("description".into(), json!(info.description));
     object.insert("version".into(), json!(info.version));
     let (name, email) = &info.contact;

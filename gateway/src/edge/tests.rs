@@ -20,6 +20,17 @@ fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
         .route("/panic", get(async || -> &'static str { panic!("boom") }))
         .route("/never", get(std::future::pending::<StatusCode>))
         .route(
+            "/deadline",
+            get(async |request: Request| {
+                let left = request.extensions().get::<Deadline>().unwrap().0 - tokio::time::Instant::now();
+                format!(
+                    "{} {}",
+                    left.as_millis(),
+                    request.extensions().get::<DeadlineRequested>().is_some()
+                )
+            }),
+        )
+        .route(
             "/missing",
             get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")),
         )
@@ -107,22 +118,31 @@ async fn after_a_panic_the_next_request_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_given_up_when_its_time_is_up() {
-    let router = edge(&[("REQUEST_TIMEOUT", "3s")]);
-    let started = tokio::time::Instant::now();
-    let (status, _, body) = fetch(&router, "/never", &[]).await;
+async fn the_route_learns_until_when_the_client_waits() {
+    let router = edge(&[("REQUEST_TIMEOUT", "3s"), ("REQUEST_TIMEOUT_MAX", "9s")]);
+    assert_eq!(fetch(&router, "/deadline", &[]).await.2, "3000 false");
     assert_eq!(
-        (status.as_u16(), code(&body).as_str(), started.elapsed().as_secs()),
-        (504, "deadline_exceeded", 3)
+        fetch(&router, "/deadline", &[("x-request-timeout", "500ms")]).await.2,
+        "500 true"
     );
-
-    let started = tokio::time::Instant::now();
-    assert_eq!(fetch(&router, "/never", &[("x-request-timeout", "500ms")]).await.0, 504);
-    assert_eq!(started.elapsed().as_millis(), 500);
+    assert_eq!(
+        fetch(&router, "/deadline", &[("x-request-timeout", "3600")]).await.2,
+        "9000 true"
+    );
 
     let (status, _, body) = fetch(&router, "/ok", &[("x-request-timeout", "soon")]).await;
     assert_eq!((status.as_u16(), code(&body).as_str()), (400, "bad_request"));
     assert!(String::from_utf8_lossy(&body).contains("X-Request-Timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_given_up_when_the_time_it_asked_for_is_up() {
+    let started = tokio::time::Instant::now();
+    let (status, _, body) = fetch(&edge(&[]), "/never", &[("x-request-timeout", "500ms")]).await;
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str(), started.elapsed().as_millis()),
+        (504, "deadline_exceeded", 500)
+    );
 }
 
 #[tokio::test]

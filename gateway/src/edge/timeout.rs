@@ -9,16 +9,16 @@ use crate::problem::Problem;
 
 const HEADER: &str = "x-request-timeout";
 
-/// The time that the request may take: what it asks for, at most `max`; `default` when it asks for nothing.
-pub(crate) fn of(headers: &HeaderMap, default: Duration, max: Duration) -> Result<Duration, Problem> {
+/// The time that the client asks for, if it asks.
+pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let Some(value) = headers.get(HEADER) else {
-        return Ok(default);
+        return Ok(None);
     };
     let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
         let rule = "X-Request-Timeout: expected a number of seconds above zero, or one with a unit, as `2s` or `500ms`";
         Problem::new(StatusCode::BAD_REQUEST, Reason::BadRequest, rule)
     })?;
-    Ok(timeout.min(max))
+    Ok(Some(timeout))
 }
 
 /// The answer when the time is up.
@@ -50,20 +50,18 @@ mod tests {
     fn timeout(text: &str) -> Result<Duration, StatusCode> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, text.parse().unwrap());
-        of(&headers, Duration::from_secs(10), Duration::from_secs(60)).map_err(|problem| problem.status)
+        requested(&headers)
+            .map(Option::unwrap)
+            .map_err(|problem| problem.status)
     }
 
     #[test]
-    fn seconds_and_units_are_read_and_bounded() {
+    fn seconds_and_units_are_read() {
         assert_eq!(timeout("2"), Ok(Duration::from_secs(2)));
         assert_eq!(timeout("1.5"), Ok(Duration::from_millis(1_500)));
         assert_eq!(timeout("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(timeout("86400"), Ok(Duration::from_secs(60)));
-        assert_eq!(
-            of(&HeaderMap::new(), Duration::from_secs(10), Duration::from_secs(60)).unwrap(),
-            Duration::from_secs(10)
-        );
+        assert_eq!(requested(&HeaderMap::new()).unwrap(), None);
     }
 
     #[test]

@@ -32,7 +32,11 @@ pub(crate) fn detail(
     let mut variables = FluentArgs::new();
     variables.set("message", message);
     for (name, value) in metadata {
-        variables.set(name.as_str(), value.as_str());
+        // A count is a number, so that forms can be chosen by it; anything else, as a user name of digits, is shown as it is.
+        match value.parse::<u32>() {
+            Ok(count) if name == "more" => variables.set(name.as_str(), count),
+            _ => variables.set(name.as_str(), value.as_str()),
+        }
     }
     format(language, &id(reason), Some("detail"), &variables)
 }
@@ -47,7 +51,9 @@ pub(crate) fn rule(language: Language, rule: &str, description: &str) -> Option<
     for (name, value) in ["a", "b", "c"].into_iter().zip(parameters(description)) {
         variables.set(name, value);
     }
-    format(language, &format!("rule-{}", id(rule)), None, &variables)
+    let id = format!("rule-{}", id(rule));
+    // A description may have fewer parameters than the text wants: "at least 1" beside "between 1 and 100".
+    format(language, &id, None, &variables).or_else(|| format(language, &id, Some("bare"), &variables))
 }
 
 /// `TODO_NOT_FOUND` → `todo-not-found`.
@@ -190,7 +196,9 @@ mod tests {
             russian("STRING_MAX_LEN", "must be at most 21 characters"),
             "не больше 21 символа"
         );
-        assert_eq!(russian("UNKNOWN_FIELD", "there is no field `titel`"), "нет такого поля");
+        assert_eq!(russian("UNKNOWN", "is not a known field"), "неизвестное поле");
+        assert_eq!(russian("INT32_RANGE", "must be between 1 and 100"), "от 1 до 100");
+        assert_eq!(russian("INT32_RANGE", "must be at least 1"), "не меньше 1");
         assert_eq!(rule(Language::Russian, "SOMETHING_NEW", "is odd"), None);
         assert_eq!(rule(Language::Russian, "STRING_MAX_LEN", "is too long"), None);
     }

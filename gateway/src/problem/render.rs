@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use quartet_proto::options::Reason;
 use serde::Serialize;
 
 use super::{Problem, Violation, page};
+use crate::edge::request_id;
 use crate::l10n::{self, Language};
 
 /// Media type of problem documents.
@@ -34,6 +36,7 @@ struct Document<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     instance: &'a str,
     status_code: u16,
     message: &'a str,
@@ -48,6 +51,10 @@ struct FieldError<'a> {
     rule: &'a str,
     message: String,
 }
+
+/// Marks an error reply that is no problem but says what it has to say, as a probe's report.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written;
 
 /// Writes the problem that `response` carries into its body. An error reply without one, whoever made it, becomes the problem that its
 /// status tells of; any other reply stays as it is.
@@ -68,9 +75,25 @@ pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
+/// The document of a problem that ends a stream, as its last element.
+pub(crate) fn for_stream(problem: &Problem, headers: &HeaderMap) -> Bytes {
+    let request_id = headers
+        .get(request_id::HEADER)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let context = Context {
+        method: Method::GET,
+        path: String::new(),
+        language: Language::preferred(headers),
+        request_id: request_id.to_owned(),
+    };
+    document(problem, &context).into()
+}
+
 fn is_unwritten_error(response: &Response) -> bool {
     let status = response.status();
-    (status.is_client_error() || status.is_server_error()) && response.headers().get(CONTENT_TYPE) != Some(&MEDIA_TYPE)
+    let is_error = status.is_client_error() || status.is_server_error();
+    is_error && response.extensions().get::<Written>().is_none()
 }
 
 fn set_headers(headers: &mut HeaderMap, problem: &Problem, context: &Context) {
@@ -233,8 +256,11 @@ mod tests {
         );
         assert_eq!(document["errors"][1]["message"], "is odd");
         assert_eq!(document["detail"], "title: не больше 100 символов (и ещё 1)");
-        let (_, document) = write(problem, Language::English).await;
+        let (_, document) = write(problem.clone(), Language::English).await;
         assert_eq!(document["detail"], "title: must be at most 100 characters (and 1 more)");
+        problem.violations.pop();
+        let (_, document) = write(problem, Language::English).await;
+        assert_eq!(document["detail"], "title: must be at most 100 characters");
     }
 
     #[tokio::test]

@@ -36,48 +36,40 @@ pub struct Match<'p> {
 }
 
 impl Routes {
-    /// The binding that serves `method` on `path` (the raw path of the URI). The most specific template that takes the method wins; a `HEAD`
-    /// that no rule names is served as `GET`.
+    /// The binding that serves `method` on `path` (the raw path of the URI).
+    ///
+    /// The most specific template that matches the path answers for it, as in OpenAPI: where `/users/me` takes GET alone, `DELETE /users/me`
+    /// is not `DELETE /users/{id}` of somebody called `me`. A `HEAD` that no rule names is served as `GET`.
     pub fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'p> {
-        let mut chosen = None;
-        let known = self.tree.visit(path, &mut |end, length| {
-            chosen = choose(end, method).map(|index| (index, length));
-            chosen.is_some()
-        });
-        match chosen {
-            Some((index, length)) if known => Found::Match(Match {
+        let Some((end, length)) = self.tree.end(path) else {
+            return Found::NotFound;
+        };
+        match choose(end, method) {
+            Some(index) => Found::Match(Match {
                 index,
                 binding: Arc::clone(&self.bindings[index]),
                 path: &path[..length],
             }),
-            _ => {
-                let allow = self.allowed(path);
-                if allow.is_empty() {
-                    Found::NotFound
-                } else {
-                    Found::MethodNotAllowed { allow }
-                }
-            }
+            None => Found::MethodNotAllowed { allow: verbs(end) },
         }
     }
 
-    /// The HTTP methods that `path` takes, sorted; empty for an unknown path. For `OPTIONS`, and for the `Allow` header.
+    /// The HTTP methods that `path` takes, sorted; empty for an unknown path. For `OPTIONS`.
     pub fn allowed(&self, path: &str) -> Vec<String> {
-        let mut allow = BTreeSet::new();
-        self.tree.visit(path, &mut |end, _| {
-            for (verb, _) in &end.verbs {
-                match &**verb {
-                    "*" => {
-                        allow.extend(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"].map(str::to_owned))
-                    }
-                    "GET" => allow.extend(["GET", "HEAD"].map(str::to_owned)),
-                    verb => allow.extend([verb.to_owned()]),
-                }
-            }
-            false
-        });
-        allow.into_iter().collect()
+        self.tree.end(path).map(|(end, _)| verbs(end)).unwrap_or_default()
     }
+}
+
+fn verbs(end: &End) -> Vec<String> {
+    let mut verbs = BTreeSet::new();
+    for (verb, _) in &end.verbs {
+        match &**verb {
+            "*" => verbs.extend(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]),
+            "GET" => verbs.extend(["GET", "HEAD"]),
+            verb => verbs.extend([verb]),
+        }
+    }
+    verbs.into_iter().map(str::to_owned).collect()
 }
 
 fn choose(end: &End, method: &Method) -> Option<usize> {

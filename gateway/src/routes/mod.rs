@@ -1,7 +1,7 @@
 //! The routes, compiled from the `google.api.http` rules of every method in the descriptor pool.
 //!
-//! Reading order: [`rule`] (an annotation as data), [`template`] (its path), [`binding`] (both, checked against the request
-//! message), [`tree`] (finding one by path), [`percent`] (reading what it captured).
+//! Reading order: `rule` (an annotation as data), `template` (its path), `binding` (both, checked against the request
+//! message), `tree` (finding one by path), `percent` (reading what it captured).
 
 mod binding;
 mod error;

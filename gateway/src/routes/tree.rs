@@ -76,56 +76,51 @@ impl Tree {
         Ok(())
     }
 
-    /// Visits the ends that `path` reaches, the most specific first, until `visit` returns true. The second argument is the length
-    /// of `path` without the custom verb.
-    pub(super) fn visit(&self, path: &str, visit: &mut dyn FnMut(&End, usize) -> bool) -> bool {
-        let Some(rest) = path.strip_prefix('/') else {
-            return false;
-        };
+    /// The most specific end that `path` reaches, and the length of `path` without the custom verb.
+    pub(super) fn end(&self, path: &str) -> Option<(&End, usize)> {
+        let rest = path.strip_prefix('/')?;
         // A custom verb follows the last colon of the last segment. Where no template knows that verb, the colon belongs to the segment.
         let last = path.rfind('/').map_or(0, |at| at + 1);
         if let Some(colon) = path[last..].rfind(':').map(|at| last + at)
             && let Some(verb) = percent::decode(&path[colon + 1..])
-            && self.walk(0, Some(&path[1..colon]), &mut |end| {
-                end.colon.as_deref() == Some(&*verb) && visit(end, colon)
-            })
+            && let Some(end) = self.walk(0, Some(&path[1..colon]), Some(&verb))
         {
-            return true;
+            return Some((end, colon));
         }
-        self.walk(0, Some(rest), &mut |end| end.colon.is_none() && visit(end, path.len()))
+        self.walk(0, Some(rest), None).map(|end| (end, path.len()))
     }
 
-    /// `rest` is what follows the slash, `None` when the path has ended.
-    fn walk(&self, at: usize, rest: Option<&str>, visit: &mut dyn FnMut(&End) -> bool) -> bool {
+    /// `rest` is what follows the slash, `None` when the path has ended. No node is visited twice: it is reached by one path of the tree alone.
+    fn walk(&self, at: usize, rest: Option<&str>, colon: Option<&str>) -> Option<&End> {
         let node = &self.nodes[at];
         let Some(rest) = rest else {
-            return node.ends.iter().any(&mut *visit) || self.rest(node, visit);
+            return node.end(colon).or_else(|| self.rest(node, colon));
         };
+        if at == 0 && rest.is_empty() {
+            return node.end(colon).or_else(|| self.rest(node, colon));
+        }
         let (segment, after) = match rest.split_once('/') {
             Some((segment, after)) => (segment, Some(after)),
             None => (rest, None),
         };
-        if at == 0 && rest.is_empty() && node.ends.iter().any(&mut *visit) {
-            return true;
+        // An empty segment is no value: `/todos/` is not the todo whose id is empty.
+        if segment.is_empty() {
+            return self.rest(node, colon);
         }
-        if !segment.is_empty() {
-            let literal = percent::decode(segment).and_then(|text| node.literals.get(&*text).copied());
-            if let Some(next) = literal
-                && self.walk(next, after, visit)
-            {
-                return true;
-            }
-            // An empty segment is no value: `/todos/` is not the todo whose id is empty.
-            if let Some(next) = node.one
-                && self.walk(next, after, visit)
-            {
-                return true;
-            }
-        }
-        self.rest(node, visit)
+        percent::decode(segment)
+            .and_then(|text| node.literals.get(&*text))
+            .and_then(|next| self.walk(*next, after, colon))
+            .or_else(|| node.one.and_then(|next| self.walk(next, after, colon)))
+            .or_else(|| self.rest(node, colon))
     }
 
-    fn rest(&self, node: &Node, visit: &mut dyn FnMut(&End) -> bool) -> bool {
-        node.rest.is_some_and(|next| self.nodes[next].ends.iter().any(visit))
+    fn rest(&self, node: &Node, colon: Option<&str>) -> Option<&End> {
+        node.rest.and_then(|next| self.nodes[next].end(colon))
+    }
+}
+
+impl Node {
+    fn end(&self, colon: Option<&str>) -> Option<&End> {
+        self.ends.iter().find(|end| end.colon.as_deref() == colon)
     }
 }

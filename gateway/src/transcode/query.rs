@@ -1,6 +1,5 @@
 //! Query strings and forms: pairs of a dotted field name and a value.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use http::StatusCode;
@@ -165,7 +164,7 @@ fn alone(message: &DynamicMessage, field: &FieldDescriptor) -> Result<(), Broken
 ///
 /// # Errors
 /// The rule that the text breaks.
-pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text: &Cow<'_, str>) -> Result<(), Broken> {
+pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text: &str) -> Result<(), Broken> {
     let Some((field, parents)) = chain.split_last() else {
         return Ok(());
     };
@@ -179,4 +178,47 @@ pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text
     }
     at.set_field(field, value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_query_is_read_or_refused_without_a_panic(raw in "((menu|menu\\.next\\.id|tag|taste|since|by_name|%[0-9a-f]{0,2}|\\.|[a-z]{0,2})=?[&+%a-z0-9.:-]{0,6}&?){0,6}") {
+            let _ = apply(&raw, &mut testing::empty("GetDishRequest"), &Excluded::default());
+        }
+
+        #[test]
+        fn any_text_reaches_its_field_through_a_query(text in any::<String>(), tags in prop::collection::vec(any::<String>(), 0..4)) {
+            let mut raw = "menu.id=".to_owned();
+            percent::encode_into(&text, &mut raw);
+            for tag in &tags {
+                raw.push_str("&tag=");
+                percent::encode_into(tag, &mut raw);
+            }
+            let mut message = testing::empty("GetDishRequest");
+            let paths = apply(&raw, &mut message, &Excluded::default()).map_err(|problem| TestCaseError::fail(problem.message))?;
+            let menu = message.get_field_by_name("menu").unwrap().into_owned();
+            let id = menu.as_message().unwrap().get_field_by_name("id").unwrap().into_owned();
+            prop_assert_eq!(id.as_str(), Some(text.as_str()));
+            let read = message.get_field_by_name("tag").unwrap().into_owned();
+            let read: Vec<_> = read.as_list().unwrap().iter().filter_map(Value::as_str).collect();
+            prop_assert_eq!(read, tags.iter().map(String::as_str).collect::<Vec<_>>());
+            prop_assert_eq!(paths.len(), 1 + usize::from(!tags.is_empty()));
+        }
+    }
+
+    #[test]
+    fn names_nest_no_deeper_than_values() {
+        let name = |levels: usize| format!("menu{}.id=x", ".next".repeat(levels));
+        assert!(apply(&name(62), &mut testing::empty("GetDishRequest"), &Excluded::default()).is_ok());
+        assert!(apply(&name(63), &mut testing::empty("GetDishRequest"), &Excluded::default()).is_err());
+    }
 }

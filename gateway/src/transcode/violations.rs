@@ -5,6 +5,9 @@ use crate::problem::{Problem, Violation};
 /// More than this many are counted as one: a reply must not grow with the request.
 const LISTED: usize = 100;
 
+/// Longer names and texts are cut: they may repeat what the request says.
+const LENGTH: usize = 300;
+
 /// Broken rules, and the path of the field that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
@@ -35,9 +38,9 @@ impl Violations {
         if self.found.len() < LISTED {
             let Broken { rule, description } = broken;
             self.found.push(Violation {
-                field: self.path.clone(),
+                field: shortened(&self.path),
                 rule: rule.to_owned(),
-                description,
+                description: shortened(&description),
             });
         }
     }
@@ -80,8 +83,23 @@ impl Violations {
     pub(crate) fn check(self) -> Result<(), Problem> {
         let mut found = self.found.into_iter();
         let Some(first) = found.next() else { return Ok(()) };
+        let whole = first.field.is_empty().then(|| first.description.clone());
         let mut problem = Problem::field(first.field, &first.rule, first.description);
+        if let Some(message) = whole {
+            problem.message = message;
+        }
         problem.violations.extend(found);
         Err(problem)
     }
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() <= LENGTH {
+        return text.to_owned();
+    }
+    let end = (0..=LENGTH)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or_default();
+    format!("{}…", &text[..end])
 }

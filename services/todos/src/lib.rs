@@ -1,6 +1,6 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases), [`error`].
 
 pub mod config;
 pub mod domain;

@@ -1,6 +1,9 @@
 //! Fields that break their rules, gathered so that a client learns of all of them at once.
 
+pub mod email;
 pub mod text;
+pub mod url;
+pub mod username;
 
 use tonic_types::FieldViolation;
 use uuid::Uuid;

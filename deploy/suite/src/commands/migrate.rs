@@ -25,10 +25,15 @@ pub(crate) enum Command {
     Status,
 }
 
-const SERVICES: [&str; 1] = ["todos"];
+const SERVICES: [&str; 3] = ["auth", "users", "todos"];
 
-fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 1] {
-    [("todos", &settings.todos.database_url, quartet_todos::store::MIGRATIONS)]
+fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 3] {
+    let Settings { auth, users, todos, .. } = settings;
+    [
+        ("auth", &auth.own.database_url, quartet_auth::store::MIGRATIONS),
+        ("users", &users.database_url, quartet_users::store::MIGRATIONS),
+        ("todos", &todos.database_url, quartet_todos::store::MIGRATIONS),
+    ]
 }
 
 pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {

@@ -1,4 +1,9 @@
-//! Administrative commands, one file each.
+//! Administrative commands, one file each. They work on the stores, whether the suite runs or not, and doing one twice changes nothing.
 
 pub(crate) mod config;
+pub(crate) mod create_superuser;
+pub(crate) mod create_tier;
+pub(crate) mod import;
+pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod seed;

@@ -6,6 +6,7 @@ use prost_reflect::MethodDescriptor;
 use quartet_proto::options::Reason;
 use tonic::Code;
 
+use crate::call;
 use crate::docs::comments::Comments;
 
 /// The paragraph of a comment that names the errors starts with this.
@@ -65,29 +66,8 @@ fn add_unnamed(errors: &mut Errors, code: Option<(Code, bool)>) {
 }
 
 fn add(errors: &mut Errors, code: Code, reason: Reason) {
-    errors
-        .entry(status(code, reason))
-        .or_default()
-        .insert(reason.code().to_owned());
-}
-
-/// The HTTP status that the edge gives to an error.
-fn status(code: Code, reason: Reason) -> u16 {
-    match code {
-        Code::InvalidArgument if reason == Reason::ValidationFailed => 422,
-        Code::InvalidArgument | Code::OutOfRange => 400,
-        Code::FailedPrecondition => 409,
-        Code::NotFound => 404,
-        Code::AlreadyExists | Code::Aborted => 409,
-        Code::PermissionDenied => 403,
-        Code::Unauthenticated => 401,
-        Code::ResourceExhausted => 429,
-        Code::Unavailable => 503,
-        Code::DeadlineExceeded => 504,
-        Code::Cancelled => 499,
-        Code::Unimplemented => 501,
-        Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => 500,
-    }
+    let status = call::status::http_status(code, reason.code()).as_u16();
+    errors.entry(status).or_default().insert(reason.code().to_owned());
 }
 
 fn code_of(word: &str) -> Option<Code> {

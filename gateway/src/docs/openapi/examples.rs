@@ -41,6 +41,10 @@ pub(super) fn of(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
         return None;
     }
     if field.is_list() {
+        // An id that leads nowhere would make the example fail where the list may be empty.
+        if is_id(field.name()) && !schema.contains_key("minItems") {
+            return Some(json!([]));
+        }
         let item = single(field, schema.get("items")?.as_object()?)?;
         return Some(json!([item]));
     }
@@ -51,6 +55,7 @@ fn single(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
     match field.kind() {
         Kind::Bool => Some(json!(false)),
         Kind::String => text(field, schema).map(Value::from),
+        Kind::Enum(descriptor) if descriptor.full_name() == "google.protobuf.NullValue" => None,
         Kind::Enum(descriptor) => match schema.get("enum").and_then(Value::as_array) {
             Some(names) => names.last().cloned(),
             None => descriptor.values().last().map(|value| json!(value.name())),
@@ -70,6 +75,10 @@ fn single(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
         | Kind::Double
         | Kind::Bytes => None,
     }
+}
+
+fn is_id(name: &str) -> bool {
+    name == "id" || name.ends_with("_id") || name.ends_with("_ids")
 }
 
 /// A number by name, within the bounds.
@@ -103,13 +112,12 @@ fn text(field: &FieldDescriptor, schema: &Object) -> Option<String> {
             .map(str::to_owned);
     }
     let name = field.name();
-    let is_id = name == "id" || name.ends_with("_id") || name.ends_with("_ids");
     let candidates: &[&str] = match schema.get("format").and_then(Value::as_str) {
         Some("uuid") => &[ID],
         Some("email") => &["ada@example.com"],
         Some("uri") => &["https://example.com/ada.png"],
         Some(_) => return None,
-        None if is_id => &[ID],
+        None if is_id(name) => &[ID],
         None => BY_NAME
             .iter()
             .find(|(end, _)| name == *end || name.ends_with(&format!("_{end}")))

@@ -7,7 +7,7 @@ use super::errors::MARK;
 use super::path::Path;
 use super::schema::{Schemas, object_of};
 use super::{body, parameters, responses, security};
-use crate::docs::comments::Comments;
+use crate::docs::comments::{Comments, first_sentence};
 use crate::routes::Binding;
 
 /// The methods of HTTP that a path item can describe, of those that the binding takes.
@@ -57,9 +57,12 @@ pub(super) fn describe(
     let mut operation = object_of([
         ("tags", json!([tag(binding)])),
         ("operationId", json!(id(binding, before))),
-        ("summary", json!(responses::summary(comment, binding))),
-        ("description", json!(description(comment, binding))),
+        ("summary", json!(summary(comment, binding))),
     ]);
+    let description = description(comment, binding);
+    if !description.is_empty() {
+        operation.insert("description".into(), json!(description));
+    }
     if edge.deprecation.is_some() {
         operation.insert("deprecated".into(), json!(true));
     }
@@ -84,11 +87,22 @@ pub(super) fn describe(
     operation.into()
 }
 
-/// The comment but for its errors, which stand with the responses, and what the options add to it.
+/// The first sentence of the comment. A summary is plain text, so the marks of code go.
+fn summary(comment: &str, binding: &Binding) -> String {
+    match first_sentence(comment) {
+        "" => id(binding, 0),
+        sentence => sentence.replace('`', ""),
+    }
+}
+
+/// The comment but for its first sentence, which is the summary, and its errors, which stand with the responses; and what the options add.
 fn description(comment: &str, binding: &Binding) -> String {
-    let mut paragraphs: Vec<String> = comment
+    let rest = comment.strip_prefix(first_sentence(comment)).unwrap_or(comment);
+    let mut paragraphs: Vec<String> = rest
+        .trim_start_matches('.')
         .split("\n\n")
-        .filter(|paragraph| !paragraph.starts_with(MARK))
+        .map(str::trim)
+        .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with(MARK))
         .map(str::to_owned)
         .collect();
     if options::access(&binding.method) == Some(Access::Superuser) {

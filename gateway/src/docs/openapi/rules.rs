@@ -153,11 +153,8 @@ impl Rules {
             schema.entry("minLength").or_insert(json!(1));
         } else if self.ignores_default() && !schema_takes_empty(schema) {
             // The empty string stands beside what the rules allow.
-            let ruled: Object = ["minLength", "pattern", "format"]
-                .into_iter()
-                .filter_map(|key| schema.remove_entry(key))
-                .collect();
-            schema.insert("anyOf".into(), json!([{"const": ""}, ruled]));
+            let ruled = std::mem::take(schema);
+            schema.insert("anyOf".into(), json!([{"type": "string", "const": ""}, ruled]));
         }
         let refused = list(&rules, "not_in");
         if !refused.is_empty() {

@@ -7,6 +7,7 @@ use quartet_proto::options;
 use serde_json::{Value, json};
 
 use super::names::Names;
+use super::problems::Problems;
 use super::rules::Rules;
 use super::{Object, examples, known};
 use crate::docs::comments::Comments;
@@ -26,6 +27,7 @@ pub(super) enum Direction {
 /// The components, as they become needed.
 pub(super) struct Schemas<'a> {
     pub(super) comments: &'a Comments,
+    pub(super) problems: Problems,
     names: Names,
     done: BTreeMap<String, Value>,
 }
@@ -33,9 +35,10 @@ pub(super) struct Schemas<'a> {
 impl<'a> Schemas<'a> {
     pub(super) fn new(pool: &DescriptorPool, comments: &'a Comments, bindings: &[&Binding]) -> Self {
         let mut done = BTreeMap::new();
-        done.insert("Problem".to_owned(), super::responses::problem_schema());
+        done.insert("Problem".to_owned(), super::problems::schema());
         Self {
             comments,
+            problems: Problems::default(),
             names: Names::new(pool, bindings),
             done,
         }
@@ -67,12 +70,10 @@ impl<'a> Schemas<'a> {
         reference_to(&name)
     }
 
-    /// A message whose names tell what is changed shares the component of the whole message where nothing is required.
+    /// A message whose names tell what is changed has a component of its own: nothing is required but to change something.
     fn patch_reference(&mut self, message: &MessageDescriptor, name: String) -> Object {
-        let schema = self.message(message, Direction::Patch, &[]);
-        if Value::from(schema.clone()) == Value::from(self.message(message, Direction::Input, &[])) {
-            return self.reference(message, Direction::Input);
-        }
+        let mut schema = self.message(message, Direction::Patch, &[]);
+        schema.insert("minProperties".into(), json!(1));
         self.named(format!("{name}Patch"), schema)
     }
 
@@ -263,7 +264,11 @@ fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schem
 
 /// Lets a schema take null as well.
 pub(super) fn allow_null(schema: &mut Object) {
-    if schema.contains_key("$ref") || (!schema.contains_key("type") && schema.contains_key("anyOf")) {
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.push(json!({"type": "null"}));
+        return;
+    }
+    if schema.contains_key("$ref") {
         let described: Vec<_> = ["description", "examples"]
             .into_iter()
             .filter_map(|key| schema.remove_entry(key))
@@ -274,7 +279,7 @@ pub(super) fn allow_null(schema: &mut Object) {
         return;
     }
     match schema.get_mut("type") {
-        Some(Value::String(kind)) => {
+        Some(Value::String(kind)) if kind != "null" => {
             let both = json!([kind, "null"]);
             schema.insert("type".into(), both);
         }
@@ -284,9 +289,6 @@ pub(super) fn allow_null(schema: &mut Object) {
     }
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.push(Value::Null);
-    }
-    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
-        any.push(json!({"type": "null"}));
     }
 }
 

@@ -26,19 +26,19 @@ pub(super) enum Token {
 /// A position in the text.
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'a> {
-    text: &'a str,
-    at: usize,
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     depth: usize,
 }
 
-type Read<T> = Result<T, Malformed>;
+pub(super) type Read<T> = Result<T, Malformed>;
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0 }
     }
 
-    fn malformed<T>(&self, message: &'static str) -> Read<T> {
+    pub(super) fn malformed<T>(&self, message: &'static str) -> Read<T> {
         Err(Malformed { at: self.at, message })
     }
 
@@ -182,101 +182,6 @@ impl<'a> Lexer<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Consumes a string.
-    pub(super) fn string(&mut self) -> Read<Cow<'a, str>> {
-        self.at += 1;
-        let start = self.at;
-        self.plain();
-        if self.text.as_bytes().get(self.at) == Some(&b'"') {
-            self.at += 1;
-            return Ok(Cow::Borrowed(&self.text[start..self.at - 1]));
-        }
-        let mut unescaped = String::from(&self.text[start..self.at]);
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Cow::Owned(unescaped));
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    unescaped.push(self.escape()?);
-                }
-                Some(_) => return self.malformed("a control character stands in a string"),
-                None => return self.malformed("a string is not closed"),
-            }
-            let from = self.at;
-            self.plain();
-            unescaped.push_str(&self.text[from..self.at]);
-        }
-    }
-
-    /// Skips what stands for itself in a string.
-    fn plain(&mut self) {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if *byte == b'"' || *byte == b'\\' || *byte < 0x20 {
-                return;
-            }
-            self.at += 1;
-        }
-    }
-
-    fn escape(&mut self) -> Read<char> {
-        let escape = self.text.as_bytes().get(self.at).copied();
-        let plain = match escape {
-            Some(byte @ (b'"' | b'\\' | b'/')) => byte as char,
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => return self.unicode(),
-            _ => return self.malformed("expected an escape"),
-        };
-        self.at += 1;
-        Ok(plain)
-    }
-
-    /// `uXXXX`, or two of them that make a surrogate pair. Half a pair is no character, and protobuf strings hold characters alone.
-    fn unicode(&mut self) -> Read<char> {
-        let unit = self.hex()?;
-        if !(0xd800..0xdc00).contains(&unit) {
-            return match char::from_u32(unit) {
-                Some(c) => Ok(c),
-                None => self.malformed("half of a surrogate pair"),
-            };
-        }
-        if !self.text[self.at..].starts_with("\\u") {
-            return self.malformed("half of a surrogate pair");
-        }
-        self.at += 1;
-        let low = self.hex()?;
-        if !(0xdc00..0xe000).contains(&low) {
-            return self.malformed("half of a surrogate pair");
-        }
-        match char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)) {
-            Some(c) => Ok(c),
-            None => self.malformed("half of a surrogate pair"),
-        }
-    }
-
-    fn hex(&mut self) -> Read<u32> {
-        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
-        let mut unit = 0;
-        for digit in digits.unwrap_or_default() {
-            match (*digit as char).to_digit(16) {
-                Some(digit) => unit = unit * 16 + digit,
-                None => return self.malformed("expected four hexadecimal digits"),
-            }
-        }
-        if digits.is_none() {
-            return self.malformed("expected four hexadecimal digits");
-        }
-        self.at += 5;
-        Ok(unit)
-    }
-
     /// Consumes a value of any kind.
     pub(super) fn skip(&mut self) -> Read<()> {
         match self.peek()? {
@@ -316,16 +221,6 @@ mod tests {
         let mut lexer = Lexer::new(text);
         lexer.skip()?;
         lexer.end()
-    }
-
-    #[test]
-    fn strings_are_unescaped() {
-        let mut lexer = Lexer::new(r#""a\"\\\/\b\f\n\r\té😀\u0000""#);
-        assert_eq!(lexer.string().unwrap(), "a\"\\/\u{8}\u{c}\n\r\té😀\0");
-        assert!(matches!(
-            Lexer::new("\"plain\"").string().unwrap(),
-            Cow::Borrowed("plain")
-        ));
     }
 
     #[test]
@@ -373,19 +268,14 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_takes_what_serde_json_takes(text in r#"[\[\]{}",:0-9eE.+\-truefalsn \\ud]{0,14}"#) {
             let oracle = serde_json::from_str::<serde_json::Value>(&text);
             // serde_json also refuses numbers that no double holds; those are JSON all the same.
             prop_assume!(!matches!(&oracle, Err(error) if error.to_string().starts_with("number out of range")));
             prop_assert_eq!(skip(&text).is_ok(), oracle.is_ok(), "{}", text);
-        }
-
-        #[test]
-        fn any_string_is_read_back(text in any::<String>()) {
-            let json = serde_json::to_string(&text).unwrap();
-            let read = Lexer::new(&json).string().unwrap();
-            prop_assert_eq!(read, text);
         }
     }
 }

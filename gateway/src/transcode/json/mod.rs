@@ -6,6 +6,8 @@
 mod lexer;
 mod read;
 mod read_known;
+mod read_value;
+mod string;
 mod write;
 mod write_known;
 

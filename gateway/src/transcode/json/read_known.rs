@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage, Value};
 
-use super::lexer::{Malformed, Token};
+use super::lexer::{Read, Token};
 use super::read::Reader;
 use crate::transcode::known::{Known, known};
 use crate::transcode::text;
 use crate::transcode::violations::Broken;
-
-type Read<T> = Result<T, Malformed>;
 
 impl Reader<'_> {
     /// A message with a special form; `None` when it broke a rule.

@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
                 let value_kind = entry.map_entry_value_field().kind();
                 // Entries have no order; sorted, equal messages are equal bytes and an ETag holds.
                 let mut entries: Vec<_> = entries.iter().collect();
-                entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                entries.sort_unstable_by_key(|(key, _)| *key);
                 self.out.push(b'{');
                 for (index, (key, value)) in entries.into_iter().enumerate() {
                     if index > 0 {

@@ -15,4 +15,24 @@ fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
     ids.to_vec()
 }
 
-include!("queries.rs");
+pub(super) struct Queries {
+    pool: Pool,
+}
+
+impl Queries {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+mod todos {
+    include!("queries/todos.rs");
+}
+
+mod tags {
+    include!("queries/tags.rs");
+}
+
+mod todo_tags {
+    include!("queries/todo_tags.rs");
+}

@@ -1,9 +1,9 @@
-//! The largest body that a request may have: told by `Content-Length` at once, else found while the body comes in.
+//! How large a body may be, and how long it may take to come in. A length that is announced is judged at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +14,7 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use quartet_proto::options::Reason;
+use tokio::time::{Instant, Sleep};
 
 use crate::problem::Problem;
 
@@ -22,19 +23,33 @@ use crate::problem::Problem;
 const LINGER_BYTES: u64 = 64 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
-/// Whether a body turned out to be too large while it was read.
+/// What turned out to be wrong with a body while it was read.
 #[derive(Clone, Default)]
-pub(crate) struct Overflow(Arc<AtomicBool>);
+pub(crate) struct Outcome(Arc<AtomicU8>);
 
-impl Overflow {
-    /// The answer to a body that was too large.
+const TOO_LARGE: u8 = 1;
+const TOO_SLOW: u8 = 2;
+
+impl Outcome {
+    /// The answer to a body that was cut short.
     pub(crate) fn problem(&self, limit: usize) -> Option<Problem> {
-        self.0.load(Ordering::Acquire).then(|| too_large(limit))
+        match self.0.load(Ordering::Acquire) {
+            TOO_LARGE => Some(too_large(limit)),
+            TOO_SLOW => {
+                let message = "the body did not come in time";
+                Some(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Reason::DeadlineExceeded,
+                    message,
+                ))
+            }
+            _ => None,
+        }
     }
 }
 
 /// Bounds the request's body. `Err` when its announced length is over the limit already.
-pub(crate) fn apply(request: Request, limit: usize) -> Result<(Request, Overflow), Problem> {
+pub(crate) fn apply(request: Request, limit: usize, until: Instant) -> Result<(Request, Outcome), Problem> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -47,7 +62,7 @@ pub(crate) fn apply(request: Request, limit: usize) -> Result<(Request, Overflow
         }
         return Err(too_large(limit));
     }
-    let overflow = Overflow::default();
+    let outcome = Outcome::default();
     let limited = |body: Body| {
         if body.is_end_stream() {
             return body;
@@ -55,11 +70,13 @@ pub(crate) fn apply(request: Request, limit: usize) -> Result<(Request, Overflow
         Body::new(Limited {
             body: Some(body),
             remaining: limit,
-            overflow: overflow.clone(),
+            outcome: outcome.clone(),
             waits,
+            until,
+            timer: None,
         })
     };
-    Ok((request.map(limited), overflow))
+    Ok((request.map(limited), outcome))
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -94,18 +111,21 @@ fn linger(mut body: Body) {
     }
 }
 
-/// What a body that is too large ends in.
+/// What a body that is too large or too slow ends in.
 #[derive(Debug, thiserror::Error)]
-#[error("the body is larger than the limit")]
-struct TooLarge;
+#[error("the body was cut short")]
+struct CutShort;
 
-/// A body that ends in an error past its limit.
+/// A body that ends in an error past its limit or its time.
 struct Limited {
     /// `None` once it has ended.
     body: Option<Body>,
     remaining: usize,
-    overflow: Overflow,
+    outcome: Outcome,
     waits: bool,
+    until: Instant,
+    /// Set once the body has to be waited for; most bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl http_body::Body for Limited {
@@ -122,7 +142,12 @@ impl http_body::Body for Limited {
         let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
             // Asking for the body has told the client to send it.
             self.waits = false;
-            return Poll::Pending;
+            let until = self.until;
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            ready!(timer.as_mut().poll(context));
+            return self.cut(TOO_SLOW);
         };
         let Some(frame) = frame.transpose()? else {
             self.body = None;
@@ -133,13 +158,7 @@ impl http_body::Body for Limited {
                 self.remaining = remaining;
                 Poll::Ready(Some(Ok(frame)))
             }
-            None => {
-                self.overflow.0.store(true, Ordering::Release);
-                if let Some(body) = self.body.take() {
-                    linger(body);
-                }
-                Poll::Ready(Some(Err(Box::new(TooLarge))))
-            }
+            None => self.cut(TOO_LARGE),
         }
     }
 
@@ -149,6 +168,16 @@ impl http_body::Body for Limited {
 
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Limited {
+    fn cut(&mut self, outcome: u8) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        self.outcome.0.store(outcome, Ordering::Release);
+        if let Some(body) = self.body.take() {
+            linger(body);
+        }
+        Poll::Ready(Some(Err(Box::new(CutShort))))
     }
 }
 
@@ -174,10 +203,26 @@ mod tests {
         ))
     }
 
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let (request, outcome) = apply(Request::post("/").body(body).unwrap(), 8, later()).unwrap();
+        let started = Instant::now();
+        assert!(request.into_body().collect().await.is_err());
+        assert_eq!(
+            (started.elapsed().as_secs(), outcome.problem(8).unwrap().status.as_u16()),
+            (60, 408)
+        );
+    }
+
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let request = Request::post("/").header(CONTENT_LENGTH, "9").body(chunks(3)).unwrap();
-        let problem = apply(request, 8).err().unwrap();
+        let problem = apply(request, 8, later()).err().unwrap();
         assert_eq!(
             (problem.status.as_u16(), problem.reason.as_str()),
             (413, "BODY_TOO_LARGE")
@@ -186,13 +231,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_streamed_body_is_cut_at_the_limit() {
-        let (request, overflow) = apply(Request::post("/").body(chunks(2)).unwrap(), 8).unwrap();
+        let (request, outcome) = apply(Request::post("/").body(chunks(2)).unwrap(), 8, later()).unwrap();
         assert_eq!(request.into_body().collect().await.unwrap().to_bytes().len(), 8);
-        assert!(overflow.problem(8).is_none());
+        assert!(outcome.problem(8).is_none());
 
-        let (request, overflow) = apply(Request::post("/").body(chunks(3)).unwrap(), 8).unwrap();
+        let (request, outcome) = apply(Request::post("/").body(chunks(3)).unwrap(), 8, later()).unwrap();
         assert!(request.into_body().collect().await.is_err());
-        assert_eq!(overflow.problem(8).unwrap().status, 413);
+        assert_eq!(outcome.problem(8).unwrap().status, 413);
     }
 
     #[test]

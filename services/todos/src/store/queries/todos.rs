@@ -1,7 +1,4 @@
-// The queries of the store, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Db`, `Pool`, `Connection`, `among!` and
-// `bind_ids`.
-
-use std::collections::HashMap;
+// The queries on todos, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
 use quartet_rpc::Deadline;
@@ -11,20 +8,12 @@ use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Store;
-use super::list::{push_filter, push_key, push_order};
+use super::todo_tags::{filter_tags, put_tags, tags_of};
+use super::{Connection, Db, Queries, bind_ids};
 use crate::Error;
-use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, Tag, TagName, TagRef, Todo};
-
-pub(super) struct Queries {
-    pool: Pool,
-}
-
-impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
-    }
-}
+use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
+use crate::store::Todos;
+use crate::store::list::{push_filter, push_key, push_order, search_text};
 
 #[derive(FromRow)]
 struct TodoRow {
@@ -59,23 +48,8 @@ impl TodoRow {
     }
 }
 
-#[derive(FromRow)]
-struct TagRow {
-    id: Uuid,
-    user_id: Uuid,
-    name: String,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<TagRow> for Tag {
-    fn from(row: TagRow) -> Self {
-        Self { id: row.id, user_id: row.user_id, name: row.name, created_at: row.created_at.into(), updated_at: row.updated_at.into() }
-    }
-}
-
 #[async_trait]
-impl Store for Queries {
+impl Todos for Queries {
     async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], now: OffsetDateTime, deadline: Deadline) -> Result<Vec<Todo>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
         let mut insert = QueryBuilder::<Db>::new(
@@ -91,7 +65,7 @@ impl Store for Queries {
                 .push_bind(todo.due_at.map(Timestamp))
                 .push_bind(todo.priority.number())
                 .push_bind(title.to_lowercase())
-                .push_bind(super::list::search_text(title, description))
+                .push_bind(search_text(title, description))
                 .push_bind(Timestamp(now))
                 .push_bind(Timestamp(now));
         });
@@ -193,7 +167,7 @@ impl Store for Queries {
         if title.is_some() || description.is_some() {
             sqlx::query("update todos set search = $2 where id = $1")
                 .bind(id)
-                .bind(super::list::search_text(&row.title, row.description.as_deref()))
+                .bind(search_text(&row.title, row.description.as_deref()))
                 .execute(&mut *transaction)
                 .await?;
         }
@@ -248,120 +222,6 @@ impl Store for Queries {
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
-
-    async fn insert_tag(&self, tag: &Tag, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query("insert into tags (id, user_id, name, created_at, updated_at) values ($1, $2, $3, $4, $5)")
-            .bind(tag.id)
-            .bind(tag.user_id)
-            .bind(&tag.name)
-            .bind(Timestamp(tag.created_at))
-            .bind(Timestamp(tag.updated_at))
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| name_taken(error, &tag.name))?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn find_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Tag>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let row: Option<TagRow> =
-            sqlx::query_as("select id, user_id, name, created_at, updated_at from tags where id = $1 and user_id = $2")
-                .bind(id)
-                .bind(owner)
-                .fetch_optional(&mut *connection)
-                .await?;
-        Ok(row.map(Tag::from))
-    }
-
-    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tag>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let total = match page.known_total() {
-            Some(total) => i64::from(total),
-            None => {
-                sqlx::query_scalar("select count(*) from tags where user_id = $1").bind(owner).fetch_one(&mut *connection).await?
-            }
-        };
-        let rows: Vec<TagRow> = sqlx::query_as(
-            "select id, user_id, name, created_at, updated_at from tags
-              where user_id = $1 and name > $2
-           order by name
-              limit $3 offset $4",
-        )
-        .bind(owner)
-        // No name is empty, so every name comes after this one.
-        .bind(page.after().map_or("", String::as_str))
-        .bind(page.fetch())
-        .bind(page.offset())
-        .fetch_all(&mut *connection)
-        .await?;
-        Ok(page.cut(rows.into_iter().map(Tag::from).collect(), total))
-    }
-
-    async fn update_tag(&self, owner: Uuid, id: Uuid, name: &TagName, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Tag>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let row: Option<TagRow> = sqlx::query_as(
-            "update tags set name = $3, updated_at = $4 where id = $1 and user_id = $2
-          returning id, user_id, name, created_at, updated_at",
-        )
-        .bind(id)
-        .bind(owner)
-        .bind(name.as_str())
-        .bind(Timestamp(now))
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(|error| name_taken(error, name.as_str()))?;
-        transaction.commit().await?;
-        Ok(row.map(Tag::from))
-    }
-
-    async fn delete_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from tags where id = $1 and user_id = $2").bind(id).bind(owner).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
-    }
-}
-
-/// Puts tags on a todo, if all of them are the owner's.
-async fn put_tags(connection: &mut Connection, owner: Uuid, todo_id: Uuid, tag_ids: &[Uuid]) -> Result<(), Error> {
-    let put: Vec<Uuid> = sqlx::query_scalar(concat!(
-        "insert into todo_tags (todo_id, tag_id) select $1, id from tags where user_id = $2 and id",
-        among!("$3"),
-        " returning tag_id"
-    ))
-    .bind(todo_id)
-    .bind(owner)
-    .bind(bind_ids(tag_ids))
-    .fetch_all(connection)
-    .await?;
-    match tag_ids.iter().find(|id| !put.contains(id)) {
-        Some(missing) => Err(Error::TagNotFound { id: *missing }),
-        None => Ok(()),
-    }
-}
-
-/// The tags on each of the todos, by name, in one query.
-async fn tags_of(connection: &mut Connection, todo_ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<TagRef>>, Error> {
-    let mut tags: HashMap<Uuid, Vec<TagRef>> = HashMap::new();
-    if todo_ids.is_empty() {
-        return Ok(tags);
-    }
-    let rows: Vec<(Uuid, Uuid, String)> = sqlx::query_as(concat!(
-        "select todo_tags.todo_id, tags.id, tags.name
-           from todo_tags join tags on tags.id = todo_tags.tag_id
-          where todo_tags.todo_id",
-        among!("$1"),
-        " order by tags.name"
-    ))
-    .bind(bind_ids(todo_ids))
-    .fetch_all(connection)
-    .await?;
-    for (todo_id, id, name) in rows {
-        tags.entry(todo_id).or_default().push(TagRef { id, name });
-    }
-    Ok(tags)
 }
 
 async fn with_tags(connection: &mut Connection, row: Option<TodoRow>) -> Result<Option<Todo>, Error> {
@@ -371,31 +231,6 @@ async fn with_tags(connection: &mut Connection, row: Option<TodoRow>) -> Result<
     let mut tags = tags_of(connection, &[row.id]).await?;
     let tags = tags.remove(&row.id).unwrap_or_default();
     Ok(Some(row.into_todo(tags)))
-}
-
-/// The ids of the tags of these names; `None` when the owner lacks one of them.
-async fn filter_tags(connection: &mut Connection, owner: Uuid, names: &[String]) -> Result<Option<Vec<Uuid>>, Error> {
-    let mut ids = Vec::with_capacity(names.len());
-    for name in names {
-        let id: Option<Uuid> = sqlx::query_scalar("select id from tags where user_id = $1 and name = $2")
-            .bind(owner)
-            .bind(name)
-            .fetch_optional(&mut *connection)
-            .await?;
-        match id {
-            Some(id) => ids.push(id),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(ids))
-}
-
-fn name_taken(error: sqlx::Error, name: &str) -> Error {
-    let error = quartet_store::Error::from(error);
-    match error.violates("tags_user_name_key", "tags.user_id, tags.name") {
-        true => Error::TagNameTaken { name: name.to_owned() },
-        false => error.into(),
-    }
 }
 
 fn made(owner: Uuid, todo: &NewTodo, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {

@@ -1,0 +1,34 @@
+//! `quartet create-tier`.
+
+use quartet_users::domain::{Tier, TierName};
+
+use crate::settings::Settings;
+use crate::stores::{Stores, patience, told};
+
+/// The tier to make.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Name: 1 to 50 lower-case letters, digits, `-` and `_`.
+    #[arg(env = "TIER_NAME", default_value = "free")]
+    name: String,
+}
+
+pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> {
+    let name = TierName::parse(&args.name).map_err(|rule| anyhow::anyhow!("name {rule}"))?;
+    let stores = Stores::open(settings).await?;
+    let now = stores.clock.now();
+    let tier = Tier {
+        id: stores.clock.new_id(),
+        name: name.as_str().to_owned(),
+        created_at: now,
+        updated_at: now,
+    };
+    let made = stores
+        .users
+        .insert_tier(&tier, patience())
+        .await
+        .map_err(|error| told(&error.into()))?;
+    let outcome = if made { "was made" } else { "is there already" };
+    println!("the tier {} {outcome}", name.as_str());
+    Ok(())
+}

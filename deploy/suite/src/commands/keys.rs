@@ -1,0 +1,40 @@
+//! `quartet keys`.
+
+use quartet_auth::admin;
+
+use crate::settings::Settings;
+use crate::stores::{Stores, patience, told};
+
+/// What to do with the keys.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Print every key: its name, algorithm, state and times.
+    List,
+    /// Make a new key and sign with it from now on; the old one verifies until its last token has expired.
+    Rotate,
+}
+
+pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
+    let stores = Stores::open(settings).await?;
+    let (store, clock) = (stores.auth.as_ref(), &stores.clock);
+    if matches!(command, Command::Rotate) {
+        let rotated = admin::rotate_keys(store, clock, &settings.auth.own, patience()).await;
+        let key = rotated.map_err(|error| told(&error.into()))?;
+        println!("tokens will be signed with {}", key.kid);
+    }
+    let keys = admin::list_keys(store, clock, patience()).await;
+    for key in keys.map_err(|error| told(&error.into()))? {
+        let expires = key
+            .expires_at
+            .map(|at| format!(", verifies until {at}"))
+            .unwrap_or_default();
+        println!(
+            "{} {} {} since {}{expires}",
+            key.kid,
+            key.algorithm.name(),
+            key.state.name(),
+            key.active_at
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+// Starts Swagger UI. A file of its own, since the page's content policy allows no inline script.
+window.ui = SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  // Nobody outside is asked whether the description is valid.
+  validatorUrl: null,
+});

@@ -1,0 +1,113 @@
+//! Requests through the transcoder to a backend in this process that speaks real gRPC, and back.
+
+mod backend;
+mod bodies;
+mod cookies;
+mod failures;
+mod replies;
+mod requests;
+mod streams;
+mod time;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use prost::Message;
+use quartet_proto::options::Reason;
+use tokio_util::sync::CancellationToken;
+
+use self::backend::{Answer, Backend};
+use super::*;
+use crate::routes::Routes;
+use crate::testing;
+use crate::transcode::json::Reader;
+
+/// A transcoder over the kitchen, and the backend behind it.
+struct Kitchen {
+    transcoder: Transcoder,
+    backend: Arc<Backend>,
+    closing: CancellationToken,
+}
+
+fn config(closing: CancellationToken) -> Config {
+    Config {
+        timeout: Duration::from_secs(5),
+        max_reply_bytes: 1024 * 1024,
+        secure_cookies: true,
+        keep_alive: Duration::from_millis(50),
+        origin: Arc::new(|headers| match headers.get(header::ORIGIN) {
+            Some(origin) if origin != "https://ours.example" => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                Reason::OriginNotAllowed,
+                "a page of another origin",
+            )),
+            _ => Ok(()),
+        }),
+        render: Arc::new(|problem, _| {
+            Bytes::from(serde_json::json!({"status": problem.status.as_u16(), "reason": problem.reason}).to_string())
+        }),
+        closing,
+    }
+}
+
+impl Kitchen {
+    /// Behind it, a backend that answers every call with `answer`.
+    fn new(answer: Answer) -> Self {
+        let routes = Arc::new(Routes::compile(testing::pool()).unwrap());
+        let (backend, upstream) = Backend::start(answer);
+        let closing = CancellationToken::new();
+        let backends = HashMap::from([("kitchen.v1.Kitchen".to_owned(), upstream)]);
+        let transcoder = Transcoder::new(routes, &backends, config(closing.clone())).unwrap();
+        Self {
+            transcoder,
+            backend,
+            closing,
+        }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        self.transcoder.call(request).await
+    }
+
+    /// Sends a request without a body.
+    async fn get(&self, path: &str) -> Result<Response<Body>, Problem> {
+        self.send(request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a request with a JSON body.
+    async fn json(&self, verb: &str, path: &str, body: &str) -> Result<Response<Body>, Problem> {
+        let request = request(verb, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+}
+
+fn request(verb: &str, path: &str) -> http::request::Builder {
+    Request::builder().method(verb).uri(path)
+}
+
+/// The bytes of a kitchen message given as JSON.
+fn message(name: &str, json: &str) -> Bytes {
+    let mut message = testing::empty(name);
+    Reader::new(json.as_bytes(), &[])
+        .unwrap()
+        .message(&mut message)
+        .unwrap();
+    message.encode_to_vec().into()
+}
+
+fn dish(json: &str) -> Bytes {
+    message("Dish", json)
+}
+
+async fn text(response: Response<Body>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap())
+}

@@ -1,0 +1,108 @@
+//! Fields that browsers carry as cookies.
+
+use super::*;
+
+fn sign_in(body: &str) -> Request<Body> {
+    request("POST", "/v1/sign-in")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_cookie_fills_its_field_and_nothing_else_does() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let mut request = sign_in("{\"password\":\"p\"}");
+    request
+        .headers_mut()
+        .insert(header::COOKIE, "a=1; session=s3cret; b=2".parse().unwrap());
+    kitchen.send(request).await.unwrap();
+    assert_eq!(kitchen.backend.message(), "password:\"p\",session:\"s3cret\"");
+
+    let kitchen = Kitchen::new(Answer::Say(vec![]));
+    let problem = kitchen.send(sign_in("{\"session\":\"forged\"}")).await.unwrap_err();
+    assert_eq!(
+        (problem.status.as_u16(), problem.violations[0].field.as_str()),
+        (422, "session")
+    );
+}
+
+#[tokio::test]
+async fn a_cookie_from_a_page_of_another_origin_is_refused() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let mut request = sign_in("{}");
+    request
+        .headers_mut()
+        .insert(header::COOKIE, "session=s".parse().unwrap());
+    request
+        .headers_mut()
+        .insert(header::ORIGIN, "https://theirs.example".parse().unwrap());
+    let problem = kitchen.send(request).await.unwrap_err();
+    assert_eq!(
+        (problem.status.as_u16(), problem.reason.as_str()),
+        (403, "ORIGIN_NOT_ALLOWED")
+    );
+    // Without the cookie the origin does not matter.
+    let mut request = sign_in("{}");
+    request.headers_mut().insert(header::COOKIE, "other=s".parse().unwrap());
+    request
+        .headers_mut()
+        .insert(header::ORIGIN, "https://theirs.example".parse().unwrap());
+    kitchen.send(request).await.unwrap();
+    assert_eq!(kitchen.backend.message(), "");
+}
+
+async fn set(reply: &str) -> (Option<String>, String) {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", reply))]));
+    let response = kitchen.send(sign_in("{}")).await.unwrap();
+    let cookie = header_text(response.headers(), "set-cookie").map(str::to_owned);
+    (cookie, text(response).await)
+}
+
+#[tokio::test]
+async fn a_reply_s_field_moves_into_the_cookie() {
+    let (cookie, body) = set("{\"user\":\"u\",\"session\":\"s3cret\",\"session_expires_in\":60}").await;
+    assert_eq!(
+        cookie.unwrap(),
+        "session=s3cret; Max-Age=60; Path=/v1; HttpOnly; SameSite=Lax; Secure"
+    );
+    assert_eq!(body, "{\"user\":\"u\",\"session_expires_in\":60}");
+}
+
+#[tokio::test]
+async fn a_field_that_is_set_but_empty_deletes_the_cookie_and_an_unset_one_leaves_it() {
+    let (cookie, _) = set("{\"session\":\"\",\"session_expires_in\":60}").await;
+    assert_eq!(
+        cookie.unwrap(),
+        "session=; Max-Age=0; Path=/v1; HttpOnly; SameSite=Lax; Secure"
+    );
+    assert_eq!(set("{\"user\":\"u\"}").await.0, None);
+}
+
+#[tokio::test]
+async fn a_reply_without_a_body_still_deletes_its_cookie() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"\"}"))]));
+    let response = kitchen
+        .send(request("POST", "/v1/sign-out").body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert!(
+        header_text(response.headers(), "set-cookie")
+            .unwrap()
+            .starts_with("session=; Max-Age=0")
+    );
+    assert_eq!(text(response).await, "");
+}
+
+#[tokio::test]
+async fn a_value_that_could_forge_attributes_is_never_sent() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message(
+        "SignInReply",
+        "{\"session\":\"a; Domain=evil\"}",
+    ))]));
+    assert_eq!(
+        kitchen.send(sign_in("{}")).await.unwrap_err().status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+}

@@ -1,0 +1,116 @@
+//! Problem documents: their schema, and what each failure of an operation looks like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::Object;
+use super::schema::object_of;
+use crate::l10n::{self, Language};
+use crate::problem::page;
+
+/// Examples of problems, shared by all operations.
+#[derive(Default)]
+pub(super) struct Problems {
+    examples: BTreeMap<String, Value>,
+}
+
+impl Problems {
+    /// The response of a status, and the reasons that lead to it.
+    pub(super) fn response(&mut self, status: u16, reasons: &BTreeSet<String>) -> Value {
+        let mut lines = Vec::new();
+        let mut examples = Object::new();
+        for reason in reasons {
+            let title = l10n::title(Language::English, reason).unwrap_or_else(|| reason.clone());
+            let code = reason.to_ascii_lowercase();
+            lines.push(format!("- `{code}`: {title}."));
+            examples.insert(code.clone(), self.example(status, reason, &code, &title));
+        }
+        json!({"description": lines.join("\n"), "content": content(examples)})
+    }
+
+    /// A reference to the example of a reason. One reason may go with several statuses.
+    fn example(&mut self, status: u16, reason: &str, code: &str, title: &str) -> Value {
+        let value = json!({"summary": title, "value": document(status, reason, title)});
+        let known = self.examples.get(code).is_some_and(|known| *known != value);
+        let name = if known {
+            format!("{code}_{status}")
+        } else {
+            code.to_owned()
+        };
+        let reference = json!({"$ref": format!("#/components/examples/{name}")});
+        self.examples.insert(name, value);
+        reference
+    }
+
+    /// Every example that an operation refers to.
+    pub(super) fn examples(&self) -> Value {
+        json!(self.examples)
+    }
+}
+
+/// The response to whatever no operation names.
+pub(super) fn any() -> Value {
+    json!({"description": "Any other failure.", "content": content(Object::new())})
+}
+
+fn content(examples: Object) -> Value {
+    let mut media = object_of([("schema", json!({"$ref": "#/components/schemas/Problem"}))]);
+    if !examples.is_empty() {
+        media.insert("examples".into(), examples.into());
+    }
+    json!({"application/problem+json": media})
+}
+
+fn document(status: u16, reason: &str, title: &str) -> Value {
+    json!({
+        "type": page::reference(reason),
+        "title": title,
+        "status": status,
+        "detail": format!("{title}."),
+        "instance": "/api/v1/todos",
+        "status_code": status,
+        "message": format!("{title}."),
+        "error_code": reason.to_ascii_lowercase(),
+        "errors": [],
+        "request_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    })
+}
+
+/// The schema of a problem document.
+pub(super) fn schema() -> Value {
+    let error = json!({
+        "type": "object",
+        "properties": {
+            "field": {"type": "string", "description": "Path of the field, as `todos[3].title`."},
+            "rule": {"type": "string", "description": "The rule's name, as `STRING_MAX_LEN`."},
+            "message": {"type": "string", "description": "The rule, in the client's language."},
+        },
+        "required": ["field", "rule", "message"],
+    });
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let status =
+        |description: &str| json!({"type": "integer", "description": description, "minimum": 400, "maximum": 599});
+    let properties = json!({
+        "type": {"type": "string", "format": "uri-reference", "description": "Leads to what the code means."},
+        "title": text("What is wrong, the same for every occurrence."),
+        "status": status("The HTTP status."),
+        "detail": text("What is wrong this time, in the client's language."),
+        "instance": text("The path of the request."),
+        "status_code": status("As `status`."),
+        "message": text("As `detail`."),
+        "error_code": text("The reason, for programs."),
+        "errors": {"type": "array", "items": error, "description": "The fields that break their rules."},
+        "request_id": text("Finds the request in the logs."),
+    });
+    let required: Vec<&str> = properties
+        .as_object()
+        .map(|all| all.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    json!({
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "required": required,
+        "properties": properties,
+    })
+}

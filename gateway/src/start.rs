@@ -1,0 +1,57 @@
+//! What the gateway's own process needs beside the gateway: its upstreams, from settings, and a port.
+
+use std::net::SocketAddr;
+
+use quartet_clock::Clock;
+use quartet_config::{Environment, Error, Source};
+use quartet_proto::descriptors;
+use quartet_rpc::Upstream;
+use quartet_rpc::host::Host;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, upstream_addresses};
+use crate::{Deps, backends};
+
+/// The upstreams of the settings, and in staging, where the docs are for superusers, what tells who is one. Call it inside a tokio runtime.
+pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<Deps, Error> {
+    let mut upstreams = std::collections::BTreeMap::new();
+    for (name, address) in upstream_addresses(source, descriptors::pool())? {
+        let upstream = Upstream::remote(&name, &address).map_err(|error| Error::Invalid {
+            name: format!("{}_URL", name.to_ascii_uppercase()),
+            shown: address,
+            origin: "its layer".into(),
+            rule: error.to_string(),
+        })?;
+        upstreams.insert(name, upstream);
+    }
+    let verifier = match (Config::read(source)?.environment, upstreams.get(backends::AUTH)) {
+        (Environment::Staging, Some(auth)) => {
+            let host = Host::new(
+                "gateway",
+                quartet_rpc::Config::read(source)?,
+                clock.clone(),
+                auth.clone(),
+            )?;
+            tokio::spawn(host.clone().watch_revocations(stop.clone()));
+            Some(host.verifier())
+        }
+        _ => None,
+    };
+    Ok(Deps {
+        upstreams,
+        clock,
+        verifier,
+    })
+}
+
+/// Listens on `address`; the error names it.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, std::io::Error> {
+    let explain = |error: std::io::Error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("HTTP_ADDRESS: cannot listen on {address}: {error}"),
+        )
+    };
+    TcpListener::bind(address).await.map_err(explain)
+}

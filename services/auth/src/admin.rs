@@ -1,0 +1,195 @@
+//! What an operator does to the store from outside the running service.
+
+use std::time::Duration;
+
+use quartet_clock::Clock;
+use quartet_rpc::{Deadline, Role, Violations};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::config::Own;
+use crate::domain::{
+    Account, Algorithm, DisplayName, Email, KeyState, NewAccount, Owner, Password, PasswordHash, Username,
+};
+use crate::hashing::Hashing;
+use crate::key_ring;
+use crate::store::Store;
+use crate::{Error, domain};
+
+/// A password that the operator gives, or a hash of one from elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub enum Secret<'a> {
+    /// A password, under the rules of registration.
+    Password(&'a str),
+    /// An argon2, bcrypt or sha256_crypt hash; it is replaced at the first login.
+    Hash(&'a str),
+}
+
+/// An account as the operator describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its id, and the user's; a new one when unset.
+    pub id: Option<Uuid>,
+    /// The name shown to others; the user name when empty.
+    pub name: &'a str,
+    /// Unique name.
+    pub username: &'a str,
+    /// Unique address.
+    pub email: &'a str,
+    /// What it signs in with.
+    pub secret: Secret<'a>,
+    /// What it may do.
+    pub role: Role,
+    /// Whether the address counts as proven.
+    pub email_verified: bool,
+}
+
+/// What became of an account that an operator wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was opened.
+    Opened(Account),
+    /// One of that name or address was there; it was left as it is.
+    Found(Account),
+}
+
+/// A signing key as it is shown: without its private half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Name that tokens carry.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Where it stands.
+    pub state: KeyState,
+    /// From when it signs.
+    pub active_at: OffsetDateTime,
+    /// Until when it verifies, once it is replaced.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// Makes a superuser, unless the account of that address or name is one. Idempotent.
+///
+/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] for an account that is no superuser: anybody can register under
+/// a name before the operator comes, so such an account is not raised here.
+pub async fn create_superuser(
+    store: &dyn Store,
+    clock: &Clock,
+    config: &Own,
+    wanted: Wanted<'_>,
+    deadline: Deadline,
+) -> Result<Outcome, Error> {
+    let wanted = Wanted {
+        role: Role::Superuser,
+        ..wanted
+    };
+    match open_account(store, clock, config, wanted, deadline).await? {
+        Outcome::Found(account) if account.role != Role::Superuser => {
+            if account.email.eq_ignore_ascii_case(wanted.email) {
+                Err(Error::EmailTaken)
+            } else {
+                Err(Error::UsernameTaken)
+            }
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+/// Opens an account with a password or with a hash from elsewhere, unless one of that address or name is there. Idempotent.
+///
+/// Errors: invalid fields.
+pub async fn import_account(
+    store: &dyn Store,
+    clock: &Clock,
+    config: &Own,
+    wanted: Wanted<'_>,
+    deadline: Deadline,
+) -> Result<Outcome, Error> {
+    open_account(store, clock, config, wanted, deadline).await
+}
+
+/// Puts a new signing key in the place of the current one. Running processes publish it at once and sign with it a few seconds later; the old
+/// one verifies until the last token that it signed has expired.
+///
+/// Errors: HS256 has no keys to rotate; another rotation is under way.
+pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, deadline: Deadline) -> Result<KeyInfo, Error> {
+    let token_life = config.access_token_ttl.0;
+    let key = key_ring::rotate(store, clock, config.jwt_algorithm, token_life, deadline).await?;
+    Ok(info(&key, clock.now()))
+}
+
+/// Every signing key, the oldest first.
+pub async fn list_keys(store: &dyn Store, clock: &Clock, deadline: Deadline) -> Result<Vec<KeyInfo>, Error> {
+    let now = clock.now();
+    let keys = store.list_keys(deadline).await?;
+    Ok(keys.iter().map(|key| info(key, now)).collect())
+}
+
+fn info(key: &domain::SigningKey, now: OffsetDateTime) -> KeyInfo {
+    KeyInfo {
+        kid: key.kid.clone(),
+        algorithm: key.algorithm,
+        state: key.state(now),
+        active_at: key.active_at,
+        expires_at: key.expires_at,
+    }
+}
+
+async fn open_account(
+    store: &dyn Store,
+    clock: &Clock,
+    config: &Own,
+    wanted: Wanted<'_>,
+    deadline: Deadline,
+) -> Result<Outcome, Error> {
+    let mut violations = Violations::new();
+    let name = violations.check("name", DisplayName::parse(wanted.name));
+    let username = violations.check("username", Username::parse(wanted.username));
+    let email = violations.check("email", Email::parse(wanted.email));
+    let owner = Owner {
+        username: username.as_ref(),
+        email: email.as_ref(),
+    };
+    let (password, hash) = match wanted.secret {
+        Secret::Password(text) => (violations.check("password", Password::chosen(text, &owner)), None),
+        Secret::Hash(text) => (None, violations.check("password_hash", PasswordHash::imported(text))),
+    };
+    violations.finish()?;
+    let (Some(name), Some(username), Some(email)) = (name, username, email) else {
+        // `finish` has told of whatever is missing.
+        return Err(quartet_rpc::Failure::internal().into());
+    };
+
+    let found = match store.find_account_by_email(&email.key(), deadline).await? {
+        Some(account) => Some(account),
+        None => store.find_account_by_username(username.as_str(), deadline).await?,
+    };
+    if let Some(account) = found {
+        return Ok(Outcome::Found(account));
+    }
+    let password_hash = match (hash, password) {
+        (Some(hash), _) => hash,
+        (None, Some(password)) => {
+            let hashing = Hashing::new(clock.clone(), config.hardness(), 1, 0).map_err(Error::Hashing)?;
+            hashing.hash(password, deadline).await?
+        }
+        (None, None) => return Err(quartet_rpc::Failure::internal().into()),
+    };
+    let now = clock.now();
+    let new = NewAccount {
+        id: wanted.id.unwrap_or_else(|| clock.new_id()),
+        username,
+        email,
+        email_verified: wanted.email_verified,
+        name: name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        password_hash,
+        role: wanted.role,
+    };
+    store.insert_account(&new, None, "", now, deadline).await?;
+    Ok(Outcome::Opened(Account::opened(new, now)))
+}
+
+/// A deadline that suits a command.
+pub fn patience() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}

@@ -1,0 +1,168 @@
+//! Passwords: what a new one must be, and what is merely offered as one.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::LazyLock;
+
+use quartet_rpc::violations::Rule;
+use unicode_normalization::UnicodeNormalization;
+
+use super::text;
+use super::{Email, Username};
+
+/// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn (MIT).
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+
+/// A shorter part of a name says too little to be looked for in a password.
+const SHORTEST_NAME: usize = 3;
+
+/// A text that somebody offers as a password: in Unicode's normal form C, so that every keyboard spells it alike. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Characters at the least, of a new password.
+    pub const MIN: usize = 8;
+    /// Characters at the most.
+    pub const MAX: usize = 128;
+
+    /// A password to be compared with the one in force, which may be older than the rules for new ones.
+    pub fn offered(text: &str) -> Result<Self, Rule> {
+        Ok(Self(text::required(text, Self::MAX)?.nfc().collect()))
+    }
+
+    /// A password to be set: 8 to 128 characters of any kind, none of the common ones, not built around the owner's own names
+    /// (NIST SP 800-63B §5.1.1.2, ASVS 6.2).
+    pub fn chosen(text: &str, owner: &Owner<'_>) -> Result<Self, Rule> {
+        let password = Self::offered(text)?;
+        if password.0.chars().count() < Self::MIN {
+            return Err(Rule::new("STRING_MIN_LEN", "must be at least 8 characters"));
+        }
+        let folded = password.0.to_lowercase();
+        if is_common(&folded) {
+            return Err(Rule::new("PASSWORD_COMMON", "is one of the most used passwords"));
+        }
+        if owner.names().any(|name| folded.contains(&name)) {
+            return Err(Rule::new(
+                "PASSWORD_CONTAINS_NAME",
+                "must not contain your user name or e-mail address",
+            ));
+        }
+        Ok(password)
+    }
+
+    /// The bytes to hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Whose password it is to be: what it must not be built around. A name that is itself broken is `None`, and its own rule tells of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owner<'a> {
+    /// The account's user name.
+    pub username: Option<&'a Username>,
+    /// The account's address.
+    pub email: Option<&'a Email>,
+}
+
+impl Owner<'_> {
+    fn names(&self) -> impl Iterator<Item = String> {
+        let username = self.username.map(|name| name.as_str().to_lowercase());
+        let local = self.email.map(|email| email.local_part().to_lowercase());
+        [username, local]
+            .into_iter()
+            .flatten()
+            .filter(|name| name.chars().count() >= SHORTEST_NAME)
+    }
+}
+
+/// Whether the password, folded to lower case, is a common one: as it stands, or one repeated character.
+fn is_common(folded: &str) -> bool {
+    let mut chars = folded.chars();
+    let first = chars.next();
+    COMMON.contains(folded) || chars.all(|c| Some(c) == first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(text: &str) -> &'static str {
+        let username = Username::parse("annlee").unwrap();
+        let email = Email::parse("a.lee@example.org").unwrap();
+        let owner = Owner {
+            username: Some(&username),
+            email: Some(&email),
+        };
+        match Password::chosen(text, &owner) {
+            Ok(_) => "",
+            Err(rule) => rule.name,
+        }
+    }
+
+    #[test]
+    fn eight_to_128_characters_of_any_kind_are_a_password() {
+        for right in [
+            "correct horse battery staple",
+            "zq8!vmx0",
+            "пароль-длинный",
+            "        x",
+            &"ab".repeat(64),
+        ] {
+            assert_eq!(broken(right), "", "{right:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_is_named() {
+        for (text, rule) in [
+            ("", "REQUIRED"),
+            ("zq8!vmx", "STRING_MIN_LEN"),
+            (&"ab".repeat(65), "STRING_MAX_LEN"),
+            ("zq8!\0vmx0", "CONTROL_CHARACTERS"),
+            ("password", "PASSWORD_COMMON"),
+            ("PassWord", "PASSWORD_COMMON"),
+            ("1qaz2wsx", "PASSWORD_COMMON"),
+            ("zzzzzzzzzz", "PASSWORD_COMMON"),
+            ("xxAnnLee99", "PASSWORD_CONTAINS_NAME"),
+            ("my A.LEE pass", "PASSWORD_CONTAINS_NAME"),
+        ] {
+            assert_eq!(broken(text), rule, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_two_letters_is_not_looked_for() {
+        let username = Username::parse("al").unwrap();
+        let owner = Owner {
+            username: Some(&username),
+            email: None,
+        };
+        assert!(Password::chosen("also fine here", &owner).is_ok());
+    }
+
+    #[test]
+    fn both_spellings_of_an_accented_letter_are_one_password() {
+        let composed = Password::offered("caf\u{e9} au lait").unwrap();
+        let decomposed = Password::offered("cafe\u{301} au lait").unwrap();
+        assert_eq!(composed, decomposed);
+    }
+
+    #[test]
+    fn the_list_of_common_passwords_is_there() {
+        assert!(COMMON.len() >= 5_000);
+        assert!(COMMON.iter().all(|text| text.chars().count() >= Password::MIN));
+    }
+
+    #[test]
+    fn a_password_does_not_print() {
+        assert_eq!(format!("{:?}", Password::offered("hunter2hunter2").unwrap()), "…");
+    }
+}

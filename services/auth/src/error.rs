@@ -1,0 +1,139 @@
+//! What can go wrong, and what a caller is told.
+
+use std::time::Duration;
+
+use quartet_proto::options::Reason;
+use quartet_rpc::Failure;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::domain::KeyError;
+
+/// Every failure of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user name is in use.
+    #[error("the user name is in use")]
+    UsernameTaken,
+    /// The address is in use.
+    #[error("the e-mail address is in use")]
+    EmailTaken,
+    /// The name is unknown or the password is wrong; which of the two is not told.
+    #[error("the name or the password is wrong")]
+    InvalidCredentials,
+    /// A superuser has barred the account.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// Too many failed logins.
+    #[error("too many failed attempts")]
+    TooManyAttempts {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Too many passwords wait to be hashed.
+    #[error("too many passwords are being checked at the moment")]
+    HashingBusy,
+    /// The OAuth 2.0 grant is not offered.
+    #[error("the grant type is not offered")]
+    UnsupportedGrantType,
+    /// The refresh token is unknown or expired.
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    /// The refresh token was used before.
+    #[error("the refresh token was used before; its session was ended")]
+    RefreshTokenReused,
+    /// No such live session of the caller.
+    #[error("session {id} not found")]
+    SessionNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// The current password is wrong.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The reset token does not work.
+    #[error("the reset token is not valid")]
+    InvalidResetToken,
+    /// The verification token does not work.
+    #[error("the verification token is not valid")]
+    InvalidVerificationToken,
+    /// The address is proven.
+    #[error("the e-mail address is proven already")]
+    EmailAlreadyVerified,
+    /// No such account.
+    #[error("account {id} not found")]
+    AccountNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// The suite would be left without a superuser.
+    #[error("the last superuser must stay")]
+    LastSuperuser,
+    /// Another process rotates the keys at this moment.
+    #[error("another rotation of the keys is under way")]
+    RotationUnderWay,
+    /// A key cannot be made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A token cannot be signed.
+    #[error("signing a token failed: {0}")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+    /// A password cannot be hashed.
+    #[error("hashing a password failed: {0}")]
+    Hashing(String),
+    /// An answer that is made already: invalid fields, a passed deadline.
+    #[error("{0:?}")]
+    Refused(Failure),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] quartet_store::Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let failure = |code, reason| Failure::new(code, reason, message.clone());
+        let failure = match error {
+            Error::UsernameTaken => failure(Code::AlreadyExists, Reason::UsernameTaken),
+            Error::EmailTaken => failure(Code::AlreadyExists, Reason::EmailTaken),
+            Error::InvalidCredentials => failure(Code::Unauthenticated, Reason::InvalidCredentials),
+            Error::AccountDisabled => failure(Code::PermissionDenied, Reason::AccountDisabled),
+            Error::TooManyAttempts { retry_after } => {
+                failure(Code::ResourceExhausted, Reason::TooManyAttempts).retry_after(retry_after)
+            }
+            Error::HashingBusy => {
+                failure(Code::ResourceExhausted, Reason::HashingBusy).retry_after(Duration::from_secs(1))
+            }
+            Error::UnsupportedGrantType => failure(Code::InvalidArgument, Reason::UnsupportedGrantType),
+            Error::InvalidRefreshToken => failure(Code::Unauthenticated, Reason::InvalidRefreshToken),
+            Error::RefreshTokenReused => failure(Code::Unauthenticated, Reason::RefreshTokenReused),
+            Error::SessionNotFound { id } => failure(Code::NotFound, Reason::SessionNotFound).with("session_id", id),
+            Error::WrongPassword => failure(Code::PermissionDenied, Reason::WrongPassword),
+            Error::InvalidResetToken => failure(Code::InvalidArgument, Reason::InvalidResetToken),
+            Error::InvalidVerificationToken => failure(Code::InvalidArgument, Reason::InvalidVerificationToken),
+            Error::EmailAlreadyVerified => failure(Code::FailedPrecondition, Reason::EmailAlreadyVerified),
+            Error::AccountNotFound { id } => failure(Code::NotFound, Reason::AccountNotFound).with("account_id", id),
+            Error::LastSuperuser => failure(Code::FailedPrecondition, Reason::LastSuperuser),
+            Error::RotationUnderWay => Failure::unavailable("the key store"),
+            Error::Key(_) | Error::Signing(_) | Error::Hashing(_) => {
+                tracing::error!(error = message, "auth failed");
+                Failure::internal()
+            }
+            Error::Refused(failure) => failure,
+            Error::Store(error) => error.into_failure(),
+        };
+        failure.into()
+    }
+}

@@ -1,0 +1,176 @@
+//! Password hashing: off the async threads, a bounded number at once, and a bounded number waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use argon2::Argon2;
+use quartet_clock::Clock;
+use quartet_rpc::{Deadline, Failure};
+use tokio::sync::Semaphore;
+
+use crate::Error;
+use crate::domain::{Hardness, Password, PasswordHash};
+
+/// Hashes and verifies passwords. Cheap to clone; clones share their bounds.
+#[derive(Clone)]
+pub struct Hashing {
+    clock: Clock,
+    hardness: Hardness,
+    hasher: Argon2<'static>,
+    /// A permit per core at work.
+    cores: Arc<Semaphore>,
+    /// A permit per password at work or waiting.
+    places: Arc<Semaphore>,
+    /// Stands in for the hash of a name without an account, so that the answer takes as long.
+    dummy: PasswordHash,
+    dummies: Arc<AtomicU64>,
+}
+
+impl Hashing {
+    /// Hashing of this hardness, `concurrency` at once and `queue` waiting.
+    ///
+    /// Errors: what is wrong with the numbers.
+    pub fn new(clock: Clock, hardness: Hardness, concurrency: usize, queue: usize) -> Result<Self, String> {
+        let hasher = hardness.hasher()?;
+        let nobody: String = clock.new_token::<32>();
+        let dummy = Password::offered(&nobody)
+            .map_err(|rule| rule.text)
+            .and_then(|password| {
+                PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string())
+            })?;
+        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS / 2);
+        Ok(Self {
+            clock,
+            hardness,
+            hasher,
+            cores: Arc::new(Semaphore::new(concurrency)),
+            places: Arc::new(Semaphore::new(concurrency + queue.min(Semaphore::MAX_PERMITS / 2))),
+            dummy,
+            dummies: Arc::default(),
+        })
+    }
+
+    /// Hashes a new password.
+    ///
+    /// Errors: [`Error::HashingBusy`] when the queue is full.
+    pub async fn hash(&self, password: Password, deadline: Deadline) -> Result<PasswordHash, Error> {
+        let hasher = self.hasher.clone();
+        let salt = self.clock.random();
+        self.work(deadline, move || PasswordHash::of(&password, salt, &hasher))
+            .await?
+            .map_err(|error| Error::Hashing(error.to_string()))
+    }
+
+    /// Whether `password` is the one of `hash`; without a hash, the same work and no.
+    ///
+    /// Errors: [`Error::HashingBusy`] when the queue is full.
+    pub async fn verify(
+        &self,
+        password: Password,
+        hash: Option<PasswordHash>,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let known = hash.is_some();
+        if !known {
+            self.dummies.fetch_add(1, Ordering::Relaxed);
+        }
+        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let matches = self.work(deadline, move || hash.matches(&password)).await?;
+        Ok(matches && known)
+    }
+
+    /// How often a name without an account was given the same work.
+    pub fn dummies(&self) -> u64 {
+        self.dummies.load(Ordering::Relaxed)
+    }
+
+    /// Whether a hash should be made anew, now that its password is known.
+    pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        hash.is_outdated(self.hardness)
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        deadline: Deadline,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::HashingBusy)?;
+        let core = deadline
+            .bound(self.cores.clone().acquire_owned())
+            .await?
+            .map_err(|_| Error::HashingBusy)?;
+        // The permits live inside the task: a caller who goes away does not free the core that still works for them.
+        let task = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop((core, place));
+            done
+        });
+        match deadline.bound(task).await? {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                tracing::error!(%error, "hashing a password failed");
+                Err(Failure::internal().into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const EASY: Hardness = Hardness {
+        memory_kib: 64,
+        iterations: 1,
+        parallelism: 1,
+    };
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(20))
+    }
+
+    fn password() -> Password {
+        Password::offered("zq8!vmx0").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_account_costs_a_hash_of_the_same_hardness() {
+        let hashing = Hashing::new(Clock::system(), EASY, 1, 1).unwrap();
+        assert!(!hashing.is_outdated(&hashing.dummy));
+        assert!(!hashing.verify(password(), None, soon()).await.unwrap());
+        assert_eq!(hashing.dummies(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_queue_refuses_and_an_abandoned_hash_keeps_its_core() {
+        let hashing = Hashing::new(Clock::system(), EASY, 1, 0).unwrap();
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let (started, begun) = tokio::sync::oneshot::channel();
+        let busy = hashing.clone();
+        let abandoned = tokio::spawn(async move {
+            busy.work(soon(), move || {
+                let _ = started.send(());
+                gate.recv()
+            })
+            .await
+        });
+        begun.await.unwrap();
+        abandoned.abort();
+        let refused = hashing.hash(password(), soon()).await;
+        assert!(matches!(refused, Err(Error::HashingBusy)));
+
+        release.send(()).unwrap();
+        let freed = async {
+            while hashing.hash(password(), soon()).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), freed).await.unwrap();
+    }
+}

@@ -1,0 +1,191 @@
+//! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
+
+use jsonwebtoken::jwk::AlgorithmParameters;
+use quartet_proto::auth::v1 as pb;
+use quartet_rpc::violations::{self, Rule};
+use quartet_rpc::{Failure, Role, Violations, moment};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::domain::{Account, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username};
+use crate::tokens::Pair;
+
+/// Characters of a refresh token or a token from a mail at the most.
+pub(crate) const MAX_TOKEN: usize = 512;
+
+/// Kind of the access tokens (RFC 6750).
+const BEARER: &str = "bearer";
+
+pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
+    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+}
+
+/// The value of a field that has passed its check; its absence would be a mistake in this file.
+pub(crate) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
+    value.ok_or_else(Failure::internal)
+}
+
+/// A password to be set by the owner of `account`.
+pub(crate) fn new_password(
+    field: &str,
+    text: &str,
+    account: &Account,
+    violations: &mut Violations,
+) -> Option<Password> {
+    let username = Username::parse(&account.username).ok();
+    let email = Email::parse(&account.email).ok();
+    let owner = Owner {
+        username: username.as_ref(),
+        email: email.as_ref(),
+    };
+    violations.check(field, Password::chosen(text, &owner))
+}
+
+pub(crate) fn role(number: i32) -> Result<Role, Rule> {
+    match pb::Role::try_from(number) {
+        Ok(pb::Role::Unspecified) => Err(Rule::required()),
+        Ok(pb::Role::User) => Ok(Role::User),
+        Ok(pb::Role::Superuser) => Ok(Role::Superuser),
+        Err(_) => Err(Rule::new("ENUM_DEFINED_ONLY", "must be one of the listed values")),
+    }
+}
+
+/// Whether a status to be set bars the account.
+pub(crate) fn disabled(number: i32) -> Result<bool, Rule> {
+    match pb::AccountStatus::try_from(number) {
+        Ok(pb::AccountStatus::Unspecified) => Err(Rule::required()),
+        Ok(pb::AccountStatus::Active) => Ok(false),
+        Ok(pb::AccountStatus::Disabled) => Ok(true),
+        Ok(pb::AccountStatus::Closed) | Err(_) => Err(Rule::new(
+            "ENUM_DEFINED_ONLY",
+            "must be ACCOUNT_STATUS_ACTIVE or ACCOUNT_STATUS_DISABLED",
+        )),
+    }
+}
+
+fn role_to_proto(role: Role) -> i32 {
+    match role {
+        Role::User => pb::Role::User as i32,
+        Role::Superuser => pb::Role::Superuser as i32,
+    }
+}
+
+pub(crate) fn account(account: &Account) -> pb::Account {
+    pb::Account {
+        id: account.id.to_string(),
+        username: account.username.clone(),
+        email: account.email.clone(),
+        email_verified: account.email_verified,
+        role: role_to_proto(account.role),
+        status: match account.status() {
+            Status::Active => pb::AccountStatus::Active,
+            Status::Disabled => pb::AccountStatus::Disabled,
+            Status::Closed => pb::AccountStatus::Closed,
+        } as i32,
+        created_at: Some(moment::to_proto(account.created_at)),
+        updated_at: Some(moment::to_proto(account.updated_at)),
+    }
+}
+
+pub(crate) fn session(session: Session, current: Uuid) -> pb::Session {
+    pb::Session {
+        current: session.id == current,
+        id: session.id.to_string(),
+        user_agent: session.user_agent,
+        ip_address: session.ip_address,
+        created_at: Some(moment::to_proto(session.created_at)),
+        last_used_at: Some(moment::to_proto(session.last_used_at)),
+        expires_at: Some(moment::to_proto(session.expires_at)),
+    }
+}
+
+/// The tokens, the refresh token in the cookie's field or in the body's.
+pub(crate) fn tokens(pair: &Pair, use_cookie: bool) -> pb::TokenResponse {
+    let refresh = pair.refresh_token.expose();
+    let (refresh_token, refresh_cookie) = placed(refresh, use_cookie);
+    pb::TokenResponse {
+        access_token: pair.access_token.clone(),
+        refresh_token,
+        token_type: BEARER.to_owned(),
+        expires_in: pair.expires_in,
+        refresh_expires_in: pair.refresh_expires_in,
+        refresh_cookie,
+    }
+}
+
+pub(crate) fn registered(account: &Account, pair: &Pair, use_cookie: bool) -> pb::RegisterResponse {
+    let (refresh_token, refresh_cookie) = placed(pair.refresh_token.expose(), use_cookie);
+    pb::RegisterResponse {
+        user: Some(pb::RegisteredUser {
+            id: account.id.to_string(),
+            name: account.name_or_username().to_owned(),
+            username: account.username.clone(),
+            email: account.email.clone(),
+            role: role_to_proto(account.role),
+            created_at: Some(moment::to_proto(account.created_at)),
+        }),
+        access_token: pair.access_token.clone(),
+        refresh_token,
+        token_type: BEARER.to_owned(),
+        expires_in: pair.expires_in,
+        refresh_expires_in: pair.refresh_expires_in,
+        refresh_cookie,
+    }
+}
+
+fn placed(refresh_token: String, use_cookie: bool) -> (String, Option<String>) {
+    if use_cookie {
+        (String::new(), Some(refresh_token))
+    } else {
+        (refresh_token, None)
+    }
+}
+
+/// The cookie goes, whether there was one or not.
+pub(crate) fn logged_out() -> pb::LogoutResponse {
+    pb::LogoutResponse {
+        refresh_cookie: Some(String::new()),
+    }
+}
+
+pub(crate) fn revoked(sessions: &[EndedSession]) -> pb::WatchRevocationsResponse {
+    let revoked = sessions.iter().map(|session| pb::RevokedSession {
+        session_id: session.id.to_string(),
+        forget_at: Some(moment::to_proto(session.forget_at)),
+    });
+    pb::WatchRevocationsResponse {
+        revoked: revoked.collect(),
+        snapshot_complete: false,
+    }
+}
+
+/// The public half of a key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
+pub(crate) fn jwk(key: &SigningKey) -> Result<pb::Jwk, Error> {
+    let mut jwk = pb::Jwk {
+        kid: key.kid.clone(),
+        r#use: "sig".to_owned(),
+        alg: key.algorithm.name().to_owned(),
+        ..pb::Jwk::default()
+    };
+    match key.public()? {
+        AlgorithmParameters::OctetKeyPair(public) => {
+            jwk.kty = "OKP".to_owned();
+            jwk.crv = Some("Ed25519".to_owned());
+            jwk.x = Some(public.x);
+        }
+        AlgorithmParameters::EllipticCurve(public) => {
+            jwk.kty = "EC".to_owned();
+            jwk.crv = Some("P-256".to_owned());
+            jwk.x = Some(public.x);
+            jwk.y = Some(public.y);
+        }
+        AlgorithmParameters::RSA(public) => {
+            jwk.kty = "RSA".to_owned();
+            jwk.n = Some(public.n);
+            jwk.e = Some(public.e);
+        }
+        // No key of another kind is made, and a secret one must never be published.
+        _ => return Err(Failure::internal().into()),
+    }
+    Ok(jwk)
+}

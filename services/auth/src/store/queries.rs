@@ -1,0 +1,36 @@
+// The queries of the store, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Pool`, `Connection` and `for_update!`.
+
+pub(super) struct Queries {
+    pool: Pool,
+}
+
+impl Queries {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+mod accounts {
+    use super::{Connection, Queries};
+    include!("queries/accounts.rs");
+}
+
+mod attempts {
+    use super::Queries;
+    include!("queries/attempts.rs");
+}
+
+mod keys {
+    use super::Queries;
+    include!("queries/keys.rs");
+}
+
+mod mails {
+    use super::{Connection, Queries};
+    include!("queries/mails.rs");
+}
+
+mod sessions {
+    use super::{Connection, Queries};
+    include!("queries/sessions.rs");
+}

@@ -1,0 +1,45 @@
+//! The users service, as far as auth needs it: it makes the user of an account and tells their tier.
+
+use std::time::Duration;
+
+use quartet_proto::users::v1 as pb;
+use quartet_proto::users::v1::user_service_client::UserServiceClient;
+use quartet_rpc::{Call, Deadline, Peer, Role};
+
+use crate::domain::Account;
+
+/// A login does not wait longer than this for the users service.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Has the users service make or update the account's user, and tells their tier. Best effort: `None` when users is away or slow, which
+/// must not keep anybody from signing in.
+pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Option<Option<String>> {
+    let patience = PATIENCE.min(call.deadline.remaining() / 2);
+    let call = Call {
+        deadline: Deadline::after(patience),
+        ..call.clone()
+    };
+    let message = pb::EnsureUserRequest {
+        account_id: account.id.to_string(),
+        name: account.name.clone(),
+        username: account.username.clone(),
+        email: account.email.clone(),
+        role: match account.role {
+            Role::User => pb::UserRole::User,
+            Role::Superuser => pb::UserRole::Superuser,
+        } as i32,
+    };
+    let request = users.request(&call, message).ok()?;
+    let mut client = UserServiceClient::new(users.upstream());
+    match call.deadline.bound(client.ensure_user(request)).await {
+        Ok(Ok(reply)) => Some(reply.into_inner().tier),
+        Ok(Err(status)) => {
+            tracing::warn!(account_id = %account.id, %status, "the user could not be made; the next login tries again");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(account_id = %account.id, "the users service is slow; the next login tries again");
+            None
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Tokens and keys: what verifies, and what never does.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use quartet_auth::admin;
+use quartet_auth::domain::KeyState;
+use quartet_proto::auth::v1 as pb;
+use quartet_rpc::token::AccessClaims;
+use time::Duration;
+
+use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, soon, start, start_with, with_token};
+
+fn part(token: &str, number: usize) -> serde_json::Value {
+    let part = token.split('.').nth(number).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+fn claims(token: &str) -> AccessClaims {
+    serde_json::from_value(part(token, 1)).unwrap()
+}
+
+fn kid(token: &str) -> String {
+    part(token, 0)["kid"].as_str().unwrap().to_owned()
+}
+
+async fn jwks(auth: &Auth) -> Vec<pb::Jwk> {
+    auth.client
+        .clone()
+        .get_jwks(pb::GetJwksRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .keys
+}
+
+#[tokio::test]
+async fn an_access_token_says_what_rfc_9068_asks() {
+    let auth = start().await;
+    let reply = auth.register("ann").await;
+    let header = part(&reply.access_token, 0);
+    assert_eq!(
+        (header["typ"].as_str(), header["alg"].as_str()),
+        (Some("at+jwt"), Some("EdDSA"))
+    );
+    let claims = claims(&reply.access_token);
+    let now = auth.clock.now().unix_timestamp();
+    assert_eq!((claims.iat, claims.exp), (now, now + 900));
+    assert_eq!(
+        (claims.iss.as_str(), claims.aud.as_str(), claims.role.as_str()),
+        ("quartet", "quartet", "user")
+    );
+    assert_eq!(claims.sub, reply.user.unwrap().id);
+    assert!(!claims.jti.is_empty() && !claims.client_id.is_empty());
+    let keys = jwks(&auth).await;
+    assert_eq!(keys.len(), 1);
+    assert_eq!(
+        (keys[0].kid.as_str(), keys[0].r#use.as_str()),
+        (header["kid"].as_str().unwrap(), "sig")
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_every_algorithm_verify() {
+    for (algorithm, kty) in [("EdDSA", "OKP"), ("ES256", "EC"), ("RS256", "RSA"), ("HS256", "")] {
+        let auth = start_with(Kind::Sqlite, &[("JWT_ALGORITHM", algorithm)]).await;
+        let reply = auth.register("ann").await;
+        assert_eq!(part(&reply.access_token, 0)["alg"], algorithm);
+        auth.me(&reply.access_token).await.unwrap();
+        let kinds: Vec<String> = jwks(&auth).await.into_iter().map(|key| key.kty).collect();
+        let expected: Vec<&str> = [kty].into_iter().filter(|kty| !kty.is_empty()).collect();
+        assert_eq!(kinds, expected, "a shared secret is never published");
+    }
+}
+
+#[tokio::test]
+async fn forged_tokens_are_refused() {
+    let auth = start().await;
+    let reply = auth.register("ann").await;
+    let good = &reply.access_token;
+    let claims = claims(good);
+    let public = jwks(&auth).await.remove(0);
+    let typed = |algorithm, kid: &str| Header {
+        typ: Some("at+jwt".into()),
+        kid: Some(kid.to_owned()),
+        ..Header::new(algorithm)
+    };
+    let key = auth.store.list_keys(soon()).await.unwrap().remove(0).encoding_key();
+    let sign =
+        |header: &Header, claims: &AccessClaims, key: &EncodingKey| jsonwebtoken::encode(header, claims, key).unwrap();
+    let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let payload = good.split('.').nth(1).unwrap();
+    let none = encode(serde_json::json!({"alg": "none", "typ": "at+jwt", "kid": public.kid}));
+    let public_bytes = URL_SAFE_NO_PAD.decode(public.x.as_deref().unwrap()).unwrap();
+    let foreign = EncodingKey::from_ed_der(
+        &quartet_auth::domain::SigningKey::generate(
+            quartet_auth::domain::Algorithm::EdDsa,
+            &auth.clock,
+            auth.clock.now(),
+        )
+        .unwrap()
+        .private_key,
+    );
+    let ours = typed(Algorithm::EdDSA, &public.kid);
+    let with = |change: fn(&mut AccessClaims)| {
+        let mut changed = claims.clone();
+        change(&mut changed);
+        changed
+    };
+    // The key itself is right: what follows fails for the one thing that is wrong with it.
+    auth.me(&sign(&ours, &claims, &key)).await.unwrap();
+
+    let forged = [
+        ("alg none", format!("{none}.{payload}.")),
+        (
+            "HS256 signed with the public key",
+            sign(
+                &typed(Algorithm::HS256, &public.kid),
+                &claims,
+                &EncodingKey::from_secret(&public_bytes),
+            ),
+        ),
+        ("a foreign key under our kid", sign(&ours, &claims, &foreign)),
+        (
+            "a foreign kid",
+            sign(&typed(Algorithm::EdDSA, "foreign"), &claims, &foreign),
+        ),
+        (
+            "no kid",
+            sign(
+                &Header {
+                    kid: None,
+                    ..ours.clone()
+                },
+                &claims,
+                &key,
+            ),
+        ),
+        (
+            "another kind",
+            sign(
+                &Header {
+                    typ: Some("JWT".into()),
+                    ..ours.clone()
+                },
+                &claims,
+                &key,
+            ),
+        ),
+        (
+            "another audience",
+            sign(&ours, &with(|claims| claims.aud = "others".into()), &key),
+        ),
+        (
+            "another issuer",
+            sign(&ours, &with(|claims| claims.iss = "others".into()), &key),
+        ),
+        (
+            "an unknown role",
+            sign(&ours, &with(|claims| claims.role = "root".into()), &key),
+        ),
+        ("a refresh token", reply.refresh_token.clone()),
+        ("a changed payload", {
+            let mut parts: Vec<String> = good.split('.').map(str::to_owned).collect();
+            parts[1] = encode(serde_json::to_value(with(|claims| claims.role = "superuser".into())).unwrap());
+            parts.join(".")
+        }),
+        ("nothing like a token", "x".repeat(5_000)),
+    ];
+    for (what, token) in forged {
+        assert_eq!(reason(&auth.me(&token).await), "TOKEN_INVALID", "{what}");
+    }
+    auth.clock.advance(Duration::minutes(15));
+    assert_eq!(reason(&auth.me(good).await), "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
+async fn policies_hold_for_anonymous_users_and_services() {
+    let auth = start().await;
+    let token = auth.register("ann").await.access_token;
+    let mut client = auth.client.clone();
+    let anonymous = client.get_me(pb::GetMeRequest {}).await;
+    assert_eq!(reason(&anonymous), "TOKEN_MISSING");
+    let service = client.get_me(auth.as_service(pb::GetMeRequest {})).await;
+    assert_eq!(reason(&service), "PERMISSION_DENIED");
+    let role = client.set_role(with_token(pb::SetRoleRequest::default(), &token)).await;
+    assert_eq!(reason(&role), "PERMISSION_DENIED");
+    let watch = client
+        .watch_revocations(with_token(pb::WatchRevocationsRequest {}, &token))
+        .await;
+    assert_eq!(reason(&watch), "PERMISSION_DENIED");
+    let purge = client
+        .purge_account(with_token(pb::PurgeAccountRequest::default(), &token))
+        .await;
+    assert_eq!(reason(&purge), "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn a_rotated_key_signs_in_every_process_and_the_old_one_verifies_until_its_tokens_are_gone() {
+    let auth = start().await;
+    let other = auth.another(&[]).await;
+    let old = auth.register("ann").await.access_token;
+    other.me(&old).await.unwrap();
+
+    let made = admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, soon())
+        .await
+        .unwrap();
+    assert_eq!(made.state, KeyState::Next);
+    for process in [&auth, &other] {
+        eventually(async || jwks(process).await.len() == 2).await;
+        let token = process.login("ann", PASSWORD, "").await.unwrap().access_token;
+        assert_eq!(kid(&token), kid(&old), "published, but not signing yet");
+    }
+    auth.clock.advance(Duration::seconds(6));
+    for (signer, verifier) in [(&auth, &other), (&other, &auth)] {
+        let new = signer.login("ann", PASSWORD, "").await.unwrap().access_token;
+        assert_eq!(kid(&new), made.kid);
+        eventually(async || verifier.me(&new).await.is_ok()).await;
+        verifier.me(&old).await.unwrap();
+    }
+    let states = async || {
+        let keys = admin::list_keys(&*auth.store, &auth.clock, soon()).await.unwrap();
+        keys.iter().map(|key| key.state.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, ["retired", "active"]);
+    auth.clock.advance(Duration::minutes(16));
+    assert_eq!(states().await, ["expired", "active"]);
+    assert_eq!(jwks(&auth).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_start_at_once_agree_on_one_key() {
+    agree(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn processes_that_start_at_once_agree_on_one_key_on_postgresql() {
+    agree(Kind::Postgres).await;
+}
+
+async fn agree(kind: Kind) {
+    // The first key is made by `start`; another algorithm has none yet.
+    let auth = Arc::new(start_with(kind, &[]).await);
+    let starts: Vec<_> = (0..6)
+        .map(|_| {
+            let auth = auth.clone();
+            tokio::spawn(async move { auth.another(&[("JWT_ALGORITHM", "ES256")]).await })
+        })
+        .collect();
+    for start in starts {
+        start.await.unwrap();
+    }
+    let keys = auth.store.list_keys(soon()).await.unwrap();
+    assert_eq!(keys.len(), 2);
+
+    let rotations: Vec<_> = (0..4)
+        .map(|_| {
+            let auth = auth.clone();
+            tokio::spawn(async move { admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, soon()).await })
+        })
+        .collect();
+    let mut rotated = 0;
+    for rotation in rotations {
+        rotated += usize::from(rotation.await.unwrap().is_ok());
+    }
+    assert!(rotated >= 1);
+    let keys = auth.store.list_keys(soon()).await.unwrap();
+    let current = keys.iter().filter(|key| key.retired_at.is_none()).count();
+    assert_eq!((keys.len(), current), (2 + rotated, 2), "one current key per algorithm");
+}

@@ -1,0 +1,384 @@
+//! Accounts: opening, changing, closing, deleting.
+
+use std::sync::Arc;
+
+use quartet_proto::auth::v1 as pb;
+use tonic_types::StatusExt;
+
+use crate::harness::{Auth, Kind, PASSWORD, reason, start, start_with, with_token};
+
+fn wanted(username: &str, email: &str, password: &str) -> pb::RegisterRequest {
+    pb::RegisterRequest {
+        name: "Ann Lee".into(),
+        username: username.into(),
+        email: email.into(),
+        password: password.into(),
+        use_cookie: false,
+    }
+}
+
+#[tokio::test]
+async fn registering_opens_an_account_and_signs_it_in() {
+    let auth = start().await;
+    let request = wanted("ann", "Ann@Example.org", PASSWORD);
+    let reply = auth.client.clone().register(request).await.unwrap().into_inner();
+    let user = reply.user.unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.username.as_str(), user.role()),
+        ("Ann Lee", "ann", pb::Role::User)
+    );
+    assert_eq!((reply.expires_in, reply.refresh_expires_in), (900, 7 * 86_400));
+    let account = auth.me(&reply.access_token).await.unwrap();
+    assert_eq!(
+        (account.id.clone(), account.email.as_str()),
+        (user.id.clone(), "Ann@Example.org")
+    );
+    assert_eq!(account.status(), pb::AccountStatus::Active);
+    assert!(!account.email_verified);
+    let asked = auth.users.asked();
+    assert_eq!(
+        (asked[0].account_id.as_str(), asked[0].name.as_str()),
+        (user.id.as_str(), "Ann Lee")
+    );
+    assert_eq!(asked[0].role, quartet_proto::users::v1::UserRole::User as i32);
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_unique_in_any_case() {
+    let auth = start().await;
+    auth.register("ann").await;
+    let mut client = auth.client.clone();
+    let taken = client.register(wanted("ann", "other@example.org", PASSWORD)).await;
+    assert_eq!(reason(&taken), "USERNAME_TAKEN");
+    let taken = client.register(wanted("bob", "ANN@Example.org", PASSWORD)).await;
+    assert_eq!(reason(&taken), "EMAIL_TAKEN");
+}
+
+#[tokio::test]
+async fn every_broken_field_is_told_at_once() {
+    let auth = start().await;
+    let mut request = wanted("Ann!", "nobody", "password");
+    request.name = "x".into();
+    let refused = auth.client.clone().register(request).await.unwrap_err();
+    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    let told: Vec<_> = violations
+        .iter()
+        .map(|told| (told.field.as_str(), told.reason.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("name", "STRING_MIN_LEN"),
+            ("username", "STRING_PATTERN"),
+            ("email", "STRING_EMAIL"),
+            ("password", "PASSWORD_COMMON"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_registered_at_once_is_one_account() {
+    register_at_once(start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn one_name_registered_at_once_is_one_account_on_postgresql() {
+    register_at_once(start_with(Kind::Postgres, &[]).await).await;
+}
+
+async fn register_at_once(auth: Auth) {
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let mut client = auth.client.clone();
+            let request = wanted("ann", &format!("ann{n}@example.org"), PASSWORD);
+            tokio::spawn(async move { reason(&client.register(request).await) })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers.sort();
+    assert_eq!(answers[0], "");
+    assert!(
+        answers[1..].iter().all(|answer| answer == "USERNAME_TAKEN"),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test]
+async fn another_role_ends_the_sessions_that_speak_for_the_old_one() {
+    let auth = start().await;
+    let (_, root) = auth.superuser("root").await;
+    let ann = auth.register("ann").await;
+    let id = ann.user.unwrap().id;
+    let mut client = auth.client.clone();
+    let mut set = async |role: pb::Role| {
+        let request = pb::SetRoleRequest {
+            account_id: id.clone(),
+            role: role as i32,
+        };
+        client
+            .set_role(with_token(request, &root))
+            .await
+            .map(tonic::Response::into_inner)
+    };
+    assert_eq!(set(pb::Role::Superuser).await.unwrap().role(), pb::Role::Superuser);
+    auth.until_revoked(&ann.access_token).await;
+    assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
+    let last = auth.users.asked().pop().unwrap();
+    assert_eq!(last.role, quartet_proto::users::v1::UserRole::Superuser as i32);
+
+    let again = auth.login("ann", PASSWORD, "").await.unwrap();
+    // The same role changes nothing.
+    set(pb::Role::Superuser).await.unwrap();
+    auth.refresh(&again.refresh_token).await.unwrap();
+    assert_eq!(reason(&set(pb::Role::Unspecified).await), "VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn the_last_superuser_stays() {
+    let auth = start().await;
+    let (id, root) = auth.superuser("root").await;
+    let mut client = auth.client.clone();
+    let demotion = pb::SetRoleRequest {
+        account_id: id.clone(),
+        role: pb::Role::User as i32,
+    };
+    assert_eq!(
+        reason(&client.set_role(with_token(demotion.clone(), &root)).await),
+        "LAST_SUPERUSER"
+    );
+    let bar = pb::SetStatusRequest {
+        account_id: id.clone(),
+        status: pb::AccountStatus::Disabled as i32,
+    };
+    assert_eq!(
+        reason(&client.set_status(with_token(bar, &root)).await),
+        "LAST_SUPERUSER"
+    );
+    let close = auth.as_service(pb::CloseAccountRequest { account_id: id.clone() });
+    assert_eq!(reason(&client.close_account(close).await), "LAST_SUPERUSER");
+    let purge = auth.as_service(pb::PurgeAccountRequest { account_id: id.clone() });
+    assert_eq!(reason(&client.purge_account(purge).await), "LAST_SUPERUSER");
+
+    auth.superuser("second").await;
+    client.set_role(with_token(demotion, &root)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_superusers_who_demote_each_other_at_once_do_not_both_succeed() {
+    demote_each_other(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn two_superusers_who_demote_each_other_at_once_do_not_both_succeed_on_postgresql() {
+    demote_each_other(Kind::Postgres).await;
+}
+
+async fn demote_each_other(kind: Kind) {
+    let auth = Arc::new(start_with(kind, &[]).await);
+    for round in 0..5 {
+        let first = auth.superuser(&format!("first{round}")).await;
+        let second = auth.superuser(&format!("second{round}")).await;
+        if round > 0 {
+            // The survivor of the round before goes first.
+            let survivors = survivors(&auth, round).await;
+            for id in survivors {
+                let request = pb::SetRoleRequest {
+                    account_id: id,
+                    role: pb::Role::User as i32,
+                };
+                auth.client
+                    .clone()
+                    .set_role(with_token(request, &first.1))
+                    .await
+                    .unwrap();
+            }
+        }
+        let tasks = [(first.0.clone(), second.1), (second.0, first.1)].map(|(victim, token)| {
+            let auth = auth.clone();
+            tokio::spawn(async move {
+                let request = pb::SetRoleRequest {
+                    account_id: victim,
+                    role: pb::Role::User as i32,
+                };
+                reason(&auth.client.clone().set_role(with_token(request, &token)).await)
+            })
+        });
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        answers.sort();
+        // The loser's session may be over before their own attempt is looked at.
+        assert_eq!(answers[0], "", "{answers:?}");
+        assert!(
+            ["LAST_SUPERUSER", "TOKEN_REVOKED"].contains(&answers[1].as_str()),
+            "{answers:?}"
+        );
+    }
+}
+
+/// Superusers of earlier rounds.
+async fn survivors(auth: &Auth, round: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for before in 0..round {
+        for name in ["first", "second"] {
+            let name = format!("{name}{before}");
+            let account = auth
+                .store
+                .find_account_by_username(&name, crate::harness::soon())
+                .await
+                .unwrap();
+            ids.extend(
+                account
+                    .filter(|a| a.role == quartet_rpc::Role::Superuser)
+                    .map(|a| a.id.to_string()),
+            );
+        }
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_told_so_only_for_the_right_password() {
+    let auth = start().await;
+    let (_, root) = auth.superuser("root").await;
+    let ann = auth.register("ann").await;
+    let id = ann.user.unwrap().id;
+    let mut client = auth.client.clone();
+    let mut set = async |status: pb::AccountStatus| {
+        let request = pb::SetStatusRequest {
+            account_id: id.clone(),
+            status: status as i32,
+        };
+        client
+            .set_status(with_token(request, &root))
+            .await
+            .map(tonic::Response::into_inner)
+    };
+    assert_eq!(
+        set(pb::AccountStatus::Disabled).await.unwrap().status(),
+        pb::AccountStatus::Disabled
+    );
+    auth.until_revoked(&ann.access_token).await;
+    assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
+    assert_eq!(reason(&auth.login("ann", PASSWORD, "").await), "ACCOUNT_DISABLED");
+    assert_eq!(
+        reason(&auth.login("ann", "not the password", "").await),
+        "INVALID_CREDENTIALS"
+    );
+    assert_eq!(reason(&set(pb::AccountStatus::Closed).await), "VALIDATION_FAILED");
+
+    set(pb::AccountStatus::Active).await.unwrap();
+    auth.login("ann", PASSWORD, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_account_is_as_good_as_none_until_it_is_opened_again() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    let id = ann.user.unwrap().id;
+    let mut client = auth.client.clone();
+    for _ in 0..2 {
+        let request = auth.as_service(pb::CloseAccountRequest { account_id: id.clone() });
+        client.close_account(request).await.unwrap();
+    }
+    auth.until_revoked(&ann.access_token).await;
+    let dummies = auth.hashing.dummies();
+    assert_eq!(reason(&auth.login("ann", PASSWORD, "").await), "INVALID_CREDENTIALS");
+    assert_eq!(auth.hashing.dummies(), dummies + 1);
+    // The name is kept for the owner.
+    let taken = client.register(wanted("ann", "new@example.org", PASSWORD)).await;
+    assert_eq!(reason(&taken), "USERNAME_TAKEN");
+    for _ in 0..2 {
+        let request = auth.as_service(pb::ReopenAccountRequest { account_id: id.clone() });
+        client.reopen_account(request).await.unwrap();
+    }
+    auth.login("ann", PASSWORD, "").await.unwrap();
+
+    let nobody = "018f0000-0000-7000-8000-000000000000".to_owned();
+    let request = auth.as_service(pb::CloseAccountRequest { account_id: nobody });
+    assert_eq!(reason(&client.close_account(request).await), "ACCOUNT_NOT_FOUND");
+    let request = auth.as_service(pb::ReopenAccountRequest { account_id: "x".into() });
+    assert_eq!(reason(&client.reopen_account(request).await), "VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn a_purged_account_is_gone_and_its_tokens_with_it() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    let id = ann.user.unwrap().id;
+    for _ in 0..2 {
+        let request = auth.as_service(pb::PurgeAccountRequest { account_id: id.clone() });
+        auth.client.clone().purge_account(request).await.unwrap();
+    }
+    auth.until_revoked(&ann.access_token).await;
+    assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
+    auth.register("ann").await;
+}
+
+#[tokio::test]
+async fn the_users_service_renames_an_account() {
+    let auth = start().await;
+    auth.register("bob").await;
+    let ann = auth.register("ann").await;
+    let id = ann.user.unwrap().id;
+    let mut client = auth.client.clone();
+    let mut update = async |username: Option<&str>, email: Option<&str>| {
+        let request = auth.as_service(pb::UpdateAccountRequest {
+            account_id: id.clone(),
+            username: username.map(str::to_owned),
+            email: email.map(str::to_owned),
+        });
+        client.update_account(request).await.map(tonic::Response::into_inner)
+    };
+    let renamed = update(Some("anna"), None).await.unwrap();
+    assert_eq!(
+        (renamed.username.as_str(), renamed.email.as_str()),
+        ("anna", "ann@example.org")
+    );
+    assert_eq!(reason(&update(Some("bob"), None).await), "USERNAME_TAKEN");
+    assert_eq!(reason(&update(None, Some("BOB@example.org")).await), "EMAIL_TAKEN");
+    assert_eq!(reason(&update(Some("Anna"), Some("x")).await), "VALIDATION_FAILED");
+    // Their own name and address in another spelling are not taken.
+    update(Some("anna"), Some("Ann@Example.org")).await.unwrap();
+    auth.login("anna", PASSWORD, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_superuser_is_made_once_and_nobody_else_is_raised() {
+    use quartet_auth::Error;
+    use quartet_auth::admin::{Outcome, Secret, Wanted, create_superuser};
+    let auth = start().await;
+    auth.register("ann").await;
+    let make = async |username: &str, email: &str| {
+        let wanted = Wanted {
+            id: None,
+            name: "",
+            username,
+            email,
+            secret: Secret::Password(PASSWORD),
+            role: quartet_rpc::Role::Superuser,
+            email_verified: true,
+        };
+        create_superuser(
+            &*auth.store,
+            &auth.clock,
+            &auth.config.own,
+            wanted,
+            crate::harness::soon(),
+        )
+        .await
+    };
+    assert!(matches!(make("root", "root@example.org").await, Ok(Outcome::Opened(_))));
+    assert!(matches!(make("root", "root@example.org").await, Ok(Outcome::Found(_))));
+    assert!(matches!(
+        make("ann", "other@example.org").await,
+        Err(Error::UsernameTaken)
+    ));
+    assert!(matches!(make("other", "Ann@example.org").await, Err(Error::EmailTaken)));
+}

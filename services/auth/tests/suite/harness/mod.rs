@@ -1,0 +1,258 @@
+//! A service under test: in this process, behind the access layer, over a fresh store.
+
+mod database;
+mod inbox;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_auth::hashing::Hashing;
+use quartet_auth::store::Store;
+use quartet_auth::{Config, Deps, PACKAGES};
+use quartet_clock::Clock;
+use quartet_config::Source;
+use quartet_proto::auth::v1 as pb;
+use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
+use quartet_rpc::failure::reason_of;
+use quartet_rpc::host::{Host, Hosted};
+use quartet_rpc::server::Stack;
+use quartet_rpc::{Deadline, Upstream};
+use quartet_store::Database;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
+
+pub(crate) use database::{Kind, Opened, open};
+pub(crate) use users::FakeUsers;
+
+/// A password that breaks no rule.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A running service.
+pub(crate) struct Auth {
+    pub(crate) client: AuthServiceClient<Upstream>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hashing: Hashing,
+    pub(crate) users: FakeUsers,
+    pub(crate) config: Config,
+    pub(crate) mails: TempDir,
+    host: Host,
+    opened: Opened,
+    stop: CancellationToken,
+}
+
+/// A service over SQLite with settings that make tests fast.
+pub(crate) async fn start() -> Auth {
+    start_with(Kind::Sqlite, &[]).await
+}
+
+/// A service over a fresh database of this kind, with some settings of its own.
+pub(crate) async fn start_with(kind: Kind, settings: &[(&str, &str)]) -> Auth {
+    let opened = open(kind).await;
+    let clock = Clock::manual(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
+    replica(opened, clock, settings).await
+}
+
+async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Auth {
+    let mails = tempfile::tempdir().unwrap();
+    let mut values = vec![
+        ("ARGON2_MEMORY_KIB", "64"),
+        ("ARGON2_ITERATIONS", "1"),
+        ("SERVICE_TOKEN_SECRET", "a secret of the tests, long enough for it"),
+        ("JWT_HS256_SECRET", "another secret of the tests, long enough"),
+        // The clock of tests leaps; that must not look like a stream that was lost for long.
+        ("REVOCATION_GRACE", "365d"),
+        ("MAIL_DIR", mails.path().to_str().unwrap()),
+    ];
+    values.extend_from_slice(settings);
+    // A later value wins.
+    let config = Config::read(&Source::of(values)).unwrap();
+    let (auth, auth_slot) = Upstream::local("auth");
+    let host = Host::new("auth", config.rpc.clone(), clock.clone(), auth.clone()).unwrap();
+    let (users_upstream, users_slot) = Upstream::local("users");
+    let users = FakeUsers::default();
+    users_slot.fill(users.serve(&host).await);
+
+    let store: Arc<dyn Store> = quartet_auth::store::over(opened.database.clone()).into();
+    let deps = Deps {
+        clock: clock.clone(),
+        users: host.peer(users_upstream),
+    };
+    let service = quartet_auth::over(config.clone(), deps, store.clone()).await.unwrap();
+    let hashing = service.hashing();
+    let stack = Stack::new(host.access(), PACKAGES, |routes| service.add_to(routes))
+        .await
+        .unwrap();
+    auth_slot.fill(stack.local());
+    let stop = CancellationToken::new();
+    tokio::spawn(service.run(stop.clone()));
+    tokio::spawn(host.clone().watch_revocations(stop.clone()));
+    Auth {
+        client: AuthServiceClient::new(auth),
+        clock,
+        store,
+        hashing,
+        users,
+        config,
+        mails,
+        host,
+        opened,
+        stop,
+    }
+}
+
+impl Auth {
+    /// Another process over the same store.
+    pub(crate) async fn another(&self, settings: &[(&str, &str)]) -> Auth {
+        replica(self.opened.clone(), self.clock.clone(), settings).await
+    }
+
+    /// Opens an account of this name and returns its tokens.
+    pub(crate) async fn register(&self, username: &str) -> pb::RegisterResponse {
+        let request = pb::RegisterRequest {
+            name: String::new(),
+            username: username.to_owned(),
+            email: format!("{username}@example.org"),
+            password: PASSWORD.to_owned(),
+            use_cookie: false,
+        };
+        self.client.clone().register(request).await.unwrap().into_inner()
+    }
+
+    /// Signs in from `address`.
+    pub(crate) async fn login(&self, name: &str, password: &str, address: &str) -> Result<pb::TokenResponse, Status> {
+        let mut request = Request::new(pb::LoginRequest {
+            username_or_email: name.to_owned(),
+            password: password.to_owned(),
+            use_cookie: false,
+        });
+        if !address.is_empty() {
+            request
+                .metadata_mut()
+                .insert("x-forwarded-for", address.parse().unwrap());
+        }
+        self.client
+            .clone()
+            .login(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    /// Exchanges a refresh token.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<pb::TokenResponse, Status> {
+        let request = pb::RefreshRequest {
+            refresh_token: token.to_owned(),
+            refresh_cookie: None,
+        };
+        self.client
+            .clone()
+            .refresh(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    /// The account that a token speaks for, asked of the service.
+    pub(crate) async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
+        let request = with_token(pb::GetMeRequest {}, access_token);
+        self.client
+            .clone()
+            .get_me(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    /// A request in the name of another service.
+    pub(crate) fn as_service<T>(&self, message: T) -> Request<T> {
+        self.host.auth().open_ended(message).unwrap()
+    }
+
+    /// Registers an account and makes it a superuser; its access token.
+    pub(crate) async fn superuser(&self, username: &str) -> (String, String) {
+        use quartet_auth::admin::{Outcome, Secret, Wanted, create_superuser};
+        let email = format!("{username}@example.org");
+        let wanted = Wanted {
+            id: None,
+            name: "",
+            username,
+            email: &email,
+            secret: Secret::Password(PASSWORD),
+            role: quartet_rpc::Role::Superuser,
+            email_verified: true,
+        };
+        let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, soon())
+            .await
+            .unwrap();
+        let Outcome::Opened(account) = made else {
+            panic!("{username} was there");
+        };
+        let tokens = self.login(username, PASSWORD, "").await.unwrap();
+        (account.id.to_string(), tokens.access_token)
+    }
+
+    /// Rows that `table` has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+        match &self.opened.database {
+            Database::Sqlite(database) => sqlx::query_scalar(count).fetch_one(database.pool()).await.unwrap(),
+            Database::Postgres(database) => sqlx::query_scalar(count).fetch_one(database.pool()).await.unwrap(),
+        }
+    }
+
+    /// The database itself.
+    pub(crate) fn database(&self) -> &Database {
+        &self.opened.database
+    }
+
+    /// Stops the service's background work, as at the end of its process.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until a session is refused everywhere in this process.
+    pub(crate) async fn until_revoked(&self, access_token: &str) {
+        eventually(async || reason(&self.me(access_token).await) == "TOKEN_REVOKED").await;
+    }
+}
+
+impl Drop for Auth {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A request with an access token.
+pub(crate) fn with_token<T>(message: T, access_token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {access_token}").parse().unwrap());
+    request
+}
+
+/// Why a call failed; empty when it did not.
+pub(crate) fn reason<T>(result: &Result<T, Status>) -> String {
+    match result {
+        Ok(_) => String::new(),
+        Err(status) => reason_of(status).unwrap_or_else(|| status.to_string()),
+    }
+}
+
+/// Waits until `condition` holds, at most twenty seconds.
+pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .expect("the condition holds in time");
+}
+
+/// A deadline that no test reaches.
+pub(crate) fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}

@@ -1,0 +1,183 @@
+//! Mails: what is sent, to whom, and what its token is good for.
+
+use quartet_proto::auth::v1 as pb;
+use time::Duration;
+use tonic::Request;
+
+use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start, start_with, with_token};
+
+const NEW: &str = "another good password";
+
+async fn request_reset(auth: &Auth, email: &str, language: &str) -> String {
+    let mut request = Request::new(pb::RequestPasswordResetRequest { email: email.into() });
+    request
+        .metadata_mut()
+        .insert("accept-language", language.parse().unwrap());
+    reason(&auth.client.clone().request_password_reset(request).await)
+}
+
+async fn reset(auth: &Auth, token: &str, password: &str) -> String {
+    let request = pb::ResetPasswordRequest {
+        token: token.into(),
+        new_password: password.into(),
+    };
+    reason(&auth.client.clone().reset_password(request).await)
+}
+
+async fn verify(auth: &Auth, token: &str) -> String {
+    let request = pb::VerifyEmailRequest { token: token.into() };
+    reason(&auth.client.clone().verify_email(request).await)
+}
+
+#[tokio::test]
+async fn a_registration_sends_a_mail_that_proves_the_address() {
+    proves_the_address(start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_registration_sends_a_mail_that_proves_the_address_on_postgresql() {
+    proves_the_address(start_with(Kind::Postgres, &[]).await).await;
+}
+
+async fn proves_the_address(auth: Auth) {
+    let ann = auth.register("ann").await;
+    let mail = auth.mails_to("ann@example.org", 1).await.remove(0);
+    assert_eq!(mail.subject, "Confirm your e-mail address");
+    assert!(
+        mail.body.contains("http://localhost:8000/verify-email?token="),
+        "{}",
+        mail.body
+    );
+    assert_eq!(verify(&auth, &mail.token()).await, "");
+    assert!(auth.me(&ann.access_token).await.unwrap().email_verified);
+    assert_eq!(
+        verify(&auth, &mail.token()).await,
+        "INVALID_VERIFICATION_TOKEN",
+        "a token works once"
+    );
+    let again = with_token(pb::RequestEmailVerificationRequest {}, &ann.access_token);
+    let again = auth.client.clone().request_email_verification(again).await;
+    assert_eq!(reason(&again), "EMAIL_ALREADY_VERIFIED");
+}
+
+#[tokio::test]
+async fn a_mail_of_a_kind_is_sent_once_a_minute() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    auth.mails_to("ann@example.org", 1).await;
+    let ask = async || {
+        let request = with_token(pb::RequestEmailVerificationRequest {}, &ann.access_token);
+        auth.client.clone().request_email_verification(request).await.unwrap();
+    };
+    ask().await;
+    // Once a later request of another kind is fulfilled, the earlier one has been looked at.
+    assert_eq!(request_reset(&auth, "ann@example.org", "en").await, "");
+    let mails = auth.mails_to("ann@example.org", 2).await;
+    assert_eq!(mails[1].subject, "Set a new password");
+    auth.clock.advance(Duration::seconds(61));
+    ask().await;
+    let mails = auth.mails_to("ann@example.org", 3).await;
+    assert_eq!(mails[2].subject, "Confirm your e-mail address");
+}
+
+#[tokio::test]
+async fn a_reset_sets_the_password_once_and_ends_every_session() {
+    reset_once(start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_reset_sets_the_password_once_and_ends_every_session_on_postgresql() {
+    reset_once(start_with(Kind::Postgres, &[]).await).await;
+}
+
+async fn reset_once(auth: Auth) {
+    let ann = auth.register("ann").await;
+    auth.mails_to("ann@example.org", 1).await;
+    assert_eq!(request_reset(&auth, "Ann@Example.org", "ru-RU, en;q=0.5").await, "");
+    let mail = auth.mails_to("ann@example.org", 2).await.remove(1);
+    assert!(mail.body.contains("Здравствуйте, ann!"), "{}", mail.body);
+    let token = mail.token();
+
+    assert_eq!(reset(&auth, &token, "password").await, "VALIDATION_FAILED");
+    assert_eq!(reset(&auth, &token, "with ann inside").await, "VALIDATION_FAILED");
+    assert_eq!(
+        reset(&auth, &token, NEW).await,
+        "",
+        "a weak password did not use the token up"
+    );
+    assert_eq!(reset(&auth, &token, NEW).await, "INVALID_RESET_TOKEN");
+    auth.until_revoked(&ann.access_token).await;
+    assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
+    assert_eq!(reason(&auth.login("ann", PASSWORD, "").await), "INVALID_CREDENTIALS");
+    auth.login("ann", NEW, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_without_an_account_gets_the_same_answer_and_no_mail() {
+    let auth = start().await;
+    auth.register("ann").await;
+    auth.mails_to("ann@example.org", 1).await;
+    assert_eq!(request_reset(&auth, "nobody@example.org", "").await, "");
+    assert_eq!(request_reset(&auth, "ann@example.org", "").await, "");
+    // Requests are fulfilled in order: the later one is out, so the earlier one is done.
+    auth.mails_to("ann@example.org", 2).await;
+    auth.mails_to("@example.org", 2).await;
+    assert_eq!(request_reset(&auth, "no address", "").await, "VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn tokens_expire_and_serve_only_their_purpose() {
+    let auth = start().await;
+    auth.register("ann").await;
+    let proof = auth.mails_to("ann@example.org", 1).await[0].token();
+    request_reset(&auth, "ann@example.org", "").await;
+    let key = auth.mails_to("ann@example.org", 2).await[1].token();
+    assert_eq!(reset(&auth, &proof, NEW).await, "INVALID_RESET_TOKEN");
+    assert_eq!(verify(&auth, &key).await, "INVALID_VERIFICATION_TOKEN");
+    assert_eq!(reset(&auth, "nonsense", NEW).await, "INVALID_RESET_TOKEN");
+    assert_eq!(verify(&auth, "").await, "VALIDATION_FAILED");
+
+    auth.clock.advance(Duration::hours(1));
+    assert_eq!(reset(&auth, &key, NEW).await, "INVALID_RESET_TOKEN");
+    auth.clock.advance(Duration::hours(22));
+    assert_eq!(verify(&auth, &proof).await, "");
+}
+
+#[tokio::test]
+async fn another_address_is_unproven_and_voids_the_tokens_of_the_old_one() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    let old = auth.mails_to("ann@example.org", 1).await[0].token();
+    request_reset(&auth, "ann@example.org", "").await;
+    let key = auth.mails_to("ann@example.org", 2).await[1].token();
+    let request = auth.as_service(pb::UpdateAccountRequest {
+        account_id: ann.user.unwrap().id,
+        username: None,
+        email: Some("anna@example.net".into()),
+    });
+    auth.client.clone().update_account(request).await.unwrap();
+    let new = auth.mails_to("anna@example.net", 1).await[0].token();
+    assert_eq!(reset(&auth, &key, NEW).await, "INVALID_RESET_TOKEN");
+    assert_eq!(verify(&auth, &old).await, "INVALID_VERIFICATION_TOKEN");
+    assert!(!auth.me(&ann.access_token).await.unwrap().email_verified);
+    assert_eq!(verify(&auth, &new).await, "");
+    assert!(auth.me(&ann.access_token).await.unwrap().email_verified);
+}
+
+#[tokio::test]
+async fn a_mail_that_was_not_taken_is_sent_later() {
+    let auth = start().await;
+    // A file where the folder should be.
+    std::fs::remove_dir_all(auth.mails.path()).unwrap();
+    std::fs::write(auth.mails.path(), "").unwrap();
+    auth.register("ann").await;
+    eventually(async || auth.rows("mail_tokens").await == 1).await;
+    assert_eq!(auth.rows("mail_requests").await, 1, "the request is kept");
+    std::fs::remove_file(auth.mails.path()).unwrap();
+    std::fs::create_dir(auth.mails.path()).unwrap();
+    auth.clock.advance(Duration::seconds(31));
+    let mail = auth.mails_to("ann@example.org", 1).await.remove(0);
+    assert_eq!(verify(&auth, &mail.token()).await, "");
+}

@@ -1,0 +1,73 @@
+//! What a store does with todos.
+
+use async_trait::async_trait;
+use quartet_rpc::Deadline;
+use quartet_store::page::{Page, Rows};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::domain::{Edit, Filter, Key, NewTodo, Order, Todo};
+
+/// Todos with the tags on them. Every function but `purge_todo` sees only what `owner` owns.
+#[async_trait]
+pub trait Todos: Send + Sync {
+    /// Makes todos, all or none, and returns them in the same order.
+    ///
+    /// Errors: [`Error::TagNotFound`] for the first tag that is not the owner's.
+    async fn insert_todos(
+        &self,
+        owner: Uuid,
+        todos: &[NewTodo],
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<Vec<Todo>, Error>;
+
+    /// The todo, unless it is deleted.
+    async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error>;
+
+    /// A page of the todos that pass `filter`.
+    async fn list_todos(
+        &self,
+        owner: Uuid,
+        filter: &Filter,
+        order: Order,
+        page: &Page<Key>,
+        deadline: Deadline,
+    ) -> Result<Rows<Todo>, Error>;
+
+    /// Writes the fields of `edit`.
+    ///
+    /// Errors: [`Error::TagNotFound`] for the first tag that is not the owner's.
+    async fn update_todo(
+        &self,
+        owner: Uuid,
+        id: Uuid,
+        edit: &Edit,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<Option<Todo>, Error>;
+
+    /// Deletes todos softly, all or none.
+    ///
+    /// Errors: [`Error::TodoNotFound`] for the first one that is not there.
+    async fn delete_todos(
+        &self,
+        owner: Uuid,
+        ids: &[Uuid],
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<(), Error>;
+
+    /// Brings a deleted todo back.
+    async fn restore_todo(
+        &self,
+        owner: Uuid,
+        id: Uuid,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<Option<Todo>, Error>;
+
+    /// Deletes anybody's todo for good; whether there was one.
+    async fn purge_todo(&self, id: Uuid, deadline: Deadline) -> Result<bool, Error>;
+}

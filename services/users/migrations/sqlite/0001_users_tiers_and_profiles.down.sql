@@ -1,0 +1,4 @@
+drop table profiles;
+drop table users;
+drop table rate_limits;
+drop table tiers;

@@ -1,0 +1,27 @@
+//! What the auth service tells of an account.
+
+use uuid::Uuid;
+
+use super::{Address, Name, Role, Username};
+
+/// The fields of an account that its user shows.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Id of the account, and of its user.
+    pub id: Uuid,
+    /// Name to give the user when it is made; the user name when `None`. A user that is there keeps its own.
+    pub name: Option<Name>,
+    /// The account's user name.
+    pub username: Username,
+    /// The account's address.
+    pub email: Address,
+    /// The account's role.
+    pub role: Role,
+}
+
+impl Account {
+    /// Name to give the user when it is made.
+    pub fn first_name(&self) -> &str {
+        self.name.as_ref().map_or(self.username.as_str(), Name::as_str)
+    }
+}

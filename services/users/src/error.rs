@@ -1,0 +1,144 @@
+//! What can go wrong, and what a caller is told.
+
+use quartet_proto::options::Reason;
+use quartet_rpc::Failure;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::domain::TierName;
+
+/// Every failure of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such user.
+    #[error("user {id} not found")]
+    UserNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// No user of that name.
+    #[error("user `{username}` not found")]
+    UsernameNotFound {
+        /// The user name asked for.
+        username: String,
+    },
+    /// The user is somebody else, and the caller no superuser.
+    #[error("user {id} is somebody else")]
+    NotYourUser {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// Deleted users are for superusers to see.
+    #[error("only superusers may list deleted users")]
+    DeletedNotShown,
+    /// The auth service has given the user name to another account.
+    #[error("the user name is taken")]
+    UsernameTaken,
+    /// The auth service has given the address to another account.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// The auth service keeps the last superuser.
+    #[error("the last superuser has to stay")]
+    LastSuperuser,
+    /// The user has no profile.
+    #[error("user {id} has no profile")]
+    ProfileNotFound {
+        /// The user asked for.
+        id: Uuid,
+    },
+    /// No tier of that name.
+    #[error("tier `{name}` not found")]
+    TierNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The user has no tier.
+    #[error("user {id} has no tier")]
+    NoTier {
+        /// The user asked for.
+        id: Uuid,
+    },
+    /// A tier has that name.
+    #[error("a tier named `{name}` exists")]
+    TierNameTaken {
+        /// The name asked for.
+        name: String,
+    },
+    /// No such rate limit of the tier.
+    #[error("rate limit {id} not found")]
+    RateLimitNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// The tier has a limit for that path.
+    #[error("the tier has a rate limit for `{path}`")]
+    RateLimitExists {
+        /// The path asked for.
+        path: String,
+    },
+    /// The tier has a limit of that name.
+    #[error("the tier has a rate limit named `{name}`")]
+    RateLimitNameTaken {
+        /// The name asked for.
+        name: String,
+    },
+    /// An answer that is made already: invalid fields, a passed deadline, another service that is away.
+    #[error("{0:?}")]
+    Refused(Failure),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] quartet_store::Error),
+}
+
+impl Error {
+    /// No tier of that name.
+    pub fn no_tier(name: &TierName) -> Self {
+        Self::TierNotFound {
+            name: name.as_str().to_owned(),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let failure = |code, reason| Failure::new(code, reason, message);
+        let failure = match error {
+            Error::UserNotFound { id } => failure(Code::NotFound, Reason::UserNotFound).with("user_id", id),
+            Error::UsernameNotFound { username } => {
+                failure(Code::NotFound, Reason::UserNotFound).with("username", username)
+            }
+            Error::NotYourUser { id } => failure(Code::PermissionDenied, Reason::NotYourUser).with("user_id", id),
+            Error::DeletedNotShown => failure(Code::PermissionDenied, Reason::PermissionDenied),
+            Error::UsernameTaken => failure(Code::AlreadyExists, Reason::UsernameTaken),
+            Error::EmailTaken => failure(Code::AlreadyExists, Reason::EmailTaken),
+            Error::LastSuperuser => failure(Code::FailedPrecondition, Reason::LastSuperuser),
+            Error::ProfileNotFound { id } => failure(Code::NotFound, Reason::ProfileNotFound).with("user_id", id),
+            Error::TierNotFound { name } => failure(Code::NotFound, Reason::TierNotFound).with("name", name),
+            Error::NoTier { id } => failure(Code::NotFound, Reason::TierNotFound).with("user_id", id),
+            Error::TierNameTaken { name } => failure(Code::AlreadyExists, Reason::TierNameTaken).with("name", name),
+            Error::RateLimitNotFound { id } => {
+                failure(Code::NotFound, Reason::RateLimitNotFound).with("rate_limit_id", id)
+            }
+            Error::RateLimitExists { path } => failure(Code::AlreadyExists, Reason::RateLimitExists).with("path", path),
+            Error::RateLimitNameTaken { name } => {
+                failure(Code::AlreadyExists, Reason::RateLimitNameTaken).with("name", name)
+            }
+            Error::Refused(failure) => failure,
+            Error::Store(error) => error.into_failure(),
+        };
+        failure.into()
+    }
+}

@@ -1,0 +1,60 @@
+//! The users service: what others may know of a person, and the tiers that say how often a person may call.
+//!
+//! Who may sign in, with which name, address and role, is the auth service's to say; users keep copies of the three.
+//!
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases),
+//! [`auth_accounts`] (what is asked of the auth service), [`error`].
+
+pub mod auth_accounts;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod rpc;
+pub mod store;
+
+use std::sync::Arc;
+
+use quartet_clock::Clock;
+use quartet_rpc::Peer;
+use quartet_rpc::host::{Hosted, StartError};
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+
+pub use config::Config;
+pub use error::Error;
+
+/// The proto packages that this service serves.
+pub const PACKAGES: &[&str] = &["quartet.users.v1"];
+
+/// What the service needs from the process it runs in.
+pub struct Deps {
+    /// Time and ids.
+    pub clock: Clock,
+    /// The auth service.
+    pub auth: Peer,
+}
+
+/// The service, built and ready to be served.
+pub struct Service {
+    rpc: rpc::Rpc,
+}
+
+/// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
+pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
+    let store: Arc<dyn store::Store> = store::open(&config).await?.into();
+    let accounts = auth_accounts::AuthAccounts::new(deps.auth);
+    Ok(Service {
+        rpc: rpc::Rpc::new(store, accounts, deps.clock),
+    })
+}
+
+impl Hosted for Service {
+    fn add_to(&self, routes: &mut RoutesBuilder) {
+        self.rpc.clone().add_to(routes);
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        // The service has no work of its own besides its calls.
+        stop.cancelled().await;
+    }
+}

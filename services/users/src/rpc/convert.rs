@@ -1,0 +1,244 @@
+//! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
+
+use prost_types::Timestamp;
+use quartet_proto::users::v1 as pb;
+use quartet_rpc::violations::{self, Rule, text};
+use quartet_rpc::{Failure, User as Caller, Violations, mask, moment};
+use quartet_store::page::{Asked, Page};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::domain::{
+    Account, Address, Amount, AvatarUrl, Bio, ImageUrl, Key, LimitName, LimitPath, Name, NewRateLimit, Period, Profile,
+    ProfileEdit, RateLimit, RateLimitEdit, Role, Tier, TierName, User, UserEdit, Username,
+};
+
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
+    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+}
+
+/// The value of a field that has passed its check; its absence would be a mistake in this file.
+pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
+    value.ok_or_else(Failure::internal)
+}
+
+/// The user name to look up. One that breaks the rules of user names is nobody's.
+pub(super) fn username_asked(raw: &str) -> Result<Username, Error> {
+    text::length(raw, 1, 20).map_err(|rule| violations::one("username", rule))?;
+    Username::parse(raw).map_err(|_| Error::UsernameNotFound {
+        username: raw.to_owned(),
+    })
+}
+
+/// The tier to look up. A name that breaks the rules of tier names is no tier's.
+pub(super) fn tier_asked(field: &str, raw: &str) -> Result<TierName, Error> {
+    text::length(raw, 1, TierName::MAX).map_err(|rule| violations::one(field, rule))?;
+    TierName::parse(raw).map_err(|_| Error::TierNotFound { name: raw.to_owned() })
+}
+
+pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failure> {
+    let mut violations = Violations::new();
+    let id = violations.check("account_id", violations::uuid(&request.account_id));
+    let name = match request.name.as_str() {
+        "" => Ok(None),
+        name => Name::parse(name).map(Some),
+    };
+    let name = violations.check("name", name);
+    let username = violations.check("username", Username::parse(&request.username));
+    let email = violations.check("email", Address::parse(&request.email));
+    let role = violations.check("role", role(request.role));
+    violations.finish()?;
+    Ok(Account {
+        id: checked(id)?,
+        name: checked(name)?,
+        username: checked(username)?,
+        email: checked(email)?,
+        role: checked(role)?,
+    })
+}
+
+pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEdit), Failure> {
+    const FIELDS: &[&str] = &["name", "username", "email", "profile_image_url"];
+    let mut violations = Violations::new();
+    let id = violations.check("user_id", violations::uuid(&request.user_id));
+    let user = request.user.clone().unwrap_or_default();
+    let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
+    let has = |name: &str| mask.contains(&name);
+    let edit = UserEdit {
+        name: has("name")
+            .then(|| violations.check("user.name", Name::parse(&user.name)))
+            .flatten(),
+        username: has("username")
+            .then(|| violations.check("user.username", Username::parse(&user.username)))
+            .flatten(),
+        email: has("email")
+            .then(|| violations.check("user.email", Address::parse(&user.email)))
+            .flatten(),
+        profile_image_url: has("profile_image_url")
+            .then(|| {
+                let url = unless_empty(Some(&user.profile_image_url), ImageUrl::parse);
+                violations.check("user.profile_image_url", url)
+            })
+            .flatten(),
+    };
+    violations.finish()?;
+    Ok((checked(id)?, edit))
+}
+
+/// The list of these users for page tokens, and the page of it that is asked for.
+pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(&'static str, Page<Key>), Failure> {
+    let list = if request.deleted { "deleted users" } else { "users" };
+    let asked = Asked {
+        page: request.page,
+        items_per_page: request.items_per_page,
+        page_size: request.page_size,
+        page_token: &request.page_token,
+    };
+    let mut violations = Violations::new();
+    let page = Page::parse(asked, list, &mut violations);
+    violations.finish()?;
+    Ok((list, checked(page)?))
+}
+
+pub(super) fn profile_edit(request: &pb::UpdateProfileRequest) -> Result<(Uuid, ProfileEdit), Failure> {
+    let mut violations = Violations::new();
+    let id = violations.check("user_id", violations::uuid(&request.user_id));
+    let profile = request.profile.clone().unwrap_or_default();
+    let mask = mask::parse(request.update_mask.as_ref(), &["bio", "avatar_url"], &mut violations);
+    let has = |name: &str| mask.contains(&name);
+    let edit = ProfileEdit {
+        bio: has("bio")
+            .then(|| violations.check("profile.bio", unless_empty(profile.bio.as_deref(), Bio::parse)))
+            .flatten(),
+        avatar_url: has("avatar_url")
+            .then(|| {
+                let url = unless_empty(profile.avatar_url.as_deref(), AvatarUrl::parse);
+                violations.check("profile.avatar_url", url)
+            })
+            .flatten(),
+    };
+    violations.finish()?;
+    Ok((checked(id)?, edit))
+}
+
+pub(super) fn tier_rename(request: &pb::UpdateTierRequest) -> Result<(TierName, TierName), Error> {
+    let mut violations = Violations::new();
+    mask::parse(request.update_mask.as_ref(), &["name"], &mut violations);
+    let new_name = request.tier.as_ref().map_or("", |tier| &tier.name);
+    let new_name = violations.check("tier.name", TierName::parse(new_name));
+    violations.finish()?;
+    Ok((tier_asked("name", &request.name)?, checked(new_name)?))
+}
+
+pub(super) fn new_rate_limit(request: &pb::CreateRateLimitRequest, id: Uuid) -> Result<NewRateLimit, Failure> {
+    let mut violations = Violations::new();
+    let name = violations.check("name", LimitName::parse(&request.name));
+    let path = violations.check("path", LimitPath::parse(&request.path));
+    let amount = violations.check("limit", Amount::parse(request.limit));
+    let period = violations.check("period", Period::parse(request.period));
+    violations.finish()?;
+    Ok(NewRateLimit {
+        id,
+        name: checked(name)?,
+        path: checked(path)?,
+        amount: checked(amount)?,
+        period: checked(period)?,
+    })
+}
+
+pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(Uuid, RateLimitEdit), Failure> {
+    const FIELDS: &[&str] = &["name", "path", "limit", "period"];
+    let mut violations = Violations::new();
+    let id = violations.check("rate_limit_id", violations::uuid(&request.rate_limit_id));
+    let limit = request.rate_limit.clone().unwrap_or_default();
+    let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
+    let has = |name: &str| mask.contains(&name);
+    let edit = RateLimitEdit {
+        name: has("name")
+            .then(|| violations.check("rate_limit.name", LimitName::parse(&limit.name)))
+            .flatten(),
+        path: has("path")
+            .then(|| violations.check("rate_limit.path", LimitPath::parse(&limit.path)))
+            .flatten(),
+        amount: has("limit")
+            .then(|| violations.check("rate_limit.limit", Amount::parse(limit.limit)))
+            .flatten(),
+        period: has("period")
+            .then(|| violations.check("rate_limit.period", Period::parse(limit.period)))
+            .flatten(),
+    };
+    violations.finish()?;
+    Ok((checked(id)?, edit))
+}
+
+/// The user as `viewer` may see them: addresses are for their owner and superusers, deletion is for superusers.
+pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
+    let trusted = viewer.is_superuser() || viewer.id == user.id;
+    pb::User {
+        id: user.id.to_string(),
+        name: user.name,
+        username: user.username,
+        email: trusted.then_some(user.email),
+        profile_image_url: user.profile_image_url.unwrap_or_default(),
+        role: match user.role {
+            Role::User => pb::UserRole::User,
+            Role::Superuser => pb::UserRole::Superuser,
+        }
+        .into(),
+        tier: user.tier,
+        created_at: timestamp(user.created_at),
+        updated_at: timestamp(user.updated_at),
+        deleted_at: user.deleted_at.filter(|_| viewer.is_superuser()).map(moment::to_proto),
+    }
+}
+
+pub(super) fn profile(profile: Profile) -> pb::Profile {
+    pb::Profile {
+        user_id: profile.user_id.to_string(),
+        bio: profile.bio,
+        avatar_url: profile.avatar_url,
+        created_at: timestamp(profile.created_at),
+        updated_at: timestamp(profile.updated_at),
+    }
+}
+
+pub(super) fn tier(tier: Tier) -> pb::Tier {
+    pb::Tier {
+        id: tier.id.to_string(),
+        name: tier.name,
+        created_at: timestamp(tier.created_at),
+        updated_at: timestamp(tier.updated_at),
+    }
+}
+
+pub(super) fn rate_limit(limit: RateLimit) -> pb::RateLimit {
+    pb::RateLimit {
+        id: limit.id.to_string(),
+        tier_name: limit.tier_name,
+        name: limit.name,
+        path: limit.path,
+        limit: limit.amount,
+        period: limit.period,
+        created_at: timestamp(limit.created_at),
+        updated_at: timestamp(limit.updated_at),
+    }
+}
+
+fn timestamp(time: OffsetDateTime) -> Option<Timestamp> {
+    Some(moment::to_proto(time))
+}
+
+/// An empty text is none.
+fn unless_empty<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, Rule>) -> Result<Option<T>, Rule> {
+    text.filter(|text| !text.is_empty()).map(parse).transpose()
+}
+
+fn role(number: i32) -> Result<Role, Rule> {
+    match pb::UserRole::try_from(number) {
+        Ok(pb::UserRole::User) => Ok(Role::User),
+        Ok(pb::UserRole::Superuser) => Ok(Role::Superuser),
+        Ok(pb::UserRole::Unspecified) => Err(Rule::required()),
+        Err(_) => Err(Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values")),
+    }
+}

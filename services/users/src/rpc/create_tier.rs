@@ -1,0 +1,25 @@
+//! CreateTier.
+
+use quartet_proto::users::v1 as pb;
+use quartet_rpc::{Call, violations};
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+use crate::domain::{Tier, TierName};
+
+pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CreateTierRequest>) -> Result<Response<pb::Tier>, Error> {
+    let call = Call::of(&request)?;
+    let name = TierName::parse(&request.get_ref().name).map_err(|rule| violations::one("name", rule))?;
+    let now = rpc.clock.now();
+    let tier = Tier {
+        id: rpc.clock.new_id(),
+        name: name.as_str().to_owned(),
+        created_at: now,
+        updated_at: now,
+    };
+    match rpc.store.insert_tier(&tier, call.deadline).await? {
+        true => Ok(Response::new(convert::tier(tier))),
+        false => Err(Error::TierNameTaken { name: tier.name }),
+    }
+}

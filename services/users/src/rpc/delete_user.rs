@@ -1,0 +1,24 @@
+//! DeleteUser.
+
+use quartet_proto::users::v1 as pb;
+use quartet_rpc::Call;
+use tonic::{Request, Response};
+
+use super::to_its_end::to_its_end;
+use super::{Rpc, convert, permit};
+use crate::Error;
+
+pub(super) async fn handle(rpc: &Rpc, request: Request<pb::DeleteUserRequest>) -> Result<Response<()>, Error> {
+    let call = Call::of(&request)?.clone();
+    let id = convert::id("user_id", &request.get_ref().user_id)?;
+    permit::own(&call, id)?;
+    let rpc = rpc.clone();
+    to_its_end(async move {
+        let open = rpc.store.open_delete(id, rpc.clock.now(), call.deadline).await?;
+        let open = open.ok_or(Error::UserNotFound { id })?;
+        rpc.accounts.close(&call, id).await?;
+        open.commit().await
+    })
+    .await?;
+    Ok(Response::new(()))
+}

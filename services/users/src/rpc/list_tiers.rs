@@ -1,0 +1,43 @@
+//! ListTiers.
+
+use quartet_proto::users::v1 as pb;
+use quartet_rpc::{Call, Violations};
+use quartet_store::page::{Asked, Page};
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::ListTiersRequest>,
+) -> Result<Response<pb::ListTiersResponse>, Error> {
+    let call = Call::of(&request)?;
+    let pb::ListTiersRequest {
+        page,
+        items_per_page,
+        page_token,
+        page_size,
+    } = request.get_ref();
+    let asked = Asked {
+        page: *page,
+        items_per_page: *items_per_page,
+        page_size: *page_size,
+        page_token,
+    };
+    let list = "tiers";
+    let mut violations = Violations::new();
+    let page: Option<Page<String>> = Page::parse(asked, list, &mut violations);
+    violations.finish()?;
+    let page = convert::checked(page)?;
+    let rows = rpc.store.list_tiers(&page, call.deadline).await?;
+    let next_page_token = rows.next_token(list, |tier| tier.name.clone());
+    Ok(Response::new(pb::ListTiersResponse {
+        total_count: rows.total,
+        has_more: rows.has_more,
+        page: page.number(),
+        items_per_page: page.size,
+        next_page_token,
+        data: rows.rows.into_iter().map(convert::tier).collect(),
+    }))
+}

@@ -1,0 +1,5 @@
+//! The suite, end to end: one file per part of the interface, each test over both topologies.
+
+mod auth;
+
+

@@ -1,0 +1,83 @@
+//! Calls of any method by its descriptor, message by message as bytes, and what their failures say.
+
+use bytes::{Buf, BufMut, Bytes};
+use prost::Message;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use tonic_types::StatusExt;
+
+/// Sends and receives messages as they are on the wire.
+#[derive(Clone, Copy, Default)]
+pub struct Wire;
+
+impl Codec for Wire {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Wire {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Wire {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+/// Calls `method` with `message` and this token, if any. Of a stream, the first message counts.
+pub async fn call(
+    channel: &Channel,
+    method: &MethodDescriptor,
+    message: &DynamicMessage,
+    token: Option<&str>,
+) -> Result<DynamicMessage, Status> {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let path = path.parse().expect("a path");
+    let bytes = Bytes::from(message.encode_to_vec());
+    let request = match token {
+        Some(token) => quartet_testkit::identity::bearer(token, bytes),
+        None => Request::new(bytes),
+    };
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let reply = if method.is_server_streaming() {
+        let mut stream = client.server_streaming(request, path, Wire).await?.into_inner();
+        stream.message().await?.unwrap_or_default()
+    } else {
+        client.unary(request, path, Wire).await?.into_inner()
+    };
+    DynamicMessage::decode(method.output(), reply).map_err(|error| Status::data_loss(error.to_string()))
+}
+
+/// The reason that a failure names, as `TODO_NOT_FOUND`; empty when it names none.
+pub fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// The fields that a failure finds wrong.
+pub fn fields(status: &Status) -> Vec<String> {
+    let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
+    violations.into_iter().map(|violation| violation.field).collect()
+}

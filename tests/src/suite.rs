@@ -1,0 +1,196 @@
+//! A running suite, in one of the two shapes that it is deployed in.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use quartet_testkit::database;
+
+use crate::process::{Folder, Process, free_address};
+use crate::programs;
+
+/// The secret that the services of every tested suite share.
+pub const SERVICE_SECRET: &str = "the secret of service tokens in tests";
+/// The user name and the password of the first superuser.
+pub const ROOT: (&str, &str) = ("root", "a superuser of the tests");
+/// Time that a suite has to come up; generous, since many tests may start at once on few cores.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The packages of the services.
+pub const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+
+/// A running suite. It ends with the process that started it, or when dropped.
+pub struct Suite {
+    /// Address of the REST interface.
+    pub http: String,
+    /// Address of each service's gRPC port, by the service's name.
+    pub grpc: BTreeMap<&'static str, String>,
+    processes: Mutex<Vec<Process>>,
+    settings: BTreeMap<String, String>,
+    folder: Folder,
+}
+
+impl Suite {
+    /// The suite in one process that all tests of this program share.
+    pub fn embedded() -> &'static Self {
+        static SUITE: OnceLock<Suite> = OnceLock::new();
+        SUITE.get_or_init(|| Self::start_embedded(&[]))
+    }
+
+    /// The suite as separate processes on PostgreSQL that all tests of this program share.
+    pub fn distributed() -> &'static Self {
+        static SUITE: OnceLock<Suite> = OnceLock::new();
+        // Databases are made by async code, and a test is inside a runtime already.
+        SUITE.get_or_init(|| std::thread::spawn(Self::start_distributed).join().expect("the suite starts"))
+    }
+
+    /// A suite in one process of a test's own, with further settings.
+    pub fn start_embedded(further: &[(&str, &str)]) -> Self {
+        let (http, grpc) = (free_address(), free_address());
+        let mut settings = shared_settings();
+        settings.insert("HTTP_ADDRESS".into(), http.clone());
+        settings.insert("GRPC_ADDRESS".into(), grpc.clone());
+        settings.extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let suite = Self {
+            http,
+            grpc: SERVICES.map(|service| (service, grpc.clone())).into(),
+            processes: Mutex::default(),
+            settings,
+            folder: Folder::new(),
+        };
+        suite.start(&["quartet"]);
+        suite.make_root();
+        suite
+    }
+
+    fn start_distributed() -> Self {
+        let mut settings = shared_settings();
+        let http = free_address();
+        settings.insert("HTTP_ADDRESS".into(), http.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut grpc = BTreeMap::new();
+        for service in SERVICES {
+            let address = free_address();
+            let name = service.to_ascii_uppercase();
+            let database = runtime.block_on(database::postgres());
+            settings.insert(format!("{name}_DATABASE_URL"), database.setting());
+            settings.insert(format!("{name}_GRPC_ADDRESS"), address.clone());
+            settings.insert(format!("{name}_URL"), format!("http://{address}"));
+            grpc.insert(service, address);
+        }
+        let suite = Self { http, grpc, processes: Mutex::default(), settings, folder: Folder::new() };
+        suite.start(&["auth", "users", "todos", "gateway"]);
+        suite.make_root();
+        suite
+    }
+
+    /// Starts these programs and waits until the suite can serve.
+    fn start(&self, programs: &[&str]) {
+        let settings: Vec<_> = self.settings.clone().into_iter().collect();
+        let started = programs.iter().map(|name| Process::start(name, self.folder.path(), &settings));
+        self.processes().extend(started);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            let ended = self.processes().iter_mut().find_map(|process| (!process.runs()).then(|| process.tail()));
+            if let Some(tail) = ended {
+                panic!("a program of the suite has ended\n{tail}");
+            }
+            assert!(Instant::now() < deadline, "the suite is not ready\n{}", self.tails());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let asked = TcpStream::connect(&self.http).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).map(|()| status)
+        });
+        asked.is_ok_and(|status| status.ends_with(b" 200"))
+    }
+
+    /// Makes the first superuser the way an operator does.
+    fn make_root(&self) {
+        self.command(&["create-superuser", "--username", ROOT.0, "--email", "root@example.org", "--name", "Root"]);
+    }
+
+    /// Runs `quartet` with these arguments and the settings of this suite; its output.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let output = Command::new(programs::path("quartet"))
+            .args(arguments)
+            .env_clear()
+            .env("ADMIN_PASSWORD", ROOT.1)
+            .envs(&self.settings)
+            .current_dir(self.folder.path())
+            .output()
+            .expect("quartet runs");
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "quartet {arguments:?}: {text}");
+        text
+    }
+
+    /// Ends every process at once (`kill -9`).
+    pub fn kill(&self) {
+        self.processes().drain(..).for_each(drop);
+    }
+
+    /// Asks every process to stop, and tells whether all ended well.
+    pub fn terminate(&self) -> bool {
+        self.processes().drain(..).all(|mut process| process.terminate().success())
+    }
+
+    /// Starts a suite in one process again, on the same data and ports.
+    pub fn start_again(&self) {
+        self.start(&["quartet"]);
+    }
+
+    /// As [`Suite::start_again`], with other settings.
+    pub fn start_again_with(&mut self, further: &[(&str, &str)]) {
+        self.settings.extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        self.start_again();
+    }
+
+    /// The folder that mails are written to.
+    pub fn mails(&self) -> PathBuf {
+        self.folder.path().join("mail")
+    }
+
+    /// What the processes have logged.
+    pub fn logs(&self) -> String {
+        self.processes().iter().map(Process::log).collect()
+    }
+
+    /// The last lines of every log.
+    pub fn tails(&self) -> String {
+        self.processes().iter().map(Process::tail).collect::<Vec<_>>().join("\n")
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Settings of every program of every tested suite.
+fn shared_settings() -> BTreeMap<String, String> {
+    let settings = [
+        ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+        ("MAIL_DIR", "mail"),
+        ("DATA_DIR", "data"),
+        // Passwords are hashed by the hundred here, and none is worth breaking.
+        ("ARGON2_MEMORY_KIB", "64"),
+        ("ARGON2_ITERATIONS", "1"),
+        ("HASHING_QUEUE", "1000"),
+        // Tests of many users wait for one another on few cores.
+        ("REQUEST_TIMEOUT", "30s"),
+        ("DATABASE_ACQUIRE_TIMEOUT", "20s"),
+        ("DATABASE_STATEMENT_TIMEOUT", "20s"),
+        // A client that retries a refresh for a lost answer has this long; short, for the test that waits for its end.
+        ("REFRESH_REUSE_WINDOW", "2s"),
+        ("CORS_ALLOW_ORIGINS", "https://app.example.com"),
+    ];
+    settings.map(|(name, value)| (name.into(), value.into())).into()
+}
