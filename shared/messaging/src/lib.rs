@@ -8,13 +8,15 @@
 //! - [`message`] is what travels, [`queue`] where it goes;
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
-//! - [`broker`] is what every broker promises;
+//! - [`broker`] is what every broker promises, [`local`] keeps it in one process;
 //! - [`config`] holds the settings.
 
 pub mod broker;
 pub mod config;
 mod failpoint;
+mod handling;
 pub mod inbox;
+pub mod local;
 pub mod message;
 pub mod outbox;
 pub mod queue;
@@ -25,6 +27,7 @@ mod store;
 
 pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;
+pub use local::Local;
 pub use message::{Message, Priority, Route};
 pub use queue::{Queue, Retry, Subscription};
 pub use relay::{Relay, Wake};

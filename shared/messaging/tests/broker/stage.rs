@@ -1,0 +1,352 @@
+//! A service that says something, a broker, and consumers, for one test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use quartet_clock::Clock;
+use quartet_config::Source;
+use quartet_messaging::{
+    Broker, Config, Handler, Local, Message, Outcome, Queue, Relay, Retry, Stats, Subscription, Wake,
+};
+use quartet_messaging::{inbox, outbox, schema};
+use quartet_rpc::Deadline;
+use quartet_store::Database;
+use quartet_testkit::database::Fresh;
+use sqlx::Connection;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Which broker carries the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Local,
+}
+
+/// Everything that one test needs; nothing of it is seen by another.
+pub(crate) struct Stage {
+    pub(crate) carrier: Carrier,
+    pub(crate) clock: Clock,
+    pub(crate) database: Database,
+    pub(crate) broker: Arc<dyn Broker>,
+    name: String,
+    folder: tempfile::TempDir,
+    _fresh: Fresh,
+}
+
+/// A relay or a consumer at work.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(CancellationToken) -> F) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            task: tokio::spawn(run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// Ends it in good order.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Ends it at once, wherever it is.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new(carrier: Carrier, fresh: Fresh) -> Self {
+        let clock = Clock::system();
+        let database = fresh.open().await;
+        let effects = "create table effects (consumer text not null, subject text not null, kind text not null, payload text not null)";
+        match &database {
+            Database::Postgres(database) => {
+                sqlx::raw_sql(schema::POSTGRES_UP)
+                    .execute(database.pool())
+                    .await
+                    .unwrap();
+                let effects = effects.replace("effects (", "effects (seq bigint generated always as identity, ");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(effects))
+                    .execute(database.pool())
+                    .await
+                    .unwrap();
+            }
+            Database::Sqlite(database) => {
+                sqlx::raw_sql(schema::SQLITE_UP).execute(database.pool()).await.unwrap();
+                let effects = effects.replace("effects (", "effects (seq integer primary key, ");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(effects))
+                    .execute(database.pool())
+                    .await
+                    .unwrap();
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("t{}", Uuid::new_v4().simple());
+        let mut stage = Self {
+            carrier,
+            broker: match carrier {
+                Carrier::Local => Arc::new(local(&folder, &clock).await),
+            },
+            clock,
+            database,
+            name,
+            folder,
+            _fresh: fresh,
+        };
+        stage.restart().await;
+        stage
+    }
+
+    /// The broker's client, or the broker within the process, as a restart of the process makes it.
+    pub(crate) async fn restart(&mut self) {
+        self.broker = Arc::new(local(&self.folder, &self.clock).await);
+    }
+
+    /// The name of a queue that is this test's alone.
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}.{name}", self.name)
+    }
+
+    /// A kind that is this test's alone.
+    pub(crate) fn kind(&self, what: &str) -> String {
+        format!("{}.{what}.v1", self.name)
+    }
+
+    /// A queue for these kinds, with quick retries.
+    pub(crate) fn queue(&self, name: &str, kinds: &[&str]) -> Queue {
+        let retry = Retry {
+            steps: vec![Duration::from_millis(50), Duration::from_millis(100)],
+            limit: 3,
+        };
+        Queue::events(&self.name(name), kinds.iter().map(|kind| self.kind(kind))).retried(retry)
+    }
+
+    /// An event of this kind.
+    pub(crate) fn event(&self, kind: &str, subject: &str, text: &str) -> Message {
+        Message::event(&self.clock, "/test", &self.kind(kind), subject, &text.to_owned())
+    }
+
+    /// Commits messages to the outbox.
+    pub(crate) async fn say(&self, messages: &[Message]) {
+        let deadline = Deadline::after(Duration::from_secs(5));
+        match &self.database {
+            Database::Postgres(database) => {
+                let mut transaction = database.write(deadline).await.unwrap();
+                outbox::append_all(&mut *transaction, messages).await.unwrap();
+                transaction.commit().await.unwrap();
+            }
+            Database::Sqlite(database) => {
+                let mut transaction = database.write(deadline).await.unwrap();
+                outbox::append_all(&mut *transaction, messages).await.unwrap();
+                transaction.commit().await.unwrap();
+            }
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Config {
+        let settings = [
+            ("RELAY_POLL_INTERVAL", "50ms"),
+            ("MESSAGE_CONFIRM_TIMEOUT", "2s"),
+            ("RELAY_LEASE", "4s"),
+        ];
+        Config::read(&Source::of(settings)).unwrap()
+    }
+
+    /// A relay of the outbox.
+    pub(crate) fn relay(&self) -> Running {
+        self.relay_with(self.settings()).0
+    }
+
+    pub(crate) fn relay_with(&self, settings: Config) -> (Running, Wake, Stats) {
+        let relay = Relay::new(self.database.clone(), self.broker.clone(), self.clock.clone(), settings);
+        let (wake, stats) = (relay.wake(), relay.stats());
+        (Running::start(|stop| relay.run(stop)), wake, stats)
+    }
+
+    /// A consumer of a queue.
+    pub(crate) fn consume(&self, queue: &Queue, handler: impl Handler + 'static) -> Running {
+        self.subscribe(Subscription::new("test", queue.clone()), handler)
+    }
+
+    pub(crate) fn subscribe(&self, subscription: Subscription, handler: impl Handler + 'static) -> Running {
+        let broker = self.broker.clone();
+        Running::start(|stop| async move { broker.consume(subscription, Arc::new(handler), stop).await })
+    }
+
+    /// A handler that notes an effect, once per message, after `before` has let it.
+    pub(crate) fn effect<B>(&self, consumer: &str, before: B) -> Effect
+    where
+        B: Fn(&Message, u32) -> Option<Outcome> + Send + Sync + 'static,
+    {
+        Effect {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+            consumer: consumer.to_owned(),
+            calls: Arc::default(),
+            before: Box::new(before),
+            after: Box::new(|| Box::pin(async {})),
+        }
+    }
+
+    /// The effects of a consumer, in order: subject and payload.
+    pub(crate) async fn effects(&self, consumer: &str) -> Vec<(String, String)> {
+        let sql = "select subject, payload from effects where consumer = $1 order by seq";
+        match &self.database {
+            Database::Postgres(database) => sqlx::query_as(sql)
+                .bind(consumer)
+                .fetch_all(database.pool())
+                .await
+                .unwrap(),
+            Database::Sqlite(database) => sqlx::query_as(sql)
+                .bind(consumer)
+                .fetch_all(database.pool())
+                .await
+                .unwrap(),
+        }
+    }
+
+    /// A number from the database.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        match &self.database {
+            Database::Postgres(database) => sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap(),
+            Database::Sqlite(database) => sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap(),
+        }
+    }
+
+    /// Rows of the outbox that are not sent.
+    pub(crate) async fn unsent(&self) -> i64 {
+        self.number("select count(*) from outbox where sent_at is null").await
+    }
+
+    /// Waits until a consumer has this many effects, and some more for those that should not be.
+    pub(crate) async fn settle(&self, consumer: &str, count: usize) -> Vec<(String, String)> {
+        until(&format!("{count} effects of {consumer}"), async || {
+            self.effects(consumer).await.len() >= count
+        })
+        .await;
+        let effects = self.effects(consumer).await;
+        assert_eq!(effects.len(), count, "effects of {consumer}");
+        effects
+    }
+
+    /// Takes the broker away; it is back when the outage ends.
+    pub(crate) async fn outage(&self) -> Outage {
+        // Another writer has the file of the broker, for as long as it lives.
+        let path = self.folder.path().join("broker.db");
+        let mut connection = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql("begin immediate").execute(&mut connection).await.unwrap();
+        Outage::Local(connection)
+    }
+}
+
+/// While it lasts, the broker is away.
+pub(crate) enum Outage {
+    Local(sqlx::SqliteConnection),
+}
+
+impl Outage {
+    pub(crate) async fn end(self) {
+        match self {
+            Self::Local(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
+async fn local(folder: &tempfile::TempDir, clock: &Clock) -> Local {
+    let config = quartet_store::Config::read(&Source::of([("DATABASE_ACQUIRE_TIMEOUT", "200ms")])).unwrap();
+    Local::open(&folder.path().join("broker.db"), &config, clock.clone())
+        .await
+        .unwrap()
+}
+
+type Before = Box<dyn Fn(&Message, u32) -> Option<Outcome> + Send + Sync>;
+type After = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Notes an effect and the inbox row in one transaction.
+pub(crate) struct Effect {
+    database: Database,
+    clock: Clock,
+    consumer: String,
+    calls: Arc<AtomicU32>,
+    before: Before,
+    after: After,
+}
+
+impl Effect {
+    /// How often it was called.
+    pub(crate) fn calls(&self) -> Arc<AtomicU32> {
+        self.calls.clone()
+    }
+
+    /// Does this after the commit, before the message is settled.
+    pub(crate) fn then(self, after: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
+        Self {
+            after: Box::new(after),
+            ..self
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Effect {
+    async fn handle(&self, message: &Message) -> Outcome {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(outcome) = (self.before)(message, call) {
+            return outcome;
+        }
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let insert = "insert into effects (consumer, subject, kind, payload) values ($1, $2, $3, $4)";
+        macro_rules! commit {
+            ($database:expr) => {{
+                let mut transaction = $database.write(deadline).await.unwrap();
+                if inbox::first_time(&mut *transaction, &self.consumer, message.id, self.clock.now())
+                    .await
+                    .unwrap()
+                {
+                    sqlx::query(insert)
+                        .bind(&self.consumer)
+                        .bind(&message.subject)
+                        .bind(&message.kind)
+                        .bind(message.decode::<String>().unwrap())
+                        .execute(&mut *transaction)
+                        .await
+                        .unwrap();
+                    transaction.commit().await.unwrap();
+                }
+            }};
+        }
+        match &self.database {
+            Database::Postgres(database) => commit!(database),
+            Database::Sqlite(database) => commit!(database),
+        }
+        (self.after)().await;
+        Outcome::Done
+    }
+}
+
+/// Waits for a condition, for a bounded time.
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let give_up = Deadline::after(Duration::from_secs(30));
+    while !condition().await {
+        assert!(!give_up.has_passed(), "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What a handler says when it cannot do it now.
+pub(crate) fn retry() -> Option<Outcome> {
+    Some(Outcome::Retry {
+        reason: "not now".into(),
+    })
+}
