@@ -58,14 +58,6 @@ impl Kind {
         }
     }
 
-    /// How long one attempt may take.
-    pub fn timeout(self) -> Duration {
-        match self {
-            Self::SendEmail | Self::Webhook => Duration::from_secs(60),
-            Self::ExportTodos | Self::ImportTodos | Self::RemindDue | Self::PurgeDeleted => Duration::from_secs(600),
-        }
-    }
-
     /// Pauses between attempts.
     pub fn backoff(self) -> Backoff {
         match self {

@@ -7,6 +7,7 @@ mod priority;
 mod tag;
 mod title;
 mod todo;
+mod transfer;
 
 pub use description::Description;
 pub use edit::Edit;
@@ -15,3 +16,4 @@ pub use priority::Priority;
 pub use tag::{Tag, TagName, TagRef};
 pub use title::Title;
 pub use todo::{NewTodo, Todo};
+pub use transfer::{DueKey, DueTodo, ImportedTodo, imported_id};

@@ -13,7 +13,7 @@ use crate::domain::{Description, Edit, Filter, Key, NewTodo, Order, Priority, Ta
 /// Items of a batch at the most.
 pub(super) const MAX_BATCH: usize = 100;
 /// Tags on a todo at the most.
-const MAX_TAGS: usize = 20;
+pub(super) const MAX_TAGS: usize = 20;
 /// Tags of a filter at the most.
 const MAX_FILTER_TAGS: usize = 10;
 

@@ -7,6 +7,7 @@ mod postgres;
 mod sqlite;
 mod tags;
 mod todos;
+mod transfer;
 
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
@@ -14,6 +15,7 @@ use sqlx::migrate::Migrator;
 
 pub use tags::Tags;
 pub use todos::Todos;
+pub use transfer::Transfer;
 
 use crate::Config;
 
@@ -27,9 +29,9 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags {}
+pub trait Store: Todos + Tags + Transfer {}
 
-impl<T: Todos + Tags> Store for T {}
+impl<T: Todos + Tags + Transfer> Store for T {}
 
 /// Opens the store that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Box<dyn Store>, StartError> {

@@ -36,3 +36,7 @@ mod tags {
 mod todo_tags {
     include!("queries/todo_tags.rs");
 }
+
+mod transfer {
+    include!("queries/transfer.rs");
+}

@@ -37,3 +37,7 @@ mod tags {
 mod todo_tags {
     include!("queries/todo_tags.rs");
 }
+
+mod transfer {
+    include!("queries/transfer.rs");
+}

@@ -1,7 +1,7 @@
 // The row of a job, and what every query on jobs does: read it, lock it, write it back, ask a worker for it. Compiled once per database.
 
 use quartet_clock::Clock;
-use quartet_messaging::{Message, Priority, outbox};
+use quartet_messaging::{Message, outbox};
 use quartet_store::Timestamp;
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
@@ -11,6 +11,7 @@ use super::super::{WORK_QUEUE, kind, unknown};
 use super::{Connection, Queries};
 use crate::Error;
 use crate::domain::{Job, NewJob, Problem, Queue, Status};
+use crate::worker::priority;
 
 /// The columns of a job.
 macro_rules! job_columns {
@@ -76,12 +77,7 @@ impl JobRow {
 
 /// The message that asks a worker for a job.
 pub(super) fn ask(clock: &Clock, id: Uuid, queue: Queue) -> Message {
-    let priority = match queue {
-        Queue::Low => Priority::Low,
-        Queue::Default => Priority::Normal,
-        Queue::High => Priority::High,
-    };
-    Message::work(clock, "/jobs", WORK_QUEUE, priority, "jobs.task.queued.v1", id, &())
+    Message::work(clock, "/jobs", WORK_QUEUE, priority(queue), "jobs.task.queued.v1", id, &())
 }
 
 impl Queries {
