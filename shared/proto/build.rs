@@ -31,6 +31,7 @@ fn main() -> anyhow::Result<()> {
 
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    std::fs::write(out.join("events.rs"), events(&pool)?)?;
     let descriptors = generated(&bytes)?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
     Ok(())
@@ -70,6 +71,44 @@ fn check(method: &MethodDescriptor) -> anyhow::Result<()> {
         "{name} declares no HTTP rule; add `option (google.api.http) = {{…}};` or make it ACCESS_SERVICE"
     );
     Ok(())
+}
+
+/// The kinds of events and who takes them, as Rust. Refuses a kind that does not say what it is.
+fn events(pool: &DescriptorPool) -> anyhow::Result<String> {
+    let extension = pool
+        .get_extension_by_name("quartet.options.v1.event")
+        .context("options.proto declares the option of events")?;
+    let (mut code, mut list) = (String::new(), String::new());
+    for message in pool.all_messages() {
+        let options: DynamicMessage = message.options();
+        if !options.has_extension(&extension) {
+            continue;
+        }
+        let name = message.full_name();
+        let event = options.get_extension(&extension);
+        let event = event.as_message().context("an event is a message")?;
+        let kind = event.get_field_by_name("kind").context("an event has a kind")?;
+        let kind = kind.as_str().context("a kind is text")?;
+        let package: Vec<&str> = message.package_name().split('.').collect();
+        let words: Vec<&str> = kind.split('.').collect();
+        ensure!(
+            matches!((&package[..], &words[..]), ([_, service, _], [first, _, _, last]) if service == first && last.starts_with('v')),
+            "{name}: `{kind}` is no kind of its service; expected `service.thing.happened.v1`"
+        );
+        let consumers = event.get_field_by_name("consumers").context("an event has consumers")?;
+        let consumers: Vec<&str> = consumers
+            .as_list()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let path = format!("crate::{}::{}::{}", package[1], package[2], message.name());
+        code += &format!("impl Event for {path} {{ const KIND: &'static str = {kind:?}; }}\n");
+        list += &format!("({kind:?}, &{consumers:?}),\n");
+    }
+    Ok(format!(
+        "{code}/// Every kind, and the services that take it.\npub const KINDS: &[(&str, &[&str])] = &[{list}];\n"
+    ))
 }
 
 fn option(method: &MethodDescriptor, name: &str) -> Option<Value> {

@@ -88,7 +88,9 @@ impl App {
         let root = self.rest.bearing(root["access_token"].as_str().expect("a token"));
         let person = self.register().await;
         let role = json!({"role": "ROLE_SUPERUSER"});
-        root.put(&format!("/api/v1/auth/accounts/{}/role", person.id), role).await.expect(200);
+        root.put(&format!("/api/v1/auth/accounts/{}/role", person.id), role)
+            .await
+            .expect(200);
         self.login(&person).await
     }
 
@@ -101,7 +103,9 @@ impl App {
     /// A gRPC channel straight to the service `name`.
     pub async fn channel(&self, name: &str) -> Channel {
         let endpoint = format!("http://{}", self.suite().grpc[name]);
-        let endpoint = Channel::from_shared(endpoint).expect("an address").timeout(Duration::from_secs(30));
+        let endpoint = Channel::from_shared(endpoint)
+            .expect("an address")
+            .timeout(Duration::from_secs(30));
         endpoint.connect().await.expect("the service listens")
     }
 }

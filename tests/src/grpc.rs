@@ -61,7 +61,10 @@ pub async fn call(
         None => Request::new(bytes),
     };
     let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let reply = if method.is_server_streaming() {
         let mut stream = client.server_streaming(request, path, Wire).await?.into_inner();
         stream.message().await?.unwrap_or_default()
@@ -73,11 +76,17 @@ pub async fn call(
 
 /// The reason that a failure names, as `TODO_NOT_FOUND`; empty when it names none.
 pub fn reason(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }
 
 /// The fields that a failure finds wrong.
 pub fn fields(status: &Status) -> Vec<String> {
-    let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
+    let violations = status
+        .get_details_bad_request()
+        .map(|details| details.field_violations)
+        .unwrap_or_default();
     violations.into_iter().map(|violation| violation.field).collect()
 }

@@ -33,14 +33,27 @@ impl Person {
 
     /// Id of the session.
     pub fn session_id(&self) -> String {
-        self.claims()["sid"].as_str().expect("a token names its session").to_owned()
+        self.claims()["sid"]
+            .as_str()
+            .expect("a token names its session")
+            .to_owned()
     }
 
     /// The same person with the tokens of this answer.
     pub fn with_tokens(&self, tokens: &Value) -> Self {
-        let text = |name: &str| tokens[name].as_str().unwrap_or_else(|| panic!("no {name} in {tokens}")).to_owned();
+        let text = |name: &str| {
+            tokens[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name} in {tokens}"))
+                .to_owned()
+        };
         let access_token = text("access_token");
-        Self { rest: self.rest.bearing(&access_token), refresh_token: text("refresh_token"), access_token, ..self.clone() }
+        Self {
+            rest: self.rest.bearing(&access_token),
+            refresh_token: text("refresh_token"),
+            access_token,
+            ..self.clone()
+        }
     }
 
     /// A gRPC request of this person.
@@ -61,6 +74,8 @@ impl Deref for Person {
 pub fn claims(token: &str) -> Value {
     use base64::Engine as _;
     let part = token.split('.').nth(1).expect("a token has three parts");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(part)
+        .expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
 }

@@ -44,12 +44,20 @@ impl Process {
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("sh runs");
         let mut line = String::new();
         let output = shell.stdout.take().expect("stdout is piped");
-        BufReader::new(output).read_line(&mut line).expect("the shell tells the id");
-        Self { name: name.to_owned(), shell, id: line.trim().parse().expect("an id"), log }
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("the shell tells the id");
+        Self {
+            name: name.to_owned(),
+            shell,
+            id: line.trim().parse().expect("an id"),
+            log,
+        }
     }
 
     /// The id of the program.
@@ -65,7 +73,10 @@ impl Process {
 
     /// Asks the program to stop, as a service manager does, and waits for its end.
     pub fn terminate(&mut self) -> ExitStatus {
-        let status = Command::new("kill").args(["-TERM", &self.id.to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args(["-TERM", &self.id.to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success(), "{} had ended before", self.name);
         self.shell.wait().expect("the shell ends")
     }
@@ -80,12 +91,13 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The last lines of the log, for a person who looks for the cause of a failure.
+    /// The last warnings and errors of the log, and lines that are no log entries, for a person who looks for the cause of a failure.
     pub fn tail(&self) -> String {
         let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-        format!("--- the end of the log of {}:\n{tail}", self.name)
+        let telling = |line: &&str| !line.contains(r#""level":"INFO""#) && !line.contains(r#""level":"DEBUG""#);
+        let lines: Vec<&str> = log.lines().filter(telling).collect();
+        let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+        format!("--- what {} warned of last:\n{tail}", self.name)
     }
 }
 
@@ -104,7 +116,9 @@ pub struct Folder {
 impl Folder {
     /// A new folder.
     pub fn new() -> Self {
-        let path = TempDir::with_prefix("quartet-test-").expect("a temporary folder").keep();
+        let path = TempDir::with_prefix("quartet-test-")
+            .expect("a temporary folder")
+            .keep();
         let keeper = Command::new("sh")
             // The programs in it are killed at the same moment; they get the time to end.
             .args(["-c", r#"read -r _; sleep 1; rm -rf "$0""#])

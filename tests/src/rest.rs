@@ -22,12 +22,19 @@ impl Rest {
     /// A client of the suite at `address` that is not signed in.
     pub fn new(address: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self { base: format!("http://{address}"), client, token: None }
+        Self {
+            base: format!("http://{address}"),
+            client,
+            token: None,
+        }
     }
 
     /// The same client, with another token.
     pub fn bearing(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// A call of `method` on `path`.
@@ -36,7 +43,11 @@ impl Rest {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        Call { client: self.client.clone(), request, body: Bytes::new() }
+        Call {
+            client: self.client.clone(),
+            request,
+            body: Bytes::new(),
+        }
     }
 
     /// GET `path`.
@@ -86,7 +97,9 @@ impl Call {
 
     /// Sends a form.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         self.body("application/x-www-form-urlencoded", body)
     }
 
@@ -108,7 +121,12 @@ impl Call {
         let asked = format!("{} {}", request.method(), request.uri());
         let (parts, body) = self.client.request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Reply { asked, status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(Reply {
+            asked,
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
     }
 }
 
@@ -140,7 +158,9 @@ impl Reply {
 
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a header of text"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a header of text"))
     }
 
     /// The body of an answer that must have this status.
@@ -164,7 +184,9 @@ impl Reply {
     #[track_caller]
     pub fn invalid(&self, field: &str) -> Value {
         let problem = self.problem(422, "validation_failed");
-        let named = problem["errors"].as_array().is_some_and(|errors| errors.iter().any(|error| error["field"] == field));
+        let named = problem["errors"]
+            .as_array()
+            .is_some_and(|errors| errors.iter().any(|error| error["field"] == field));
         assert!(named, "{}: {field} is not named by {problem}", self.asked);
         problem
     }
@@ -175,14 +197,29 @@ impl Reply {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{told}");
         assert_eq!(problem["status"], self.status, "{told}");
         assert_eq!(problem["status_code"], self.status, "{told}");
-        for name in ["type", "title", "detail", "message", "error_code", "request_id", "instance"] {
-            assert!(problem[name].as_str().is_some_and(|text| !text.is_empty()), "no {name}: {told}");
+        for name in [
+            "type",
+            "title",
+            "detail",
+            "message",
+            "error_code",
+            "request_id",
+            "instance",
+        ] {
+            assert!(
+                problem[name].as_str().is_some_and(|text| !text.is_empty()),
+                "no {name}: {told}"
+            );
         }
         assert_eq!(problem["detail"], problem["message"], "{told}");
         assert!(problem["errors"].is_array(), "{told}");
         assert_eq!(self.header("x-request-id"), problem["request_id"].as_str(), "{told}");
         if self.status == 401 {
-            assert!(self.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")), "{told}");
+            assert!(
+                self.header("www-authenticate")
+                    .is_some_and(|value| value.starts_with("Bearer")),
+                "{told}"
+            );
         }
     }
 }

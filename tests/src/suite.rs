@@ -36,15 +36,20 @@ pub struct Suite {
 impl Suite {
     /// The suite in one process that all tests of this program share.
     pub fn embedded() -> &'static Self {
-        static SUITE: OnceLock<Suite> = OnceLock::new();
-        SUITE.get_or_init(|| Self::start_embedded(&[]))
+        static SUITE: OnceLock<Option<Suite>> = OnceLock::new();
+        Self::once(&SUITE, || Self::start_embedded(&[]))
     }
 
     /// The suite as separate processes on PostgreSQL that all tests of this program share.
     pub fn distributed() -> &'static Self {
-        static SUITE: OnceLock<Suite> = OnceLock::new();
-        // Databases are made by async code, and a test is inside a runtime already.
-        SUITE.get_or_init(|| std::thread::spawn(Self::start_distributed).join().expect("the suite starts"))
+        static SUITE: OnceLock<Option<Suite>> = OnceLock::new();
+        Self::once(&SUITE, Self::start_distributed)
+    }
+
+    /// Starts a suite once, be it in vain. On a thread of its own: a start may run async code, and a test is inside a runtime already.
+    fn once(suite: &'static OnceLock<Option<Self>>, start: fn() -> Self) -> &'static Self {
+        let started = suite.get_or_init(|| std::thread::spawn(start).join().ok());
+        started.as_ref().expect("the suite starts; the first test that needs it says why it does not")
     }
 
     /// A suite in one process of a test's own, with further settings.

@@ -60,20 +60,33 @@ impl Settings {
     }
 }
 
-/// Every setting of the suite, by part.
-pub(crate) const SECTIONS: &[(&str, &[Setting])] = &[
-    ("The suite in one process", Own::SETTINGS),
-    ("Gateway", quartet_gateway::Config::SETTINGS),
-    (
-        "Tokens and access, equal in every process",
-        quartet_rpc::Config::SETTINGS,
-    ),
-    ("Auth service", quartet_auth::Config::SETTINGS),
-    ("Users service", quartet_users::config::Own::SETTINGS),
-    ("Todos service", quartet_todos::config::Own::SETTINGS),
-    ("Stores", quartet_store::Config::SETTINGS),
-    ("Logs", quartet_telemetry::Config::SETTINGS),
-];
+/// Every setting of the suite and of its parts alone, by part.
+pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
+    let parts: [(&'static str, &[Setting]); 8] = [
+        ("The suite in one process", Own::SETTINGS),
+        ("Gateway", quartet_gateway::Config::SETTINGS),
+        (
+            "Tokens and access, equal in every process",
+            quartet_rpc::Config::SETTINGS,
+        ),
+        ("Auth service", quartet_auth::Config::SETTINGS),
+        ("Users service", quartet_users::config::Own::SETTINGS),
+        ("Todos service", quartet_todos::config::Own::SETTINGS),
+        ("Stores", quartet_store::Config::SETTINGS),
+        ("Logs", quartet_telemetry::Config::SETTINGS),
+    ];
+    let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();
+    // Where the gateway looks for the services follows from the contracts; some of them are settings of other processes too.
+    let mut upstreams = quartet_gateway::config::upstream_settings(quartet_proto::descriptors::pool());
+    upstreams.retain(|(_, setting)| {
+        sections
+            .iter()
+            .all(|(_, settings)| settings.iter().all(|other| other.name != setting.name))
+    });
+    let upstreams = upstreams.into_iter().map(|(_, setting)| setting).collect();
+    sections.push(("Gateway in a process of its own", upstreams));
+    sections
+}
 
 #[cfg(test)]
 mod tests {
@@ -82,7 +95,7 @@ mod tests {
     #[test]
     fn the_example_file_documents_every_setting() {
         let written = include_str!("../../../.env.example");
-        let expected = quartet_config::example::file(SECTIONS);
+        let expected = quartet_config::example::file(&sections());
         assert_eq!(
             written, expected,
             "write it anew with `quartet config --example > .env.example`"
@@ -91,10 +104,9 @@ mod tests {
 
     #[test]
     fn no_setting_is_declared_twice() {
-        let mut names: Vec<&str> = SECTIONS
-            .iter()
-            .flat_map(|(_, settings)| settings.iter().map(|setting| setting.name))
-            .collect();
+        let sections = sections();
+        let settings = sections.iter().flat_map(|(_, settings)| settings);
+        let mut names: Vec<&str> = settings.map(|setting| setting.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

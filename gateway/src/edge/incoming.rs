@@ -207,16 +207,13 @@ mod tests {
         Instant::now() + Duration::from_secs(60)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_body_that_does_not_come_is_given_up() {
         let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let (request, outcome) = apply(Request::post("/").body(body).unwrap(), 8, later()).unwrap();
-        let started = Instant::now();
+        let soon = Instant::now() + Duration::from_millis(50);
+        let (request, outcome) = apply(Request::post("/").body(body).unwrap(), 8, soon).unwrap();
         assert!(request.into_body().collect().await.is_err());
-        assert_eq!(
-            (started.elapsed().as_secs(), outcome.problem(8).unwrap().status.as_u16()),
-            (60, 408)
-        );
+        assert_eq!(outcome.problem(8).unwrap().status.as_u16(), 408);
     }
 
     #[tokio::test]

@@ -45,6 +45,8 @@ quartet_config::settings! {
         purge_after: Span = "JOBS_PURGE_AFTER" or "30d";
         /// Addresses and networks that webhooks may reach besides the public internet, with commas, as `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
+        /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
+        welcome_mail: bool = "WELCOME_MAIL" or "true";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
         mail_language: String = "MAIL_LANGUAGE" or "en";
         /// The server that takes mails: `smtps://user:password@host:465`, `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS.

@@ -8,6 +8,7 @@ pub mod changes;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod events;
 pub mod files;
 pub mod kinds;
 pub mod links;
@@ -18,10 +19,9 @@ pub mod store;
 pub mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_messaging::{Broker, Relay};
+use quartet_messaging::{Broker, Messenger};
 use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
 use quartet_store::Database;
@@ -43,15 +43,12 @@ use worker::{Handlers, Pace, Worker};
 /// The proto packages that this service serves.
 pub const PACKAGES: &[&str] = &["quartet.jobs.v1"];
 
-/// How long the broker is left alone after it could not be asked.
-const BROKER_AWAY: Duration = Duration::from_secs(2);
-
 /// What the service needs from the process it runs in.
 pub struct Deps {
     /// Time, ids and randomness.
     pub clock: Clock,
-    /// Carries messages.
-    pub broker: Arc<dyn Broker>,
+    /// Carries messages; without one, jobs wait in the outbox.
+    pub broker: Option<Arc<dyn Broker>>,
     /// The todos service.
     pub todos: Peer,
     /// The auth service.
@@ -65,8 +62,7 @@ pub struct Deps {
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
-    relay: Relay,
-    broker: Arc<dyn Broker>,
+    messenger: Messenger,
     worker: Option<Worker>,
 }
 
@@ -97,14 +93,19 @@ pub fn over(
         link_key,
         names,
     } = deps;
-    let relay = Relay::new(database.clone(), broker.clone(), clock.clone(), messaging);
-    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), relay.wake()).into();
+    let messenger = Messenger::new(database.clone(), broker.clone(), clock.clone(), messaging);
+    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), messenger.outgoing()).into();
+    let hearing = events::Hearing {
+        store: store.clone(),
+        clock: clock.clone(),
+        welcome: own.welcome_mail.then(|| own.mail_language.clone()),
+    };
     let (changes, files) = (Changes::new(), Files::new(&own.files_dir));
     let reach = Arc::new(Reach::new(own.webhook_allow.0.clone()));
 
-    let worker = match own.role.works() {
-        false => None,
-        true => {
+    let worker = match broker.filter(|_| own.role.works()) {
+        None => None,
+        Some(broker) => {
             let tools = Tools {
                 store: store.clone(),
                 files: files.clone(),
@@ -123,7 +124,7 @@ pub fn over(
             Some(Worker {
                 store: store.clone(),
                 clock: clock.clone(),
-                broker: broker.clone(),
+                broker,
                 handlers: Arc::new(adapt(kinds::handlers(tools))),
                 schedules: Arc::new(
                     schedules
@@ -154,8 +155,7 @@ pub fn over(
     };
     Ok(Service {
         rpc,
-        relay,
-        broker,
+        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
         worker,
     })
 }
@@ -178,32 +178,14 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        let Self {
-            relay, broker, worker, ..
-        } = self;
-        declare(broker.as_ref(), &stop).await;
-        // What a stopping worker hands back is said through the relay, so that goes last.
-        let relayed = CancellationToken::new();
-        let relay = tokio::spawn(relay.run(relayed.clone()));
-        match worker {
+        // What a stopping worker hands back is told through the relay, so that one stops last.
+        let told = CancellationToken::new();
+        let messenger = tokio::spawn(self.messenger.run(told.clone()));
+        match self.worker {
             Some(worker) => worker.run(stop).await,
             None => stop.cancelled().await,
         }
-        relayed.cancel();
-        let _ = relay.await;
-    }
-}
-
-/// Makes the queues that jobs travel through, so that no message finds them missing.
-async fn declare(broker: &dyn Broker, stop: &CancellationToken) {
-    while let Err(error) = broker.declare(&worker::broker_queues()).await {
-        tracing::warn!(%error, "the queues cannot be made for now");
-        if stop
-            .run_until_cancelled(tokio::time::sleep(BROKER_AWAY))
-            .await
-            .is_none()
-        {
-            return;
-        }
+        told.cancel();
+        let _ = messenger.await;
     }
 }

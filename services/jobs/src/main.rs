@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
         let address = config.own.grpc_address;
         let deps = Deps {
             clock: host.clock(),
-            broker: quartet_messaging::open(&config.messaging, host.clock()).await?,
+            broker: quartet_messaging::rabbit::connect(&config.messaging, "jobs", host.clock())?,
             todos: host.peer(Upstream::remote("todos", &config.own.todos_url)?),
             auth: host.auth(),
             link_key: host.key_for(links::PURPOSE),

@@ -17,7 +17,7 @@ use std::time::Duration as StdDuration;
 use quartet_clock::Clock;
 use quartet_jobs::domain::{Job, Kind, NewJob};
 use quartet_jobs::store::{Lease, MIGRATIONS, Store, over};
-use quartet_messaging::Wake;
+use quartet_messaging::Outgoing;
 use quartet_rpc::Deadline;
 use quartet_store::Database;
 use quartet_store::page::{Page, Start};
@@ -40,7 +40,7 @@ impl Kept {
         MIGRATIONS.up(&database).await.unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         Self {
-            store: over(database.clone(), clock.clone(), Wake::default()).into(),
+            store: over(database.clone(), clock.clone(), Outgoing::unheard(clock.clone())).into(),
             database,
             owner: clock.new_id(),
             clock,

@@ -1,8 +1,10 @@
 //! Settings of the todos service.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use quartet_config::Source;
+use quartet_config::value::Span;
 use quartet_store::database::DatabaseUrl;
 
 quartet_config::settings! {
@@ -12,6 +14,8 @@ quartet_config::settings! {
         grpc_address: SocketAddr = "TODOS_GRPC_ADDRESS" or "127.0.0.1:50053";
         /// Store of the todos service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "TODOS_DATABASE_URL" or "sqlite://data/todos.db";
+        /// How long the todos of a deleted user are kept, in case the user is brought back.
+        purge_after: Span = "TODOS_PURGE_AFTER" or "30d";
     }
 }
 
@@ -22,8 +26,12 @@ pub struct Config {
     pub grpc_address: SocketAddr,
     /// Where the store is.
     pub database_url: DatabaseUrl,
+    /// How long the todos of a deleted user are kept.
+    pub purge_after: Duration,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
+    /// Settings of messages.
+    pub messaging: quartet_messaging::Config,
 }
 
 impl Config {
@@ -32,11 +40,14 @@ impl Config {
         let Own {
             grpc_address,
             database_url,
+            purge_after,
         } = Own::read(source)?;
         Ok(Self {
             grpc_address,
             database_url,
+            purge_after: purge_after.0,
             store: quartet_store::Config::read(source)?,
+            messaging: quartet_messaging::Config::read(source)?,
         })
     }
 }

@@ -1,16 +1,19 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases),
+//! [`events`] (what is said and heard), [`error`].
 
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod events;
 pub mod rpc;
 pub mod store;
 
 use std::sync::Arc;
 
 use quartet_clock::Clock;
+use quartet_messaging::{Broker, Messenger};
 use quartet_rpc::host::{Hosted, StartError};
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
@@ -25,18 +28,27 @@ pub const PACKAGES: &[&str] = &["quartet.todos.v1"];
 pub struct Deps {
     /// Time and ids.
     pub clock: Clock,
+    /// Carries messages; without one, they wait in the outbox.
+    pub broker: Option<Arc<dyn Broker>>,
 }
 
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
+    messenger: Messenger,
+    purge: events::Purge,
 }
 
 /// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
-    let store: Arc<dyn store::Store> = store::open(&config).await?.into();
+    let database = store::open(&config).await?;
+    let messenger = Messenger::new(database.clone(), deps.broker, deps.clock.clone(), config.messaging);
+    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
+    let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
     Ok(Service {
+        purge: events::Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
         rpc: rpc::Rpc::new(store, deps.clock),
+        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
     })
 }
 
@@ -46,7 +58,6 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        // The service has no work of its own besides its calls.
-        stop.cancelled().await;
+        tokio::join!(self.messenger.run(stop.clone()), self.purge.run(stop));
     }
 }

@@ -10,7 +10,11 @@ async fn main() -> ExitCode {
     host::main("todos", PACKAGES, async |source, host: &Host| {
         let config = Config::read(source)?;
         let address = config.grpc_address;
-        let service = build(config, Deps { clock: host.clock() }).await?;
+        let deps = Deps {
+            clock: host.clock(),
+            broker: quartet_messaging::rabbit::connect(&config.messaging, "todos", host.clock())?,
+        };
+        let service = build(config, deps).await?;
         Ok((address, service))
     })
     .await

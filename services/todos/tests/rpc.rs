@@ -29,7 +29,15 @@ impl Todos {
         let setting = fresh.setting();
         let config = Config::read(&quartet_config::Source::of([("TODOS_DATABASE_URL", setting.as_str())])).unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
-        let service = build(config, Deps { clock: clock.clone() }).await.unwrap();
+        let service = build(
+            config,
+            Deps {
+                clock: clock.clone(),
+                broker: None,
+            },
+        )
+        .await
+        .unwrap();
         let host = stack::host("todos", &clock, Upstream::local("auth").0);
         let upstream = stack::upstream(&host, PACKAGES, &service).await;
         let (client, tags) = (

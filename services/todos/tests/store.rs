@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "store/departures.rs"]
+mod departures;
 #[path = "store/lists.rs"]
 mod lists;
 #[path = "store/tags.rs"]
@@ -12,7 +14,9 @@ mod todos;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_messaging::Outgoing;
 use quartet_rpc::Deadline;
+use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{NewTodo, Priority, Tag, Title};
 use quartet_todos::store::{MIGRATIONS, Store, over};
@@ -21,6 +25,7 @@ use uuid::Uuid;
 /// A migrated store with one owner.
 struct Kept {
     store: Box<dyn Store>,
+    database: Database,
     clock: Clock,
     owner: Uuid,
     _fresh: Fresh,
@@ -32,7 +37,8 @@ impl Kept {
         MIGRATIONS.up(&database).await.unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         Self {
-            store: over(database),
+            store: over(database.clone(), Outgoing::unheard(clock.clone())),
+            database,
             owner: clock.new_id(),
             clock,
             _fresh: fresh,

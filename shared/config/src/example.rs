@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use crate::{Setting, Source};
 
 /// The commented `.env.example` of these sections, each a title and its settings. Values are the defaults, commented out.
-pub fn file(sections: &[(&str, &[Setting])]) -> String {
+pub fn file(sections: &[(&str, Vec<Setting>)]) -> String {
     let mut text = String::from(
         "# Every setting of the suite, with its default. Copy to `.env`, uncomment what you change.\n\
          # Layers, the later one wins: defaults, .env, .env.{ENVIRONMENT}, the environment, files in SECRETS_DIR named as the setting.\n",
     );
     for (title, settings) in sections {
         let _ = write!(text, "\n# ==== {title} ====\n");
-        for setting in *settings {
+        for setting in settings {
             text.push('\n');
             for line in setting.doc {
                 let _ = writeln!(text, "#{line}");
@@ -24,11 +24,11 @@ pub fn file(sections: &[(&str, &[Setting])]) -> String {
 }
 
 /// The effective values of these sections, with the layer that set each and with secrets hidden.
-pub fn effective(sections: &[(&str, &[Setting])], source: &Source) -> String {
+pub fn effective(sections: &[(&str, Vec<Setting>)], source: &Source) -> String {
     let mut text = String::new();
     for (title, settings) in sections {
         let _ = writeln!(text, "# {title}");
-        for setting in *settings {
+        for setting in settings {
             let value = match source.raw(setting.name).or(setting.default) {
                 Some(_) if setting.secret => "…",
                 Some(value) => value,

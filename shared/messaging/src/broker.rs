@@ -4,6 +4,7 @@
 //! has said [`Outcome::Done`]; whoever dies with it in hand leaves it to the next. So a handler can see a message twice, and keeps an inbox row in
 //! the transaction of its effect.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -66,6 +67,32 @@ pub enum Outcome {
         /// Why, for a person.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// [`Outcome::Retry`].
+    pub fn retry(reason: impl fmt::Display) -> Self {
+        Self::Retry {
+            reason: reason.to_string(),
+        }
+    }
+
+    /// [`Outcome::Dead`].
+    pub fn dead(reason: impl fmt::Display) -> Self {
+        Self::Dead {
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl<E: fmt::Display> From<Result<(), E>> for Outcome {
+    /// A failure is retried: a store that is away comes back.
+    fn from(result: Result<(), E>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(error) => Self::retry(error),
+        }
+    }
 }
 
 /// What became of a message at the broker.

@@ -8,7 +8,8 @@
 //! - [`message`] is what travels, [`queue`] where it goes;
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
-//! - [`broker`] is what every broker promises, [`local`] keeps it in one process;
+//! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
+//! - [`Messenger`] is all of it, as a service runs it;
 //! - [`config`] holds the settings.
 
 pub mod broker;
@@ -18,8 +19,10 @@ mod handling;
 pub mod inbox;
 pub mod local;
 pub mod message;
+mod messenger;
 pub mod outbox;
 pub mod queue;
+pub mod rabbit;
 pub mod relay;
 pub mod schema;
 pub mod stats;
@@ -29,6 +32,9 @@ pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;
 pub use local::Local;
 pub use message::{Message, Priority, Route};
+pub use messenger::Messenger;
+pub use outbox::Outgoing;
 pub use queue::{Queue, Retry, Subscription};
+pub use rabbit::Rabbit;
 pub use relay::{Relay, Wake};
 pub use stats::Stats;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use quartet_clock::Clock;
+use quartet_proto::events::Event;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -67,6 +68,12 @@ pub enum Priority {
 }
 
 impl Message {
+    /// The news `payload` about `subject`, which happened now, in no order to others. Its source is the service that its kind begins with.
+    pub fn news<E: Event>(clock: &Clock, subject: impl fmt::Display, payload: &E) -> Self {
+        let service = E::KIND.split('.').next().unwrap_or_default();
+        Self::event(clock, &format!("/{service}"), E::KIND, subject, payload)
+    }
+
     /// An event of `kind` about `subject`, which happened now, in no order to others.
     pub fn event(
         clock: &Clock,

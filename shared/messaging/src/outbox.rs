@@ -3,16 +3,21 @@
 //! ```ignore
 //! let mut transaction = self.pool.write(deadline).await?;
 //! // … the write …
-//! outbox::append(&mut *transaction, &message).await?;
+//! self.outgoing.say(&mut *transaction, now, id, &pb::TodoCreated { … }).await?;
 //! transaction.commit().await?;
-//! self.wake.wake();
+//! self.outgoing.said();
 //! ```
 
-use async_trait::async_trait;
-use sqlx::{PgConnection, SqliteConnection};
+use std::fmt;
 
-use crate::Message;
+use async_trait::async_trait;
+use quartet_clock::Clock;
+use quartet_proto::events::Event;
+use sqlx::{PgConnection, SqliteConnection};
+use time::OffsetDateTime;
+
 use crate::store::{postgres, sqlite};
+use crate::{Message, Wake};
 
 /// A connection to a database with an `outbox` table, of either kind.
 #[async_trait]
@@ -45,5 +50,49 @@ pub async fn append_all<C: Outbox>(connection: &mut C, messages: &[Message]) -> 
     match messages {
         [] => Ok(()),
         messages => connection.append_all(messages).await,
+    }
+}
+
+/// What a store says with: it draws the ids of messages, and tells the relay that there are some. Clones are one.
+#[derive(Clone)]
+pub struct Outgoing {
+    clock: Clock,
+    wake: Wake,
+}
+
+impl Outgoing {
+    /// Says through the relay that `wake` wakes.
+    pub fn new(clock: Clock, wake: Wake) -> Self {
+        Self { clock, wake }
+    }
+
+    /// Says without waking anybody, where no relay runs in this process: one that runs elsewhere finds it within its poll interval.
+    pub fn unheard(clock: Clock) -> Self {
+        Self::new(clock, Wake::default())
+    }
+
+    /// The news of a write, after all that was said about `subject` before.
+    pub fn news<E: Event>(&self, now: OffsetDateTime, subject: impl fmt::Display, event: &E) -> Message {
+        Message {
+            time: now,
+            ..Message::news(&self.clock, subject, event).in_order()
+        }
+    }
+
+    /// Appends the news of a write on its transaction.
+    pub async fn say<C: Outbox, E: Event>(
+        &self,
+        connection: &mut C,
+        now: OffsetDateTime,
+        subject: impl fmt::Display,
+        event: &E,
+    ) -> Result<(), sqlx::Error> {
+        let news = self.news(now, subject, event);
+        append(connection, &news).await
+    }
+
+    /// Has the relay look: the transaction is committed.
+    pub fn said(&self) {
+        self.wake.wake();
     }
 }

@@ -55,6 +55,17 @@ impl Queue {
         }
     }
 
+    /// The queue of all events that the service named `consumer` takes, by the contracts; each subject's in order.
+    pub fn of_service(consumer: &str) -> Self {
+        Self::events(&format!("{consumer}.events"), quartet_proto::events::taken_by(consumer)).in_order()
+    }
+
+    /// The queue of every service that takes events, for whoever publishes some.
+    pub fn of_every_service() -> Vec<Self> {
+        let consumers = quartet_proto::events::consumers();
+        consumers.into_iter().map(Self::of_service).collect()
+    }
+
     /// The queue of one priority of a work queue.
     pub fn work(name: &str, priority: Priority) -> Self {
         Self::events(&priority.queue(name), [] as [&str; 0])

@@ -61,6 +61,12 @@ impl Relay {
         }
     }
 
+    /// As [`Relay::new`], woken by `wake` and counting in `stats`.
+    #[must_use]
+    pub fn with(self, wake: Wake, stats: Stats) -> Self {
+        Self { wake, stats, ..self }
+    }
+
     /// Wakes this relay.
     pub fn wake(&self) -> Wake {
         self.wake.clone()

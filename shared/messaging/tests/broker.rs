@@ -13,6 +13,8 @@ mod dead_letters;
 mod delivery;
 #[path = "broker/outage.rs"]
 mod outage;
+#[path = "broker/proxy.rs"]
+mod proxy;
 #[path = "broker/queues.rs"]
 mod queues;
 #[path = "broker/stage.rs"]
@@ -25,6 +27,18 @@ macro_rules! on_every_stage {
             use crate::stage::{Stage, Carrier};
             $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
                 super::$name(Stage::new(Carrier::Local, quartet_testkit::database::sqlite().await).await).await;
+            })*
+        }
+        mod rabbitmq_over_sqlite {
+            use crate::stage::{Stage, Carrier};
+            $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs RabbitMQ: make test"] async fn $name() {
+                super::$name(Stage::new(Carrier::Rabbit, quartet_testkit::database::sqlite().await).await).await;
+            })*
+        }
+        mod rabbitmq_over_postgres {
+            use crate::stage::{Stage, Carrier};
+            $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs RabbitMQ and PostgreSQL: make test"] async fn $name() {
+                super::$name(Stage::new(Carrier::Rabbit, quartet_testkit::database::postgres().await).await).await;
             })*
         }
         mod local_over_postgres {

@@ -1,7 +1,7 @@
 //! The contracts of the suite, compiled from `proto/`.
 //!
 //! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same contracts as data, for the gateway,
-//! reflection and the access layer) and [`options`] (what a method says about itself).
+//! reflection and the access layer), [`events`] (what travels between services) and [`options`] (what a method says about itself).
 
 #![expect(
     missing_docs,
@@ -11,6 +11,7 @@
 )]
 
 pub mod descriptors;
+pub mod events;
 pub mod options;
 
 /// `quartet.auth.v1`

@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_reflect::{FieldDescriptor, MethodDescriptor, Value};
 
-pub use crate::options_v1::{Access, Cookie, Deprecation, Edge, Reason};
+pub use crate::options_v1::{Access, Cookie, Deprecation, Edge, Event, Reason};
 
 /// The access policy of `method`; `None` when it declares none, which callers treat as denied.
 pub fn access(method: &MethodDescriptor) -> Option<Access> {

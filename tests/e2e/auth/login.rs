@@ -35,7 +35,10 @@ async fn a_wrong_name_and_a_wrong_password_are_one_answer(app: App) {
     let unknown = json!({"username_or_email": format!("x{}", &ada.username[2..]), "password": "not the password"});
     let mut answers = Vec::new();
     for body in [wrong, unknown] {
-        let mut problem = app.post("/api/v1/auth/login", body).await.problem(401, "invalid_credentials");
+        let mut problem = app
+            .post("/api/v1/auth/login", body)
+            .await
+            .problem(401, "invalid_credentials");
         problem.as_object_mut().unwrap().remove("request_id");
         answers.push(problem);
     }
@@ -77,7 +80,12 @@ async fn an_access_token_says_who_and_for_how_long(app: App) {
 
 async fn the_token_endpoint_takes_a_form_with_the_password_grant(app: App) {
     let ada = app.register().await;
-    let form = [("grant_type", "password"), ("username", &ada.username), ("password", &ada.password), ("scope", "")];
+    let form = [
+        ("grant_type", "password"),
+        ("username", &ada.username),
+        ("password", &ada.password),
+        ("scope", ""),
+    ];
     let call = app.call(http::Method::POST, "/api/v1/auth/token").form(&form);
     let tokens = call.send().await.expect(200);
     assert_eq!(tokens["token_type"], "bearer");
@@ -86,7 +94,10 @@ async fn the_token_endpoint_takes_a_form_with_the_password_grant(app: App) {
 
 async fn the_token_endpoint_takes_a_form_with_the_refresh_grant(app: App) {
     let ada = app.register().await;
-    let form = [("grant_type", "refresh_token"), ("refresh_token", ada.refresh_token.as_str())];
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", ada.refresh_token.as_str()),
+    ];
     let call = app.call(http::Method::POST, "/api/v1/auth/token").form(&form);
     let next = ada.with_tokens(&call.send().await.expect(200));
     assert_ne!(next.refresh_token, ada.refresh_token);
@@ -95,10 +106,17 @@ async fn the_token_endpoint_takes_a_form_with_the_refresh_grant(app: App) {
 
 async fn another_grant_is_refused(app: App) {
     let form = [("grant_type", "client_credentials")];
-    let reply = app.call(http::Method::POST, "/api/v1/auth/token").form(&form).send().await;
+    let reply = app
+        .call(http::Method::POST, "/api/v1/auth/token")
+        .form(&form)
+        .send()
+        .await;
     let problem = reply.json();
     let told = (reply.status, problem["error_code"].as_str().unwrap());
-    assert!(matches!(told, (400, "unsupported_grant_type") | (422, "validation_failed")), "{problem}");
+    assert!(
+        matches!(told, (400, "unsupported_grant_type") | (422, "validation_failed")),
+        "{problem}"
+    );
 }
 
 async fn a_browser_keeps_its_refresh_token_in_a_cookie(app: App) {
@@ -110,9 +128,17 @@ async fn a_browser_keeps_its_refresh_token_in_a_cookie(app: App) {
     assert_eq!(tokens.get("refresh_cookie"), None);
     let cookie = Cookie::of(&reply);
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/api/v1/auth"] {
-        assert!(cookie.attributes.iter().any(|given| given == attribute), "{attribute} in {:?}", cookie.attributes);
+        assert!(
+            cookie.attributes.iter().any(|given| given == attribute),
+            "{attribute} in {:?}",
+            cookie.attributes
+        );
     }
-    assert!(cookie.attributes.iter().any(|given| given.starts_with("Max-Age=6047")), "{:?}", cookie.attributes);
+    assert!(
+        cookie.attributes.iter().any(|given| given.starts_with("Max-Age=6047")),
+        "{:?}",
+        cookie.attributes
+    );
 
     let call = app.call(http::Method::POST, "/api/v1/auth/refresh").json(&json!({}));
     let reply = call.header("cookie", &cookie.pair()).send().await;
@@ -126,14 +152,20 @@ async fn a_browser_keeps_its_refresh_token_in_a_cookie(app: App) {
     reply.expect(204);
     let cleared = Cookie::of(&reply);
     assert_eq!(cleared.value, "");
-    assert!(cleared.attributes.contains(&"Max-Age=0".to_owned()), "{:?}", cleared.attributes);
+    assert!(
+        cleared.attributes.contains(&"Max-Age=0".to_owned()),
+        "{:?}",
+        cleared.attributes
+    );
 }
 
 async fn a_cookie_from_a_page_of_another_origin_is_refused(app: App) {
     let ada = app.register().await;
     let refresh = |origin: &str| {
         let call = app.call(http::Method::POST, "/api/v1/auth/refresh").json(&json!({}));
-        call.header("cookie", &format!("refresh_token={}", ada.refresh_token)).header("origin", origin).send()
+        call.header("cookie", &format!("refresh_token={}", ada.refresh_token))
+            .header("origin", origin)
+            .send()
     };
     refresh("https://evil.example").await.problem(403, "origin_not_allowed");
     refresh("null").await.problem(403, "origin_not_allowed");
@@ -163,7 +195,10 @@ impl Cookie {
         let mut parts = header.split(';').map(str::trim);
         let (name, value) = parts.next().unwrap().split_once('=').unwrap();
         assert_eq!(name, "refresh_token");
-        Self { value: value.to_owned(), attributes: parts.map(str::to_owned).collect() }
+        Self {
+            value: value.to_owned(),
+            attributes: parts.map(str::to_owned).collect(),
+        }
     }
 
     fn pair(&self) -> String {

@@ -28,7 +28,8 @@ async fn is_revoked_within_a_second(app: &App, person: &Person) {
         let rest = person.get("/api/v1/todos").await;
         let grpc = todos.list_todos(person.request(ListTodosRequest::default())).await;
         let users = person.get("/api/v1/users/me").await;
-        let revoked = grpc.is_err_and(|status| status.code() == Code::Unauthenticated && reason(&status) == "TOKEN_REVOKED");
+        let revoked =
+            grpc.is_err_and(|status| status.code() == Code::Unauthenticated && reason(&status) == "TOKEN_REVOKED");
         (rest.status == 401 && users.status == 401 && revoked).then_some(())
     })
     .await;
@@ -39,7 +40,10 @@ async fn is_revoked_within_a_second(app: &App, person: &Person) {
 async fn a_logout_counts_everywhere_within_a_second(app: App) {
     let ada = app.register().await;
     let mut todos = TodoServiceClient::new(app.channel("todos").await);
-    todos.list_todos(ada.request(ListTodosRequest::default())).await.unwrap();
+    todos
+        .list_todos(ada.request(ListTodosRequest::default()))
+        .await
+        .unwrap();
     ada.post("/api/v1/auth/logout", json!({})).await.expect(204);
     is_revoked_within_a_second(&app, &ada).await;
 }
@@ -47,8 +51,13 @@ async fn a_logout_counts_everywhere_within_a_second(app: App) {
 async fn a_logout_ends_the_refresh_token_too(app: App) {
     let ada = app.register().await;
     // Without a body, as `curl -X POST` sends it.
-    ada.call(http::Method::POST, "/api/v1/auth/logout").send().await.expect(204);
-    let reply = app.post("/api/v1/auth/refresh", json!({"refresh_token": ada.refresh_token})).await;
+    ada.call(http::Method::POST, "/api/v1/auth/logout")
+        .send()
+        .await
+        .expect(204);
+    let reply = app
+        .post("/api/v1/auth/refresh", json!({"refresh_token": ada.refresh_token}))
+        .await;
     reply.problem(401, "invalid_refresh_token");
 }
 
@@ -69,7 +78,15 @@ async fn sessions_are_listed_with_the_one_that_asks(app: App) {
 
     let sessions = desk.get("/api/v1/auth/sessions").await.expect(200)["data"].clone();
     assert_eq!(sessions.as_array().unwrap().len(), 2);
-    let session = |id: &str| sessions.as_array().unwrap().iter().find(|session| session["id"] == id).unwrap().clone();
+    let session = |id: &str| {
+        sessions
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|session| session["id"] == id)
+            .unwrap()
+            .clone()
+    };
     assert_eq!(session(&desk.session_id())["current"], true);
     assert_eq!(session(&desk.session_id())["user_agent"], "Desk/1.0");
     assert_eq!(session(&desk.session_id())["ip_address"], "127.0.0.1");
@@ -97,11 +114,20 @@ async fn changing_the_password_ends_the_other_sessions(app: App) {
     let phone = app.register().await;
     let desk = app.login(&phone).await;
     let change = |current: &str| json!({"current_password": current, "new_password": "a better horse battery"});
-    desk.post("/api/v1/auth/password:change", change("not it at all")).await.problem(403, "wrong_password");
-    desk.post("/api/v1/auth/password:change", change(&desk.password)).await.expect(204);
+    desk.post("/api/v1/auth/password:change", change("not it at all"))
+        .await
+        .problem(403, "wrong_password");
+    desk.post("/api/v1/auth/password:change", change(&desk.password))
+        .await
+        .expect(204);
     is_revoked_within_a_second(&app, &phone).await;
     desk.get("/api/v1/todos").await.expect(200);
-    let login = |password: &str| app.post("/api/v1/auth/login", json!({"username_or_email": desk.username, "password": password}));
+    let login = |password: &str| {
+        app.post(
+            "/api/v1/auth/login",
+            json!({"username_or_email": desk.username, "password": password}),
+        )
+    };
     login(&desk.password).await.problem(401, "invalid_credentials");
     login("a better horse battery").await.expect(200);
 }

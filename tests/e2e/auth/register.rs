@@ -37,20 +37,32 @@ async fn a_taken_name_and_a_taken_address_are_told_apart(app: App) {
     let ada = app.register().await;
     let other = unique("u");
     let body = json!({"username": ada.username, "email": format!("{other}@example.org"), "password": ada.password});
-    app.post("/api/v1/auth/register", body).await.problem(409, "username_taken");
+    app.post("/api/v1/auth/register", body)
+        .await
+        .problem(409, "username_taken");
     let body = json!({"username": other, "email": ada.email, "password": ada.password});
-    app.post("/api/v1/auth/register", body).await.problem(409, "email_taken");
+    app.post("/api/v1/auth/register", body)
+        .await
+        .problem(409, "email_taken");
 }
 
 async fn an_address_is_taken_whatever_its_case(app: App) {
     let ada = app.register().await;
     let body = json!({"username": unique("u"), "email": ada.email.to_uppercase(), "password": ada.password});
-    app.post("/api/v1/auth/register", body).await.problem(409, "email_taken");
+    app.post("/api/v1/auth/register", body)
+        .await
+        .problem(409, "email_taken");
 }
 
 async fn a_weak_password_is_refused(app: App) {
     let name = unique("u");
-    for password in ["short", "password123", &name, &format!("{name}@example.org"), &"x".repeat(129)] {
+    for password in [
+        "short",
+        "password123",
+        &name,
+        &format!("{name}@example.org"),
+        &"x".repeat(129),
+    ] {
         let body = json!({"username": name, "email": format!("{name}@example.org"), "password": password});
         app.post("/api/v1/auth/register", body).await.invalid("password");
     }
@@ -59,7 +71,12 @@ async fn a_weak_password_is_refused(app: App) {
 async fn every_broken_rule_is_named_at_once(app: App) {
     let body = json!({"name": "A", "username": "No Such", "email": "nowhere", "password": "x"});
     let problem = app.post("/api/v1/auth/register", body).await.invalid("username");
-    let mut fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
+    let mut fields: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
     fields.sort_unstable();
     fields.dedup();
     assert_eq!(fields, ["email", "name", "password", "username"]);
@@ -68,5 +85,8 @@ async fn every_broken_rule_is_named_at_once(app: App) {
 async fn the_name_is_the_user_name_unless_given(app: App) {
     let name = unique("u");
     let body = json!({"username": name, "email": format!("{name}@example.org"), "password": "correct horse battery"});
-    assert_eq!(app.post("/api/v1/auth/register", body).await.expect(201)["user"]["name"], name.as_str());
+    assert_eq!(
+        app.post("/api/v1/auth/register", body).await.expect(201)["user"]["name"],
+        name.as_str()
+    );
 }

@@ -2,7 +2,7 @@
 
 use quartet_config::example;
 
-use crate::settings::{SECTIONS, Settings};
+use crate::settings::{Settings, sections};
 
 /// What to print.
 #[derive(clap::Args)]
@@ -14,9 +14,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     let text = if args.example {
-        example::file(SECTIONS)
+        example::file(&sections())
     } else {
-        example::effective(SECTIONS, &settings.source)
+        example::effective(&sections(), &settings.source)
     };
     print!("{text}");
     Ok(())

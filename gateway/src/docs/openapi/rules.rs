@@ -1,9 +1,14 @@
 //! The rules of `buf.validate`, as keywords of JSON Schema.
 
-use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, ReflectMessage, Value as Proto};
+mod needed;
+mod read;
+
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, Value as Proto};
 use serde_json::{Value, json};
 
 use super::Object;
+use needed::takes_empty;
+use read::{copy, get, list, message, number_rules, plain};
 
 /// The rules of a field, or of the items of a list.
 #[derive(Default)]
@@ -151,7 +156,7 @@ impl Rules {
             schema.insert("enum".into(), values.into());
         } else if self.required() {
             schema.entry("minLength").or_insert(json!(1));
-        } else if self.ignores_default() && !schema_takes_empty(schema) {
+        } else if self.ignores_default() && !takes_empty(schema) {
             // The empty string stands beside what the rules allow.
             let ruled = std::mem::take(schema);
             schema.insert("anyOf".into(), json!([{"type": "string", "const": ""}, ruled]));
@@ -206,52 +211,6 @@ impl Rules {
         schema.insert("enum".into(), names.map(|value| json!(value.name())).collect());
     }
 
-    /// Whether the default value of a field without presence (or the absence of one with presence) breaks the rules, so that a client has to send
-    /// the field.
-    pub(super) fn needed(&self, field: &FieldDescriptor) -> bool {
-        if self.required() {
-            return true;
-        }
-        if field.supports_presence() || self.ignores_default() {
-            return false;
-        }
-        let positive = |rules: &DynamicMessage, name| {
-            get(rules, name)
-                .and_then(|value| plain(&value).as_f64())
-                .is_some_and(|low| low > 0.0)
-        };
-        if field.is_list() {
-            return self
-                .group("repeated")
-                .is_some_and(|rules| positive(&rules, "min_items"));
-        }
-        if field.is_map() {
-            return self.group("map").is_some_and(|rules| positive(&rules, "min_pairs"));
-        }
-        match field.kind() {
-            Kind::String => {
-                let mut schema = Object::new();
-                self.string(&mut schema);
-                !schema_takes_empty(&schema)
-            }
-            Kind::Enum(descriptor) => {
-                let mut schema = Object::new();
-                self.enumeration(&descriptor, &mut schema);
-                let zero = descriptor.default_value().name().to_owned();
-                !schema["enum"]
-                    .as_array()
-                    .is_some_and(|names| names.iter().any(|name| *name == zero))
-            }
-            Kind::Message(_) | Kind::Bool | Kind::Bytes => false,
-            number => self.group(number_rules(&number)).is_some_and(|rules| {
-                let at_least_zero =
-                    get(&rules, "gt").is_some_and(|value| plain(&value).as_f64().is_some_and(|low| low >= 0.0));
-                let only = list(&rules, "in");
-                positive(&rules, "gte") || at_least_zero || (!only.is_empty() && !only.contains(&json!(0)))
-            }),
-        }
-    }
-
     fn get(&self, name: &str) -> Option<Proto> {
         get(self.0.as_ref()?, name)
     }
@@ -260,33 +219,6 @@ impl Rules {
     fn group(&self, name: &str) -> Option<DynamicMessage> {
         message(self.0.as_ref()?, name)
     }
-}
-
-/// Whether the empty string passes the keywords of a schema.
-fn schema_takes_empty(schema: &Object) -> bool {
-    let too_short = schema
-        .get("minLength")
-        .and_then(Value::as_u64)
-        .is_some_and(|length| length > 0);
-    let unlisted = schema
-        .get("enum")
-        .and_then(Value::as_array)
-        .is_some_and(|values| !values.contains(&json!("")));
-    let matches = |pattern: &Value| {
-        pattern
-            .as_str()
-            .and_then(|text| regex::Regex::new(text).ok())
-            .is_none_or(|regex| regex.is_match(""))
-    };
-    let mut patterns = schema.get("pattern").into_iter().chain(
-        schema
-            .get("allOf")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .map(|all| &all["pattern"]),
-    );
-    schema.contains_key("anyOf") || (!too_short && !unlisted && !schema.contains_key("format") && patterns.all(matches))
 }
 
 /// The patterns that a string has to match.
@@ -309,62 +241,5 @@ pub(super) fn add_pattern(schema: &mut Object, pattern: String) {
     }
     if let Some(all) = schema.entry("allOf").or_insert_with(|| json!([])).as_array_mut() {
         all.push(json!({"pattern": pattern}));
-    }
-}
-
-fn number_rules(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Int32 => "int32",
-        Kind::Int64 => "int64",
-        Kind::Uint32 => "uint32",
-        Kind::Uint64 => "uint64",
-        Kind::Sint32 => "sint32",
-        Kind::Sint64 => "sint64",
-        Kind::Fixed32 => "fixed32",
-        Kind::Fixed64 => "fixed64",
-        Kind::Sfixed32 => "sfixed32",
-        Kind::Sfixed64 => "sfixed64",
-        Kind::Float => "float",
-        Kind::Double => "double",
-        Kind::Bool | Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Enum(_) => "",
-    }
-}
-
-/// A rule that is set.
-fn get(rules: &DynamicMessage, name: &str) -> Option<Proto> {
-    let field = rules.descriptor().get_field_by_name(name)?;
-    rules.has_field(&field).then(|| rules.get_field(&field).into_owned())
-}
-
-fn message(rules: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
-    get(rules, name)?.as_message().cloned()
-}
-
-fn list(rules: &DynamicMessage, name: &str) -> Vec<Value> {
-    get(rules, name)
-        .and_then(|value| Some(value.as_list()?.iter().map(plain).collect()))
-        .unwrap_or_default()
-}
-
-fn copy(rules: &DynamicMessage, schema: &mut Object, names: &[(&str, &str)]) {
-    for (rule, keyword) in names {
-        if let Some(value) = get(rules, rule) {
-            schema.insert((*keyword).into(), plain(&value));
-        }
-    }
-}
-
-/// A scalar as JSON.
-fn plain(value: &Proto) -> Value {
-    match value {
-        Proto::Bool(value) => json!(value),
-        Proto::I32(value) | Proto::EnumNumber(value) => json!(value),
-        Proto::I64(value) => json!(value),
-        Proto::U32(value) => json!(value),
-        Proto::U64(value) => json!(value),
-        Proto::F32(value) => json!(value),
-        Proto::F64(value) => json!(value),
-        Proto::String(value) => json!(value),
-        Proto::Bytes(_) | Proto::Message(_) | Proto::List(_) | Proto::Map(_) => Value::Null,
     }
 }

@@ -94,7 +94,8 @@ pub trait Accounts: Send + Sync {
         deadline: Deadline,
     ) -> Result<(), Error>;
 
-    /// Sets another password, unless it has changed since `old` was read, and ends every session but `keep`.
+    /// Sets another password, unless it has changed since `old` was read; voids the tokens that would reset it, and ends every session but
+    /// `keep`.
     async fn change_password(
         &self,
         id: Uuid,

@@ -1,16 +1,15 @@
-//! Logging in, and the throttle on guessing.
+//! Logging in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration as StdDuration;
 
 use quartet_proto::auth::v1 as pb;
-use time::Duration;
 use tonic_types::StatusExt;
 
-use crate::harness::{Auth, Kind, PASSWORD, reason, soon, start, start_with, with_token};
+use crate::harness::{Auth, Kind, PASSWORD, reason, soon, start, start_with};
 
 const HOME: &str = "192.0.2.1";
-const ELSEWHERE: &str = "198.51.100.7";
 
 #[tokio::test]
 async fn a_name_or_an_address_in_any_case_signs_in() {
@@ -37,124 +36,9 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_for_the_same_work()
     assert_eq!(reason::<()>(&Err(wrong)), "INVALID_CREDENTIALS");
 }
 
-/// What every guess of a list gets, a second apart.
-async fn guesses(auth: &Auth, name: &str, count: usize) -> Vec<String> {
-    let mut answers = Vec::new();
-    for _ in 0..count {
-        answers.push(reason(&auth.login(name, "not the password", ELSEWHERE).await));
-        auth.clock.advance(Duration::seconds(1));
-    }
-    answers
-}
-
+/// On one thread, which hashing would hold up if it ran there.
 #[tokio::test]
-async fn guessing_gets_slower_for_known_and_unknown_names_alike() {
-    let auth = start().await;
-    auth.register("ann").await;
-    let known = guesses(&auth, "ann", 14).await;
-    let unknown = guesses(&auth, "nobody", 14).await;
-    assert_eq!(known, unknown);
-    let tried: Vec<usize> = (0..14).filter(|n| known[*n] == "INVALID_CREDENTIALS").collect();
-    // Five at once, then after 1, 2 and 4 seconds.
-    assert_eq!(tried, [0, 1, 2, 3, 4, 5, 7, 11]);
-    assert!(
-        known
-            .iter()
-            .all(|answer| answer == "INVALID_CREDENTIALS" || answer == "TOO_MANY_ATTEMPTS")
-    );
-
-    guesses(&auth, "ann", 1).await;
-    let refused = auth.login("ann", PASSWORD, ELSEWHERE).await.unwrap_err();
-    let delay = refused.get_details_retry_info().unwrap().retry_delay.unwrap();
-    assert_eq!(
-        delay,
-        StdDuration::from_secs(15),
-        "sixteen seconds after the last one, a second ago"
-    );
-    auth.clock.advance(delay.try_into().unwrap());
-    auth.login("ann", PASSWORD, ELSEWHERE).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_success_forgets_the_failures_of_its_address() {
-    let auth = start().await;
-    auth.register("ann").await;
-    for _ in 0..3 {
-        for _ in 0..4 {
-            let answer = auth.login("ann", "not the password", HOME).await;
-            assert_eq!(reason(&answer), "INVALID_CREDENTIALS");
-        }
-        auth.login("ann", PASSWORD, HOME).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn strangers_cannot_keep_an_owner_out() {
-    let auth = start().await;
-    auth.register("ann").await;
-    let session = auth.login("ann", PASSWORD, HOME).await.unwrap();
-    for n in 0..40 {
-        let _ = auth.login("ann", "not the password", &format!("203.0.113.{n}")).await;
-    }
-    let fresh = "198.51.100.99";
-    let stranger = auth.login("ann", "not the password", fresh).await;
-    assert_eq!(
-        reason(&stranger),
-        "TOO_MANY_ATTEMPTS",
-        "the name is throttled from everywhere"
-    );
-
-    // From an address of theirs, or with a session, the owner does not feel it.
-    auth.login("ann", PASSWORD, HOME).await.unwrap();
-    let mut request = with_token(
-        pb::LoginRequest {
-            username_or_email: "ann".into(),
-            password: PASSWORD.into(),
-            use_cookie: false,
-        },
-        &session.access_token,
-    );
-    request.metadata_mut().insert("x-forwarded-for", fresh.parse().unwrap());
-    auth.client.clone().login(request).await.unwrap();
-
-    // And from anywhere else the wait is short, however long the strangers went on.
-    auth.clock.advance(Duration::seconds(10));
-    auth.login("ann", PASSWORD, "198.51.100.98").await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn guesses_at_once_are_not_all_the_first() {
-    guess_at_once(start().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL: make test"]
-async fn guesses_at_once_are_not_all_the_first_on_postgresql() {
-    guess_at_once(start_with(Kind::Postgres, &[]).await).await;
-}
-
-async fn guess_at_once(auth: Auth) {
-    auth.register("ann").await;
-    let auth = Arc::new(auth);
-    let tasks: Vec<_> = (0..40)
-        .map(|_| {
-            let auth = auth.clone();
-            tokio::spawn(async move { reason(&auth.login("ann", "not the password", ELSEWHERE).await) })
-        })
-        .collect();
-    let mut tried = 0;
-    for task in tasks {
-        match task.await.unwrap().as_str() {
-            "INVALID_CREDENTIALS" => tried += 1,
-            answer => assert_eq!(answer, "TOO_MANY_ATTEMPTS"),
-        }
-    }
-    assert_eq!(tried, 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn other_methods_stay_fast_while_passwords_queue_and_a_full_queue_refuses() {
-    // Half a second or more for one password.
     let settings = [
         ("ARGON2_MEMORY_KIB", "131072"),
         ("ARGON2_ITERATIONS", "6"),
@@ -164,25 +48,26 @@ async fn other_methods_stay_fast_while_passwords_queue_and_a_full_queue_refuses(
     let auth = Arc::new(start_with(Kind::Sqlite, &settings).await);
     let tokens = auth.register("ann").await;
     auth.me(&tokens.access_token).await.unwrap();
+    let hashed = Arc::new(AtomicUsize::new(0));
     let logins: Vec<_> = (0..12)
         .map(|n| {
-            let auth = auth.clone();
+            let (auth, hashed) = (auth.clone(), hashed.clone());
             let address = format!("203.0.113.{n}");
-            tokio::spawn(async move { auth.login("ann", PASSWORD, &address).await })
+            tokio::spawn(async move {
+                let answer = auth.login("ann", PASSWORD, &address).await;
+                hashed.fetch_add(usize::from(answer.is_ok()), Ordering::SeqCst);
+                answer
+            })
         })
         .collect();
-    // While at least one of them is being hashed, everything else goes on.
+    // While the first of them is being hashed, everything else goes on.
     let mut rounds = 0;
-    while !logins.iter().any(|login| login.is_finished()) || rounds < 3 {
-        let round = async {
-            auth.me(&tokens.access_token).await.unwrap();
-            auth.client.clone().get_jwks(pb::GetJwksRequest {}).await.unwrap();
-        };
-        tokio::time::timeout(StdDuration::from_millis(400), round)
-            .await
-            .expect("other methods stay fast");
+    while hashed.load(Ordering::SeqCst) == 0 {
+        auth.me(&tokens.access_token).await.unwrap();
+        auth.client.clone().get_jwks(pb::GetJwksRequest {}).await.unwrap();
         rounds += 1;
     }
+    assert!(rounds >= 10, "{rounds} rounds in the time of one password");
     let mut answers = Vec::new();
     for login in logins {
         answers.push(login.await.unwrap());
@@ -191,9 +76,12 @@ async fn other_methods_stay_fast_while_passwords_queue_and_a_full_queue_refuses(
         .iter()
         .filter(|answer| reason(answer) == "HASHING_BUSY")
         .collect();
-    assert_eq!(
-        (busy.len(), answers.iter().filter(|answer| answer.is_ok()).count()),
-        (9, 3)
+    let served = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(busy.len() + served, 12);
+    assert!(
+        busy.len() >= 3 && served >= 3,
+        "{} refused, {served} served",
+        busy.len()
     );
     let retry = busy[0].as_ref().unwrap_err().get_details_retry_info().unwrap();
     assert!(retry.retry_delay.is_some());

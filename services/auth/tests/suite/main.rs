@@ -16,3 +16,5 @@ mod passwords;
 mod refresh;
 mod revocations;
 mod store;
+mod superusers;
+mod throttle;

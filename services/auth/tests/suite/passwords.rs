@@ -62,3 +62,22 @@ async fn a_stolen_token_does_not_serve_to_guess_the_password() {
     auth.clock.advance(Duration::seconds(1));
     assert_eq!(change(&auth, &ann.access_token, PASSWORD, NEW).await, "");
 }
+
+#[tokio::test]
+async fn a_change_voids_the_reset_that_was_asked_for_before() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    auth.mails_to("ann@example.org", 1).await;
+    let request = pb::RequestPasswordResetRequest {
+        email: "ann@example.org".into(),
+    };
+    auth.client.clone().request_password_reset(request).await.unwrap();
+    let token = auth.mails_to("ann@example.org", 2).await[1].token();
+    assert_eq!(change(&auth, &ann.access_token, PASSWORD, NEW).await, "");
+    let request = pb::ResetPasswordRequest {
+        token,
+        new_password: "a third good password".into(),
+    };
+    let reset = auth.client.clone().reset_password(request).await;
+    assert_eq!(reason(&reset), "INVALID_RESET_TOKEN");
+}

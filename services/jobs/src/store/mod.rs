@@ -8,7 +8,7 @@ mod sqlite;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
-use quartet_messaging::{Message, Wake};
+use quartet_messaging::{Message, Outgoing};
 use quartet_rpc::Deadline;
 use quartet_store::page::{Page, Rows};
 use quartet_store::{Database, Migrations};
@@ -229,15 +229,25 @@ pub trait Webhooks: Send + Sync {
     /// Deletes a webhook; whether there was one.
     async fn delete_webhook(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<bool, Error>;
 
+    /// Forgets all that an owner had, jobs included, unless `consumer` has seen the message before.
+    async fn forget_owner(
+        &self,
+        consumer: &str,
+        message: &Message,
+        owner: Uuid,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<(), Error>;
+
     /// The ids of the owner's webhooks that hear of `event`.
     async fn webhooks_for(&self, owner: Uuid, event: EventType, deadline: Deadline) -> Result<Vec<Uuid>, Error>;
 }
 
-/// The store over a database that is open and migrated. `wake` tells the relay that there is something to carry.
-pub fn over(database: Database, clock: Clock, wake: Wake) -> Box<dyn Store> {
+/// The store over a database that is open and migrated.
+pub fn over(database: Database, clock: Clock, outgoing: Outgoing) -> Box<dyn Store> {
     match database {
-        Database::Postgres(pool) => Box::new(postgres::Queries { pool, clock, wake }),
-        Database::Sqlite(pool) => Box::new(sqlite::Queries { pool, clock, wake }),
+        Database::Postgres(pool) => Box::new(postgres::Queries { pool, clock, outgoing }),
+        Database::Sqlite(pool) => Box::new(sqlite::Queries { pool, clock, outgoing }),
     }
 }
 

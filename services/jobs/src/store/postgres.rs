@@ -1,7 +1,7 @@
 //! The queries over PostgreSQL.
 
 use quartet_clock::Clock;
-use quartet_messaging::Wake;
+use quartet_messaging::Outgoing;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 
@@ -9,7 +9,7 @@ use sqlx::{PgConnection as Connection, Postgres as Db};
 pub(super) struct Queries {
     pub(super) pool: Pool,
     pub(super) clock: Clock,
-    pub(super) wake: Wake,
+    pub(super) outgoing: Outgoing,
 }
 
 /// SQL that locks the rows of a `select`.

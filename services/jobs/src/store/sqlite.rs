@@ -1,7 +1,7 @@
 //! The queries over SQLite.
 
 use quartet_clock::Clock;
-use quartet_messaging::Wake;
+use quartet_messaging::Outgoing;
 use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
@@ -9,7 +9,7 @@ use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 pub(super) struct Queries {
     pub(super) pool: Pool,
     pub(super) clock: Clock,
-    pub(super) wake: Wake,
+    pub(super) outgoing: Outgoing,
 }
 
 /// SQLite has one writer, whose transaction locks everything from its beginning.

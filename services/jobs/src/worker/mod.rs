@@ -29,6 +29,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long the broker waits for a handler: longer than any attempt, since an attempt has a bound of its own.
 const HANDED_OUT: Duration = Duration::from_secs(1_200);
 
+/// How long a broker is left alone that could not be asked.
+const BROKER_AWAY: Duration = Duration::from_secs(2);
+
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -69,6 +72,17 @@ pub type Handlers = HashMap<Kind, Arc<dyn Handler>>;
 impl Worker {
     /// Works until `stop`; unfinished jobs are handed back then.
     pub async fn run(self, stop: CancellationToken) {
+        // The messages that ask for jobs must not find their queues missing.
+        while let Err(error) = self.broker.declare(&Queue::ALL.map(broker_queue)).await {
+            tracing::warn!(%error, "the queues cannot be made for now");
+            if stop
+                .run_until_cancelled(tokio::time::sleep(BROKER_AWAY))
+                .await
+                .is_none()
+            {
+                return;
+            }
+        }
         let attempts = TaskTracker::new();
         let work = Queue::ALL.map(|queue| {
             let take = take::Take {
@@ -89,11 +103,6 @@ impl Worker {
         attempts.close();
         attempts.wait().await;
     }
-}
-
-/// The broker's queues that jobs travel through.
-pub(crate) fn broker_queues() -> [BrokerQueue; 3] {
-    Queue::ALL.map(broker_queue)
 }
 
 fn broker_queue(queue: Queue) -> BrokerQueue {

@@ -10,7 +10,7 @@ use crate::Error;
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::PurgeTodoRequest>) -> Result<Response<()>, Error> {
     let call = Call::of(&request)?;
     let id = convert::id("todo_id", &request.get_ref().todo_id)?;
-    match rpc.store.purge_todo(id, call.deadline).await? {
+    match rpc.store.purge_todo(id, rpc.clock.now(), call.deadline).await? {
         true => Ok(Response::new(())),
         false => Err(Error::TodoNotFound { id }),
     }

@@ -2,6 +2,7 @@
 //!
 //! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
 
+mod departures;
 mod list;
 mod postgres;
 mod sqlite;
@@ -9,10 +10,12 @@ mod tags;
 mod todos;
 mod transfer;
 
+use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
+pub use departures::{Departures, UserNews};
 pub use tags::Tags;
 pub use todos::Todos;
 pub use transfer::Transfer;
@@ -29,23 +32,23 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags + Transfer {}
+pub trait Store: Todos + Tags + Departures + Transfer {}
 
-impl<T: Todos + Tags + Transfer> Store for T {}
+impl<T: Todos + Tags + Departures + Transfer> Store for T {}
 
-/// Opens the store that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Box<dyn Store>, StartError> {
+/// Opens the database that `config` names and migrates it if the settings say so.
+pub async fn open(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(&config.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
     }
-    Ok(over(database))
+    Ok(database)
 }
 
-/// The store over a database that is open and migrated.
-pub fn over(database: Database) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. What it writes is told of through `outgoing`.
+pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
     }
 }

@@ -1,5 +1,6 @@
 //! The queries over PostgreSQL.
 
+use quartet_messaging::Outgoing;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 
@@ -17,11 +18,12 @@ fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
 
 pub(super) struct Queries {
     pool: Pool,
+    outgoing: Outgoing,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
+        Self { pool, outgoing }
     }
 }
 
@@ -31,6 +33,10 @@ mod todos {
 
 mod tags {
     include!("queries/tags.rs");
+}
+
+mod departures {
+    include!("queries/departures.rs");
 }
 
 mod todo_tags {

@@ -1,5 +1,6 @@
 //! The queries over SQLite.
 
+use quartet_messaging::Outgoing;
 use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
@@ -18,11 +19,12 @@ fn bind_ids(ids: &[uuid::Uuid]) -> String {
 
 pub(super) struct Queries {
     pool: Pool,
+    outgoing: Outgoing,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
+        Self { pool, outgoing }
     }
 }
 
@@ -32,6 +34,10 @@ mod todos {
 
 mod tags {
     include!("queries/tags.rs");
+}
+
+mod departures {
+    include!("queries/departures.rs");
 }
 
 mod todo_tags {

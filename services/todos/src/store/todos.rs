@@ -69,5 +69,5 @@ pub trait Todos: Send + Sync {
     ) -> Result<Option<Todo>, Error>;
 
     /// Deletes anybody's todo for good; whether there was one.
-    async fn purge_todo(&self, id: Uuid, deadline: Deadline) -> Result<bool, Error>;
+    async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error>;
 }

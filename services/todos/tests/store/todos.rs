@@ -195,8 +195,8 @@ async fn purging_takes_deleted_todos_too(fresh: Fresh) {
         .delete_todos(kept.owner, &[id], kept.clock.now(), soon())
         .await
         .unwrap();
-    assert!(kept.store.purge_todo(id, soon()).await.unwrap());
-    assert!(!kept.store.purge_todo(id, soon()).await.unwrap());
+    assert!(kept.store.purge_todo(id, kept.clock.now(), soon()).await.unwrap());
+    assert!(!kept.store.purge_todo(id, kept.clock.now(), soon()).await.unwrap());
 }
 
 async fn a_passed_deadline_writes_nothing(fresh: Fresh) {

@@ -19,6 +19,14 @@ struct ClaimedRow {
 }
 
 pub(crate) async fn append(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    // SQLite binds at most 32,766 values in a statement.
+    for messages in messages.chunks(1_000) {
+        append_chunk(connection, messages).await?;
+    }
+    Ok(())
+}
+
+async fn append_chunk(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
     let mut insert = QueryBuilder::<Db>::new(
         "insert into outbox
             (id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority, due_at) ",

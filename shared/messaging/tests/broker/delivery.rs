@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use quartet_messaging::outbox;
 use quartet_rpc::Deadline;
 use quartet_store::Database;
-use sqlx::Connection as _;
 
 use crate::stage::{Stage, retry, until};
 

@@ -7,23 +7,27 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use quartet_clock::Clock;
-use quartet_config::Source;
+use quartet_config::{Secret, Source};
 use quartet_messaging::{
-    Broker, Config, Handler, Local, Message, Outcome, Queue, Relay, Retry, Stats, Subscription, Wake,
+    Broker, Config, Handler, Local, Message, Outcome, Queue, Rabbit, Relay, Retry, Stats, Subscription, Wake,
 };
 use quartet_messaging::{inbox, outbox, schema};
 use quartet_rpc::Deadline;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use sqlx::Connection;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::proxy::Proxy;
 
 /// Which broker carries the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     Local,
+    Rabbit,
 }
 
 /// Everything that one test needs; nothing of it is seen by another.
@@ -34,6 +38,7 @@ pub(crate) struct Stage {
     pub(crate) broker: Arc<dyn Broker>,
     name: String,
     folder: tempfile::TempDir,
+    proxy: Option<Proxy>,
     _fresh: Fresh,
 }
 
@@ -93,24 +98,25 @@ impl Stage {
         }
         let folder = tempfile::tempdir().unwrap();
         let name = format!("t{}", Uuid::new_v4().simple());
-        let mut stage = Self {
+        let proxy = match carrier {
+            Carrier::Local => None,
+            Carrier::Rabbit => Some(Proxy::to(server().1).await),
+        };
+        Self {
             carrier,
-            broker: match carrier {
-                Carrier::Local => Arc::new(local(&folder, &clock).await),
-            },
+            broker: broker(&folder, &clock, proxy.as_ref()).await,
             clock,
             database,
             name,
             folder,
+            proxy,
             _fresh: fresh,
-        };
-        stage.restart().await;
-        stage
+        }
     }
 
     /// The broker's client, or the broker within the process, as a restart of the process makes it.
     pub(crate) async fn restart(&mut self) {
-        self.broker = Arc::new(local(&self.folder, &self.clock).await);
+        self.broker = broker(&self.folder, &self.clock, self.proxy.as_ref()).await;
     }
 
     /// The name of a queue that is this test's alone.
@@ -242,6 +248,9 @@ impl Stage {
 
     /// Takes the broker away; it is back when the outage ends.
     pub(crate) async fn outage(&self) -> Outage {
+        if let Some(proxy) = &self.proxy {
+            return Outage::Rabbit(proxy.cut());
+        }
         // Another writer has the file of the broker, for as long as it lives.
         let path = self.folder.path().join("broker.db");
         let mut connection = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
@@ -253,21 +262,43 @@ impl Stage {
 /// While it lasts, the broker is away.
 pub(crate) enum Outage {
     Local(sqlx::SqliteConnection),
+    Rabbit(watch::Sender<bool>),
 }
 
 impl Outage {
     pub(crate) async fn end(self) {
         match self {
             Self::Local(connection) => connection.close().await.unwrap(),
+            Self::Rabbit(cut) => drop(cut.send_replace(false)),
         }
     }
 }
 
-async fn local(folder: &tempfile::TempDir, clock: &Clock) -> Local {
+/// The test server: its URL, and its address alone.
+fn server() -> (String, String) {
+    let url = std::env::var("TEST_RABBITMQ_URL")
+        .expect("TEST_RABBITMQ_URL is not set; `make test` starts a server and sets it");
+    let address = url
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .expect("amqp://user:password@host:port/vhost");
+    let address = address.to_owned();
+    (url, address)
+}
+
+async fn broker(folder: &tempfile::TempDir, clock: &Clock, proxy: Option<&Proxy>) -> Arc<dyn Broker> {
+    if let Some(proxy) = proxy {
+        let (url, address) = server();
+        let url = Secret::new(url.replace(&address, &proxy.address.to_string()));
+        return Arc::new(Rabbit::new(&url, "test", clock.clone(), Duration::from_secs(5)).unwrap());
+    }
     let config = quartet_store::Config::read(&Source::of([("DATABASE_ACQUIRE_TIMEOUT", "200ms")])).unwrap();
-    Local::open(&folder.path().join("broker.db"), &config, clock.clone())
-        .await
-        .unwrap()
+    Arc::new(
+        Local::open(&folder.path().join("broker.db"), &config, clock.clone())
+            .await
+            .unwrap(),
+    )
 }
 
 type Before = Box<dyn Fn(&Message, u32) -> Option<Outcome> + Send + Sync>;

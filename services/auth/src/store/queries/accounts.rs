@@ -173,6 +173,7 @@ impl Accounts for Queries {
         if changed.rows_affected() == 0 {
             return Ok(None);
         }
+        mails::void(&mut transaction, id, Purpose::PasswordReset).await?;
         let ended = sessions::end_all(&mut transaction, id, keep, ending).await?;
         transaction.commit().await?;
         Ok(Some(ended))

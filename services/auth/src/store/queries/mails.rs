@@ -114,11 +114,7 @@ impl MailRequests for Queries {
         let Some(account_id) = take_token(&mut transaction, token, Purpose::PasswordReset, ending.now).await? else {
             return Ok(None);
         };
-        sqlx::query("delete from mail_tokens where account_id = $1 and purpose = $2")
-            .bind(account_id)
-            .bind(Purpose::PasswordReset.name())
-            .execute(&mut *transaction)
-            .await?;
+        void(&mut transaction, account_id, Purpose::PasswordReset).await?;
         sqlx::query("update accounts set password_hash = $2, updated_at = $3 where id = $1")
             .bind(account_id)
             .bind(new.as_str())
@@ -158,6 +154,16 @@ pub(super) async fn insert(connection: &mut Connection, request: &MailRequest, n
     .bind(Timestamp(now))
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Voids every token of an account that is for this purpose.
+pub(super) async fn void(connection: &mut Connection, account_id: Uuid, purpose: Purpose) -> Result<(), Error> {
+    sqlx::query("delete from mail_tokens where account_id = $1 and purpose = $2")
+        .bind(account_id)
+        .bind(purpose.name())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

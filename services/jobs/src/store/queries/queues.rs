@@ -130,7 +130,7 @@ impl Queues for Queries {
         }
         self.put(&mut transaction, job, now).await?;
         transaction.commit().await?;
-        self.wake.wake();
+        self.outgoing.said();
         Ok(true)
     }
 }

@@ -22,7 +22,7 @@ impl Tasks for Queries {
         for _ in 0..3 {
             if let Some(made) = self.put(&mut transaction, job, now).await? {
                 transaction.commit().await?;
-                self.wake.wake();
+                self.outgoing.said();
                 return Ok((made, true));
             }
             let key = job.unique_key.as_ref().map(|key| key.as_str());
@@ -52,7 +52,7 @@ impl Tasks for Queries {
             self.put(&mut transaction, job, now).await?;
         }
         transaction.commit().await?;
-        self.wake.wake();
+        self.outgoing.said();
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl Tasks for Queries {
         }
         self.save(&mut transaction, &job).await?;
         transaction.commit().await?;
-        self.wake.wake();
+        self.outgoing.said();
         Ok(Some(job))
     }
 
@@ -146,7 +146,7 @@ impl Tasks for Queries {
         job.restart(now);
         self.save(&mut transaction, &job).await?;
         transaction.commit().await?;
-        self.wake.wake();
+        self.outgoing.said();
         Ok(Some(job))
     }
 }

@@ -1,6 +1,7 @@
 // Webhooks. Compiled once per database.
 
 use async_trait::async_trait;
+use quartet_messaging::{Message, inbox};
 use quartet_rpc::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
@@ -158,6 +159,24 @@ impl Webhooks for Queries {
             .await?;
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn forget_owner(
+        &self,
+        consumer: &str,
+        message: &Message,
+        owner: Uuid,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        if !inbox::first_time(&mut *transaction, consumer, message.id, now).await? {
+            return Ok(());
+        }
+        sqlx::query("delete from webhooks where owner = $1").bind(owner).execute(&mut *transaction).await?;
+        sqlx::query("delete from jobs where owner = $1").bind(owner).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn webhooks_for(&self, owner: Uuid, event: EventType, deadline: Deadline) -> Result<Vec<Uuid>, Error> {

@@ -106,7 +106,7 @@ impl Work for Queries {
         job.end(ending.clone(), now);
         self.save(&mut transaction, &job).await?;
         transaction.commit().await?;
-        self.wake.wake();
+        self.outgoing.said();
         Ok(Some(job))
     }
 
@@ -199,7 +199,7 @@ impl Queries {
             jobs.iter().map(|(id, queue)| ask(&self.clock, *id, Queue::from_name(queue).unwrap_or_default())).collect();
         outbox::append_all(connection, &messages).await?;
         if !messages.is_empty() {
-            self.wake.wake();
+            self.outgoing.said();
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 // The queries on todos, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
+use quartet_messaging::outbox;
 use quartet_rpc::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::todo_tags::{filter_tags, put_tags, tags_of};
 use super::{Connection, Db, Queries, bind_ids};
+use crate::events;
 use crate::Error;
 use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
 use crate::store::Todos;
@@ -75,8 +77,12 @@ impl Todos for Queries {
         }
         let tagged: Vec<Uuid> = todos.iter().filter(|todo| !todo.tag_ids.is_empty()).map(|todo| todo.id).collect();
         let mut tags = tags_of(&mut transaction, &tagged).await?;
+        let made: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
+        let news: Vec<_> = made.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
+        outbox::append_all(&mut *transaction, &news).await?;
         transaction.commit().await?;
-        Ok(todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect())
+        self.outgoing.said();
+        Ok(made)
     }
 
     async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error> {
@@ -176,7 +182,15 @@ impl Todos for Queries {
             put_tags(&mut transaction, owner, id, tag_ids).await?;
         }
         let todo = with_tags(&mut transaction, Some(row)).await?;
+        if let Some(todo) = &todo {
+            self.outgoing.say(&mut *transaction, now, id, &events::updated(todo)).await?;
+            // A todo that was complete before keeps the time of that.
+            if edit.completed == Some(true) && todo.completed_at == Some(now) {
+                self.outgoing.say(&mut *transaction, now, id, &events::completed(todo)).await?;
+            }
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(todo)
     }
 
@@ -195,7 +209,10 @@ impl Todos for Queries {
         if let Some(missing) = ids.iter().find(|id| !deleted.contains(id)) {
             return Err(Error::TodoNotFound { id: *missing });
         }
+        let news: Vec<_> = deleted.iter().map(|id| self.outgoing.news(now, id, &events::deleted(*id, owner))).collect();
+        outbox::append_all(&mut *transaction, &news).await?;
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(())
     }
 
@@ -212,15 +229,25 @@ impl Todos for Queries {
         .fetch_optional(&mut *transaction)
         .await?;
         let todo = with_tags(&mut transaction, row).await?;
+        if let Some(todo) = &todo {
+            self.outgoing.say(&mut *transaction, now, id, &events::updated(todo)).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(todo)
     }
 
-    async fn purge_todo(&self, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
+    async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from todos where id = $1").bind(id).execute(&mut *transaction).await?;
+        let row: Option<(Uuid, Option<Timestamp>)> =
+            sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at").bind(id).fetch_optional(&mut *transaction).await?;
+        // One that was deleted before has been told of.
+        if let Some((owner, None)) = row {
+            self.outgoing.say(&mut *transaction, now, id, &events::deleted(id, owner)).await?;
+        }
         transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
+        self.outgoing.said();
+        Ok(row.is_some())
     }
 }
 

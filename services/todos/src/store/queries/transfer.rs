@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_messaging::outbox;
+use quartet_proto::todos::v1 as pb;
+use quartet_rpc::{Deadline, moment};
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
 use sqlx::FromRow;
@@ -38,6 +40,7 @@ impl Transfer for Queries {
         let mut transaction = self.pool.write(deadline).await?;
         // Tags in one order, so that two imports of one owner cannot wait for each other.
         let names: BTreeSet<&str> = todos.iter().flat_map(|row| row.tags.iter().map(|tag| tag.as_str())).collect();
+        let mut news = Vec::new();
         let mut tags = HashMap::new();
         for name in names {
             tags.insert(name, tag_named(&mut transaction, owner, name, tag_ids(), now).await?);
@@ -61,12 +64,25 @@ impl Transfer for Queries {
             .bind(Timestamp(now))
             .execute(&mut *transaction)
             .await?;
+            if made.rows_affected() == 0 {
+                continue;
+            }
+            let event = pb::TodoCreated {
+                todo_id: todo.id.to_string(),
+                user_id: owner.to_string(),
+                title: title.to_owned(),
+                due_at: todo.due_at.map(moment::to_proto),
+                completed_at: todo.completed.then(|| moment::to_proto(now)),
+            };
+            news.push(self.outgoing.news(now, todo.id, &event));
             let ids: Vec<Uuid> = names.iter().filter_map(|name| tags.get(name.as_str()).copied()).collect();
-            if made.rows_affected() > 0 && !ids.is_empty() {
+            if !ids.is_empty() {
                 put_tags(&mut transaction, owner, todo.id, &ids).await?;
             }
         }
+        outbox::append_all(&mut *transaction, &news).await?;
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(())
     }
 

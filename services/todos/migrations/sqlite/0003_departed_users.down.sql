@@ -1,0 +1,2 @@
+alter table todos drop column departed;
+drop table departed_users;

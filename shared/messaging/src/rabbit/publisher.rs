@@ -1,0 +1,170 @@
+//! Publishes with confirms, bounded in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::ShortString;
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+
+use super::envelope::{self, History};
+use super::link::Link;
+use super::{Known, topology};
+use crate::Message;
+use crate::broker::{Error, Published};
+
+pub(super) struct Publisher {
+    link: Link,
+    known: Arc<Known>,
+    timeout: Duration,
+    channel: Mutex<Option<Channel>>,
+}
+
+/// A message and where to.
+pub(super) struct Parcel<'a> {
+    exchange: &'static str,
+    key: String,
+    payload: &'a [u8],
+    properties: Result<BasicProperties, String>,
+    /// The kind, if it is an event for whoever takes it.
+    event: Option<&'a str>,
+}
+
+impl<'a> Parcel<'a> {
+    /// A message that is published for the first time.
+    pub(super) fn first(message: &'a Message) -> Self {
+        let work = message.route.queue();
+        Self {
+            exchange: if work.is_some() { "" } else { topology::EVENTS },
+            event: work.is_none().then_some(message.kind.as_str()),
+            key: work.unwrap_or_else(|| message.kind.clone()),
+            payload: &message.payload,
+            properties: envelope::write(message, &History::default()),
+        }
+    }
+
+    /// A message that goes to one queue, with what it has been through.
+    pub(super) fn to(queue: String, message: &'a Message, history: &History) -> Self {
+        Self::raw(queue, &message.payload, envelope::write(message, history))
+    }
+
+    /// What is no message, as it came.
+    pub(super) fn raw(queue: String, payload: &'a [u8], properties: Result<BasicProperties, String>) -> Self {
+        Self {
+            exchange: "",
+            key: queue,
+            payload,
+            properties,
+            event: None,
+        }
+    }
+
+    /// A sign for those who look into a queue.
+    pub(super) fn marker(queue: &str) -> Self {
+        Self::raw(
+            queue.to_owned(),
+            b"",
+            Ok(BasicProperties::default().with_delivery_mode(2)),
+        )
+    }
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link, known: Arc<Known>, timeout: Duration) -> Self {
+        Self {
+            link,
+            known,
+            timeout,
+            channel: Mutex::new(None),
+        }
+    }
+
+    /// Publishes all of these at once and tells what became of each.
+    pub(super) async fn publish(&self, parcels: &[Parcel<'_>]) -> Vec<Published> {
+        let channel = match self.open().await {
+            Ok(channel) => channel,
+            Err(error) => return parcels.iter().map(|_| failed(&error)).collect(),
+        };
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        let published = parcels.iter().map(|parcel| async {
+            match tokio::time::timeout_at(deadline, send(&channel, parcel)).await {
+                Ok(Ok(confirmation)) => self.judge(parcel, confirmation),
+                Ok(Err(error)) => failed(error),
+                Err(_) => failed("the broker did not confirm it in time"),
+            }
+        });
+        let outcomes = join_all(published).await;
+        if outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Published::Failed { .. }))
+        {
+            // Whatever the channel still does is not waited for any more, and the next one is declared on anew.
+            self.give_up(&channel).await;
+        }
+        outcomes
+    }
+
+    fn judge(&self, parcel: &Parcel<'_>, confirmation: Confirmation) -> Published {
+        match (confirmation, parcel.event) {
+            (Confirmation::Ack(None), _) => Published::Confirmed,
+            (Confirmation::Ack(Some(_)), None) => Published::Unroutable,
+            // Nobody takes it, and nobody here knows of one who should.
+            (Confirmation::Ack(Some(_)), Some(kind)) if !self.known.takes(kind) => Published::Confirmed,
+            (Confirmation::Ack(Some(_)), Some(_)) => failed("the broker has lost the queue for it"),
+            (Confirmation::Nack(_), _) => failed("the broker cannot keep it for now"),
+            (Confirmation::NotRequested, _) => failed("the broker does not confirm"),
+        }
+    }
+
+    async fn open(&self) -> Result<Channel, Error> {
+        let mut current = self.channel.lock().await;
+        if let Some(channel) = &*current
+            && channel.status().connected()
+        {
+            return Ok(channel.clone());
+        }
+        let channel = self.link.channel().await?;
+        let declared = async {
+            topology::declare(&channel, &self.known.all()).await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await
+        };
+        match tokio::time::timeout(self.timeout, declared).await {
+            Ok(declared) => declared?,
+            Err(_) => {
+                self.link.forget().await;
+                return Err(Error::Away("it did not answer in time".into()));
+            }
+        }
+        *current = Some(channel.clone());
+        Ok(channel)
+    }
+
+    async fn give_up(&self, channel: &Channel) {
+        let mut current = self.channel.lock().await;
+        if current.as_ref() == Some(channel) {
+            *current = None;
+            drop(current);
+            self.link.forget().await;
+        }
+    }
+}
+
+async fn send(channel: &Channel, parcel: &Parcel<'_>) -> Result<Confirmation, String> {
+    let key: ShortString = topology::short(&parcel.key)?;
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..Default::default()
+    };
+    let properties = parcel.properties.clone()?;
+    let sent = channel.basic_publish(parcel.exchange.into(), key, options, parcel.payload, properties);
+    let confirm = sent.await.map_err(|error| error.to_string())?;
+    confirm.await.map_err(|error| error.to_string())
+}
+
+fn failed(reason: impl ToString) -> Published {
+    Published::Failed {
+        reason: reason.to_string(),
+    }
+}

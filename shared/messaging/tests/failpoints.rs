@@ -1,0 +1,164 @@
+//! Death between each two steps of relay and consumer: what was said arrives, and takes effect once.
+//!
+//! A failpoint panics where the process would die; what was at work is then begun anew, as a restart does.
+
+#![cfg(feature = "failpoints")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and reads its own settings"
+)]
+#![expect(dead_code, reason = "the stage is shared with the suite of brokers")]
+
+#[path = "broker/proxy.rs"]
+mod proxy;
+#[path = "broker/stage.rs"]
+mod stage;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use fail::FailScenario;
+use quartet_messaging::{Queue, Relay};
+use stage::{Carrier, Stage, until};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// Failpoints belong to the process, so the tests of this file take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+const RELAY: [&str; 3] = ["relay-claimed", "relay-published", "relay-noted"];
+
+/// Dies at `point`, at the second time it is passed, and is begun anew; every message takes effect once.
+async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str) {
+    let scenario = FailScenario::setup();
+    let consumer = format!("test at {point}");
+    stage.broker.declare(std::slice::from_ref(queue)).await.unwrap();
+    let said: Vec<_> = (0..30)
+        .map(|number| stage.event(point, "a", &number.to_string()))
+        .collect();
+    fail::cfg(point, "1*off->1*panic->off").unwrap();
+
+    let (broker, stop) = (stage.broker.clone(), CancellationToken::new());
+    let relaying = {
+        let (stage, stop) = (stage.clone(), stop.clone());
+        tokio::spawn(async move {
+            loop {
+                let settings = quartet_messaging::Config {
+                    relay_batch: 5,
+                    ..stage.settings()
+                };
+                let settings = quartet_messaging::Config {
+                    relay_lease: "1s".parse().unwrap(),
+                    ..settings
+                };
+                let relay = Relay::new(stage.database.clone(), broker.clone(), stage.clock.clone(), settings);
+                // A task that dies by a failpoint is a process that died; the next round is its restart.
+                if tokio::spawn(relay.run(stop.clone())).await.is_ok() {
+                    return;
+                }
+            }
+        })
+    };
+    let consuming = {
+        let (stage, stop, queue, consumer) = (stage.clone(), stop.clone(), queue.clone(), consumer.clone());
+        tokio::spawn(async move {
+            loop {
+                let handler = stage.effect(&consumer, |_, call| (call % 5 == 0).then(stage::retry).flatten());
+                let subscription = quartet_messaging::Subscription::new("test", queue.clone());
+                let (broker, stop) = (stage.broker.clone(), stop.clone());
+                let run = async move { broker.consume(subscription, Arc::new(handler), stop).await };
+                if tokio::spawn(run).await.is_ok() {
+                    return;
+                }
+            }
+        })
+    };
+    stage.say(&said).await;
+
+    stage.settle(&consumer, 30).await;
+    until("all are sent", async || stage.unsent().await == 0).await;
+    until("the queue is empty", async || {
+        let stats = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap();
+        (stats.ready, stats.delayed, stats.dead) == (0, 0, 0)
+    })
+    .await;
+    stage.settle(&consumer, 30).await;
+    assert!(DIED.swap(false, Ordering::SeqCst), "{point} was never passed twice");
+    stop.cancel();
+    relaying.await.unwrap();
+    consuming.await.unwrap();
+    scenario.teardown();
+}
+
+/// Whether a failpoint has panicked since this was last asked.
+static DIED: AtomicBool = AtomicBool::new(false);
+
+fn watch_deaths() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let text = panic.payload_as_str().unwrap_or_default();
+            match text.starts_with("failpoint ") {
+                true => DIED.store(true, Ordering::SeqCst),
+                false => usual(panic),
+            }
+        }));
+    });
+}
+
+async fn every_point(stage: Stage, consumer_points: &[&str]) {
+    watch_deaths();
+    let stage = Arc::new(stage);
+    let _turn = TURN.lock().await;
+    for point in RELAY.iter().chain(consumer_points) {
+        let mut queue = stage.queue(point, &[point]);
+        queue.retry.steps = vec![Duration::from_millis(20)];
+        survives(&stage, &queue, point).await;
+    }
+}
+
+const LOCAL: [&str; 3] = ["local-taken", "local-handled", "local-settled"];
+const RABBIT: [&str; 3] = ["rabbit-taken", "rabbit-handled", "rabbit-moved"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_within_the_process_over_sqlite() {
+    every_point(
+        Stage::new(Carrier::Local, quartet_testkit::database::sqlite().await).await,
+        &LOCAL,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn the_broker_within_the_process_over_postgres() {
+    every_point(
+        Stage::new(Carrier::Local, quartet_testkit::database::postgres().await).await,
+        &LOCAL,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: make test"]
+async fn rabbitmq_over_sqlite() {
+    every_point(
+        Stage::new(Carrier::Rabbit, quartet_testkit::database::sqlite().await).await,
+        &RABBIT,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn rabbitmq_over_postgres() {
+    every_point(
+        Stage::new(Carrier::Rabbit, quartet_testkit::database::postgres().await).await,
+        &RABBIT,
+    )
+    .await;
+}
