@@ -1,6 +1,6 @@
 //! Supervises one attempt: keeps the lease, passes on what ends it early, and notes how it ended.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_rpc::Deadline;
@@ -98,7 +98,7 @@ impl Worker {
             store: Arc::clone(&self.store),
             changes: self.changes.clone(),
             lease,
-            reported: Mutex::default(),
+            reported: Arc::default(),
         };
         tokio::spawn(async move { handler.run(&run).await }.in_current_span())
     }

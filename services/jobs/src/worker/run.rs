@@ -49,7 +49,8 @@ pub enum Trouble {
     Interrupted,
 }
 
-/// A job in hand.
+/// A job in hand. Clones are one.
+#[derive(Clone)]
 pub struct Run {
     /// The job, as it was when the attempt began.
     pub job: Job,
@@ -62,7 +63,7 @@ pub struct Run {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) changes: Changes,
     pub(crate) lease: Lease,
-    pub(crate) reported: Mutex<Option<Instant>>,
+    pub(crate) reported: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Run {
