@@ -1,6 +1,6 @@
 //! The service as its callers and its broker meet it: RPCs through the access layer, jobs through the broker within the process.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "service/access.rs"]
 mod access;

@@ -17,12 +17,12 @@ async fn the_tasks_of_a_paused_queue_wait_and_the_others_do_not() {
         .into_inner();
     assert!(paused.paused);
     let low = pb::CreateTaskRequest {
-        priority: pb::Priority::Low.into(),
+        priority: pb::TaskPriority::Low.into(),
         ..export()
     };
     let low = process.create(&stage, low).await;
     let high = pb::CreateTaskRequest {
-        priority: pb::Priority::High.into(),
+        priority: pb::TaskPriority::High.into(),
         ..export()
     };
     let high = process.create(&stage, high).await;
@@ -64,7 +64,7 @@ async fn a_queue_that_is_full_holds_up_no_other() {
     let mut process = stage.start().await;
     for _ in 0..20 {
         let low = pb::CreateTaskRequest {
-            priority: pb::Priority::Low.into(),
+            priority: pb::TaskPriority::Low.into(),
             ..export()
         };
         process.create(&stage, low).await;

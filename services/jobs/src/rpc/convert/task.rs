@@ -342,18 +342,18 @@ fn kind_named(name: &str) -> Result<Option<Kind>, Rule> {
 }
 
 fn queue(number: i32) -> Result<Queue, Rule> {
-    Ok(match pb::Priority::try_from(number).map_err(undefined)? {
-        pb::Priority::Low => Queue::Low,
-        pb::Priority::Unspecified | pb::Priority::Default => Queue::Default,
-        pb::Priority::High => Queue::High,
+    Ok(match pb::TaskPriority::try_from(number).map_err(undefined)? {
+        pb::TaskPriority::Low => Queue::Low,
+        pb::TaskPriority::Unspecified | pb::TaskPriority::Default => Queue::Default,
+        pb::TaskPriority::High => Queue::High,
     })
 }
 
-fn priority(queue: Queue) -> pb::Priority {
+fn priority(queue: Queue) -> pb::TaskPriority {
     match queue {
-        Queue::Low => pb::Priority::Low,
-        Queue::Default => pb::Priority::Default,
-        Queue::High => pb::Priority::High,
+        Queue::Low => pb::TaskPriority::Low,
+        Queue::Default => pb::TaskPriority::Default,
+        Queue::High => pb::TaskPriority::High,
     }
 }
 
