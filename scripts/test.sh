@@ -7,9 +7,10 @@ cd "$root" || exit
 . scripts/needs.sh
 . scripts/tools.sh
 . scripts/servers/postgres.sh
+. scripts/servers/rabbitmq.sh
 
 output=$(mktemp)
-trap 'postgres_stop; rm -f "$output"' EXIT
+trap 'postgres_stop; rabbitmq_stop; rm -f "$output"' EXIT
 trap 'exit 130' INT TERM
 
 has cargo || die "there is no cargo: install Rust from https://rustup.rs"
@@ -18,11 +19,18 @@ tools_ready
 browser_ready
 say "starting PostgreSQL"
 postgres_start
+say "starting RabbitMQ"
+rabbitmq_start
 
 say "cargo test"
 # The programs that the end-to-end tests start. With the tests' own build this builds each crate once.
 cargo build --workspace --bins && cargo test --workspace --no-fail-fast "$@" -- --include-ignored 2>&1 | tee "$output"
 status=$?
+say "cargo test, with points of failure between the steps of messages"
+cargo test --workspace --no-fail-fast --features quartet-messaging/failpoints --test failpoints "$@" -- --include-ignored 2>&1 |
+    tee -a "$output"
+failpoints=$?
+[ $status = 0 ] && status=$failpoints
 if [ $status != 0 ] && ! grep -q '^test result: FAILED' "$output"; then
     # Nothing ran to the end: a build that fails, or a test program that died.
     echo '@part build 0 1 0' >>"$output"

@@ -17,11 +17,11 @@ rabbitmq_install() {
     [ -z "$made" ] || as_root rm -f "$policy"
 }
 
-# Runs "$@" as the user that RabbitMQ runs as, with the settings of the node. A command and no function where its process matters.
+# The user that the node runs as, and its settings.
 rabbitmq_as=()
 rabbitmq_settings=()
 
-# Starts the server and sets TEST_RABBITMQ_URL.
+# Starts the server and sets TEST_RABBITMQ_URL, and TEST_RABBITMQ_CTL to the node's own `rabbitmqctl`.
 rabbitmq_start() {
     rabbitmq_install
     local password port try
@@ -64,7 +64,9 @@ CONF
         rabbitmq_pid=$!
         cd - >/dev/null || return
         if rabbitmq_answers; then
+            rabbitmq_write_ctl
             export TEST_RABBITMQ_URL="amqp://test:$password@127.0.0.1:$port/%2f"
+            export TEST_RABBITMQ_CTL="$rabbitmq_folder/ctl"
             return
         fi
         echo "RabbitMQ did not start on port $port (try $try)"
@@ -73,9 +75,15 @@ CONF
     die "RabbitMQ did not start: $(tail -n 5 "$rabbitmq_folder/server.log")"
 }
 
-# The node's own tool: `rabbitmq_ctl list_queues`.
-rabbitmq_ctl() {
-    (cd "$rabbitmq_folder" && env "${rabbitmq_settings[@]}" "${rabbitmq_as[@]}" "$rabbitmq_programs/rabbitmqctl" -q "$@")
+# Writes the node's own tool: `$TEST_RABBITMQ_CTL list_queues`.
+rabbitmq_write_ctl() {
+    {
+        echo '#!/bin/sh'
+        printf 'cd %q && exec env' "$rabbitmq_folder"
+        printf ' %q' "${rabbitmq_settings[@]}" "${rabbitmq_as[@]}" "$rabbitmq_programs/rabbitmqctl" -q
+        echo ' "$@"'
+    } >"$rabbitmq_folder/ctl"
+    chmod 755 "$rabbitmq_folder/ctl"
 }
 
 # Whether the server that was just started answers within a minute.

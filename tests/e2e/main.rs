@@ -1,3 +1,15 @@
 //! The suite, end to end: one file per part of the interface, each test over both topologies.
 
+mod access_matrix;
 mod auth;
+mod crash;
+mod errors;
+mod field_rules;
+mod gateway;
+mod news;
+mod profiles;
+mod tags;
+mod tiers;
+mod todos;
+mod tokens;
+mod users;

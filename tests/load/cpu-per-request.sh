@@ -18,8 +18,8 @@ for service in auth users todos; do
 done
 export SERVICE_TOKEN_SECRET=a-secret-that-only-this-run-knows-32 LOG_FILTER=error
 export AUTH_DATABASE_URL=$base/load_auth_$suffix USERS_DATABASE_URL=$base/load_users_$suffix TODOS_DATABASE_URL=$base/load_todos_$suffix
-export AUTH_GRPC_ADDRESS=127.0.0.1:51051 USERS_GRPC_ADDRESS=127.0.0.1:51052 TODOS_GRPC_ADDRESS=127.0.0.1:51053 HTTP_ADDRESS=127.0.0.1:51080
-export AUTH_URL=http://127.0.0.1:51051 USERS_URL=http://127.0.0.1:51052 TODOS_URL=http://127.0.0.1:51053 MAIL_DIR=$folder/mail
+export AUTH_GRPC_ADDRESS=127.0.0.1:7051 USERS_GRPC_ADDRESS=127.0.0.1:7052 TODOS_GRPC_ADDRESS=127.0.0.1:7053 HTTP_ADDRESS=127.0.0.1:7080
+export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053 MAIL_DIR=$folder/mail
 for name in auth users todos gateway; do
     (cd "$folder" && exec "$bin/$name") &
     pids+=($!)
@@ -29,7 +29,7 @@ api=http://$HTTP_ADDRESS/api/v1
 for _ in $(seq 100); do curl -sf "http://$HTTP_ADDRESS/readyz" >/dev/null && break; sleep 0.1; done
 
 json='content-type: application/json'
-token=$(curl -sf "$api/auth/register" -H "$json" -d '{"username":"load","email":"load@example.org","password":"a long load password"}' |
+token=$(curl -sf "$api/auth/register" -H "$json" -d '{"username":"load","email":"load@example.org","password":"correct horse battery"}' |
     sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 bearer="authorization: Bearer $token"
 todo='{"title":"Water the plants","description":"All of them, and the ones on the balcony twice.","due_at":"2030-01-01T09:00:00Z","priority":"PRIORITY_HIGH"}'

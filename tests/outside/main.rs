@@ -1,1 +1,140 @@
-//! Tools that are not part of the project, against a running suite.
+//! Tools that are not the project's own, against a running suite: a browser, a gRPC client, a tool that tries to break what the OpenAPI
+//! description promises.
+
+use std::process::{Command, Output};
+
+use quartet_tests::{App, programs};
+use serde_json::{Value, json};
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn the_docs_page_signs_in_and_executes_an_operation() {
+    let app = App::embedded();
+    let ada = app.register().await;
+    let browser = std::env::var("TEST_BROWSER").expect("make test finds a browser and sets TEST_BROWSER");
+    let script = programs::project().join("tests/tools/docs_page.mjs");
+    let address = &app.suite().http;
+    let output = run(Command::new("node")
+        .arg(script)
+        .args([&browser, address, &ada.username, &ada.password]))
+    .await;
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output)));
+    assert_eq!(
+        seen,
+        json!({"status": "200", "username": ada.username, "faults": []}),
+        "{}",
+        told(&output)
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs buf: make test"]
+async fn a_grpc_client_lists_describes_and_calls_by_reflection() {
+    let app = App::embedded();
+    let ada = app.register().await;
+    let base = format!("http://{}", app.suite().grpc["todos"]);
+    let curl = |arguments: &[&str]| {
+        let mut command = Command::new("buf");
+        command
+            .args(["curl", "--protocol", "grpc", "--http2-prior-knowledge"])
+            .args(arguments);
+        command.args(["-H", &format!("authorization: Bearer {}", ada.access_token)]);
+        run_owned(command)
+    };
+    let methods = curl(&["--list-methods", &base]).await;
+    let methods = String::from_utf8_lossy(&methods.stdout).into_owned();
+    for method in [
+        "quartet.todos.v1.TodoService/CreateTodo",
+        "quartet.auth.v1.AuthService/Login",
+        "quartet.users.v1.UserService/GetMe",
+    ] {
+        assert!(methods.lines().any(|line| line == method), "{method} in {methods}");
+    }
+    let call = |method: &str| format!("{base}/{method}");
+    let made = curl(&[
+        "-d",
+        r#"{"title": "By reflection"}"#,
+        &call("quartet.todos.v1.TodoService/CreateTodo"),
+    ])
+    .await;
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", told(&made)));
+    assert_eq!(made["title"], "By reflection");
+    let path = format!("/api/v1/todos/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(ada.get(&path).await.expect(200)["title"], "By reflection");
+
+    let health = curl(&[
+        "-d",
+        r#"{"service": "quartet.todos.v1.TodoService"}"#,
+        &call("grpc.health.v1.Health/Check"),
+    ])
+    .await;
+    let health: Value = serde_json::from_slice(&health.stdout).unwrap_or_else(|_| panic!("{}", told(&health)));
+    assert_eq!(health["status"], "SERVING");
+    let refused = curl(&[
+        "-d",
+        r#"{"colour": "red"}"#,
+        &call("quartet.todos.v1.TodoService/CreateTodo"),
+    ])
+    .await;
+    assert!(!refused.status.success());
+}
+
+#[tokio::test]
+#[ignore = "needs schemathesis: make test"]
+async fn nothing_that_the_description_promises_a_user_is_broken() {
+    schemathesis(&App::embedded(), None).await;
+}
+
+#[tokio::test]
+#[ignore = "needs schemathesis: make test"]
+async fn nothing_that_the_description_promises_a_superuser_is_broken() {
+    let app = App::embedded();
+    let root = app.superuser().await;
+    schemathesis(&app, Some(&root.access_token)).await;
+}
+
+async fn schemathesis(app: &App, root: Option<&str>) {
+    let folder = programs::project().join("tests/tools");
+    let address = &app.suite().http;
+    let place = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("schemathesis");
+    command.arg("--config-file").arg(folder.join("schemathesis.toml"));
+    command.args([
+        "run",
+        &format!("http://{address}/openapi.json"),
+        "--checks",
+        "all",
+        "--workers",
+        "2",
+    ]);
+    command
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env("PYTHONPATH", &folder)
+        .env("QUARTET_ADDRESS", address);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(place.path());
+    if let Some(root) = root {
+        command.env("QUARTET_ROOT_TOKEN", root);
+    }
+    let output = run(&mut command).await;
+    assert!(output.status.success(), "{}", told(&output));
+    println!("{}", told(&output));
+}
+
+async fn run(command: &mut Command) -> Output {
+    run_owned(std::mem::replace(command, Command::new("true"))).await
+}
+
+/// Runs a command to its end, off the thread that the test's own calls are made on.
+async fn run_owned(mut command: Command) -> Output {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let done = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("the thread ends");
+    done.unwrap_or_else(|error| panic!("{name}: {error}; make test installs it"))
+}
+
+fn told(output: &Output) -> String {
+    [&output.stdout, &output.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .concat()
+}

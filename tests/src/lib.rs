@@ -2,18 +2,23 @@
 //!
 //! Rooms in reading order: [`programs`] and [`process`] (what is started, and that it ends with the test), [`suite`] (the two topologies),
 //! [`app`] (what a test does: register, become a superuser, call), [`person`], [`rest`] and [`grpc`] (the two ways to call), [`mail`] (what the
-//! suite has sent), [`message`] and [`violation`] (requests made from the contracts).
+//! suite has sent), [`rules`], [`message`],
+//! [`violation`] and [`transcode`] (requests made from the contracts).
 //!
 //! Tests talk to the suite over its real ports only. They share one suite per topology and make users of their own, so they run at once.
 
 pub mod app;
 pub mod grpc;
 pub mod mail;
+pub mod message;
 pub mod person;
 pub mod process;
 pub mod programs;
 pub mod rest;
+pub mod rules;
 pub mod suite;
+pub mod transcode;
+pub mod violation;
 
 pub use app::App;
 pub use person::Person;

@@ -15,26 +15,39 @@ pub const VERIFY: &str = "verify-email";
 /// The token in the last mail to `address` that links to `page`, once there is one.
 pub async fn token(app: &App, address: &str, page: &str) -> String {
     let folder = app.suite().mails();
-    eventually(Duration::from_secs(10), &format!("a mail to {address}"), async || found(&folder, address, page).pop()).await
+    eventually(Duration::from_secs(10), &format!("a mail to {address}"), async || {
+        found(&folder, address, page).pop()
+    })
+    .await
 }
 
 /// Whether `address` was sent anything.
 pub fn is_known(app: &App, address: &str) -> bool {
-    [RESET, VERIFY].iter().any(|page| !found(&app.suite().mails(), address, page).is_empty())
+    [RESET, VERIFY]
+        .iter()
+        .any(|page| !found(&app.suite().mails(), address, page).is_empty())
 }
 
 fn found(folder: &Path, address: &str, page: &str) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     // The names are UUIDv7, so their order is that of time.
     paths.sort();
-    let mails = paths.iter().map(|path| fs::read_to_string(path).expect("a mail is text"));
-    mails.filter(|mail| is_to(mail, address)).filter_map(|mail| linked(&mail, page)).collect()
+    let mails = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a mail is text"));
+    mails
+        .filter(|mail| is_to(mail, address))
+        .filter_map(|mail| linked(&mail, page))
+        .collect()
 }
 
 fn is_to(mail: &str, address: &str) -> bool {
-    mail.lines().any(|line| line.starts_with("To:") && line.contains(address))
+    mail.lines()
+        .any(|line| line.starts_with("To:") && line.contains(address))
 }
 
 /// The token of the link to `page` in `mail`, whose body may be quoted-printable (RFC 2045 §6.7).

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -78,7 +79,19 @@ impl Process {
             .status()
             .expect("kill runs");
         assert!(status.success(), "{} had ended before", self.name);
-        self.shell.wait().expect("the shell ends")
+        // Not `wait`, which closes the pipe first, and so has the guard end what was only asked to.
+        let asked_at = Instant::now();
+        loop {
+            if let Some(status) = self.shell.try_wait().expect("the shell can be asked") {
+                return status;
+            }
+            assert!(
+                asked_at.elapsed() < Duration::from_secs(30),
+                "{} does not stop",
+                self.name
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Whether the program still runs.

@@ -21,7 +21,10 @@ pub struct Rest {
 impl Rest {
     /// A client of the suite at `address` that is not signed in.
     pub fn new(address: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let client = Client::builder(TokioExecutor::new())
+            // A connection per call, so that a call after a restart does not meet the end of an old one.
+            .pool_max_idle_per_host(0)
+            .build(HttpConnector::new());
         Self {
             base: format!("http://{address}"),
             client,

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use quartet_testkit::database;
+use quartet_testkit::{database, rabbitmq};
+use tokio::sync::OnceCell;
 
 use crate::process::{Folder, Process, free_address};
 use crate::programs;
@@ -31,6 +32,7 @@ pub struct Suite {
     processes: Mutex<Vec<Process>>,
     settings: BTreeMap<String, String>,
     folder: Folder,
+    pub(crate) root_token: OnceCell<String>,
 }
 
 impl Suite {
@@ -49,7 +51,9 @@ impl Suite {
     /// Starts a suite once, be it in vain. On a thread of its own: a start may run async code, and a test is inside a runtime already.
     fn once(suite: &'static OnceLock<Option<Self>>, start: fn() -> Self) -> &'static Self {
         let started = suite.get_or_init(|| std::thread::spawn(start).join().ok());
-        started.as_ref().expect("the suite starts; the first test that needs it says why it does not")
+        started
+            .as_ref()
+            .expect("the suite starts; the first test that needs it says why it does not")
     }
 
     /// A suite in one process of a test's own, with further settings.
@@ -65,6 +69,7 @@ impl Suite {
             processes: Mutex::default(),
             settings,
             folder: Folder::new(),
+            root_token: OnceCell::new(),
         };
         suite.start(&["quartet"]);
         suite.make_root();
@@ -75,7 +80,14 @@ impl Suite {
         let mut settings = shared_settings();
         let http = free_address();
         settings.insert("HTTP_ADDRESS".into(), http.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        // Without a server, what the services have to say to one another waits in their outboxes.
+        if let Some(url) = rabbitmq::vhost() {
+            settings.insert("RABBITMQ_URL".into(), url);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let mut grpc = BTreeMap::new();
         for service in SERVICES {
             let address = free_address();
@@ -86,7 +98,14 @@ impl Suite {
             settings.insert(format!("{name}_URL"), format!("http://{address}"));
             grpc.insert(service, address);
         }
-        let suite = Self { http, grpc, processes: Mutex::default(), settings, folder: Folder::new() };
+        let suite = Self {
+            http,
+            grpc,
+            processes: Mutex::default(),
+            settings,
+            folder: Folder::new(),
+            root_token: OnceCell::new(),
+        };
         suite.start(&["auth", "users", "todos", "gateway"]);
         suite.make_root();
         suite
@@ -95,11 +114,16 @@ impl Suite {
     /// Starts these programs and waits until the suite can serve.
     fn start(&self, programs: &[&str]) {
         let settings: Vec<_> = self.settings.clone().into_iter().collect();
-        let started = programs.iter().map(|name| Process::start(name, self.folder.path(), &settings));
+        let started = programs
+            .iter()
+            .map(|name| Process::start(name, self.folder.path(), &settings));
         self.processes().extend(started);
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready() {
-            let ended = self.processes().iter_mut().find_map(|process| (!process.runs()).then(|| process.tail()));
+            let ended = self
+                .processes()
+                .iter_mut()
+                .find_map(|process| (!process.runs()).then(|| process.tail()));
             if let Some(tail) = ended {
                 panic!("a program of the suite has ended\n{tail}");
             }
@@ -120,7 +144,15 @@ impl Suite {
 
     /// Makes the first superuser the way an operator does.
     fn make_root(&self) {
-        self.command(&["create-superuser", "--username", ROOT.0, "--email", "root@example.org", "--name", "Root"]);
+        self.command(&[
+            "create-superuser",
+            "--username",
+            ROOT.0,
+            "--email",
+            "root@example.org",
+            "--name",
+            "Root",
+        ]);
     }
 
     /// Runs `quartet` with these arguments and the settings of this suite; its output.
@@ -133,7 +165,9 @@ impl Suite {
             .current_dir(self.folder.path())
             .output()
             .expect("quartet runs");
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let text = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat();
         assert!(output.status.success(), "quartet {arguments:?}: {text}");
         text
     }
@@ -145,7 +179,9 @@ impl Suite {
 
     /// Asks every process to stop, and tells whether all ended well.
     pub fn terminate(&self) -> bool {
-        self.processes().drain(..).all(|mut process| process.terminate().success())
+        self.processes()
+            .drain(..)
+            .all(|mut process| process.terminate().success())
     }
 
     /// Starts a suite in one process again, on the same data and ports.
@@ -155,7 +191,8 @@ impl Suite {
 
     /// As [`Suite::start_again`], with other settings.
     pub fn start_again_with(&mut self, further: &[(&str, &str)]) {
-        self.settings.extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        self.settings
+            .extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         self.start_again();
     }
 
@@ -171,7 +208,11 @@ impl Suite {
 
     /// The last lines of every log.
     pub fn tails(&self) -> String {
-        self.processes().iter().map(Process::tail).collect::<Vec<_>>().join("\n")
+        self.processes()
+            .iter()
+            .map(Process::tail)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn processes(&self) -> MutexGuard<'_, Vec<Process>> {

@@ -23,29 +23,35 @@ pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
         );
     }
     set("MAIL_DIR", format!("{folder}/mail"));
+    set("LOCAL_BROKER_PATH", format!("{folder}/broker.db"));
 }
 
 /// The secret of service tokens; made at the first start and readable by the suite's user alone.
 pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
     make(folder)?;
     let path = folder.join(SECRET_FILE);
-    let open = fs::OpenOptions::new()
+    if !path.exists() {
+        write_once(&path, &Clock::system().new_token::<32>()).with_context(|| format!("writing {}", path.display()))?;
+    }
+    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Writes a file that is whole or not there, whenever the process ends. Of two processes that write it at once, one is first.
+fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    let mut file = fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(&path);
-    match open {
-        Ok(mut file) => {
-            let secret = Clock::system().new_token::<32>();
-            file.write_all(secret.as_bytes())
-                .and_then(|()| file.sync_all())
-                .with_context(|| format!("writing {}", path.display()))?;
-            Ok(secret)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
-        }
-        Err(error) => Err(error).with_context(|| format!("making {}", path.display())),
+        .open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&part, path);
+    fs::remove_file(&part)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

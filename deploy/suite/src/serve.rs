@@ -1,11 +1,13 @@
 //! The suite in one process: every service behind the same layers as when it runs alone, with calls in memory in place of a network.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
+use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
@@ -39,19 +41,28 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let banner = banner(http.local_addr()?, grpc.local_addr()?, begun);
 
     let grace = settings.rpc.shutdown_timeout.0;
-    let stop = CancellationToken::new();
+    // The signal stops the gateway; the services go on until it has drained, since it serves what is in flight with them.
+    let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
-    tasks.spawn(suite.host.watch_revocations(stop.clone()));
-    tasks.spawn(suite.auth.run(stop.clone()));
-    tasks.spawn(suite.users.run(stop.clone()));
-    tasks.spawn(suite.todos.run(stop.clone()));
-    tasks.spawn(suite.gateway.serve(http, stop.clone(), grace));
+    tasks.spawn(suite.host.watch_revocations(drained.clone()));
+    tasks.spawn(suite.auth.run(drained.clone()));
+    tasks.spawn(suite.users.run(drained.clone()));
+    tasks.spawn(suite.todos.run(drained.clone()));
     tasks.close();
     println!("{banner}");
 
-    let served = suite.stack.serve(grpc, stop.clone(), grace).await;
-    stop.cancel();
+    let gateway = async {
+        suite.gateway.serve(http, stop.clone(), grace).await;
+        drained.cancel();
+    };
+    let services = async {
+        let served = suite.stack.serve(grpc, drained.clone(), grace).await;
+        // Where the port fails, the rest has no reason to stay.
+        stop.cancel();
+        served
+    };
+    let ((), served) = tokio::join!(gateway, services);
     // What does not end in time is given up; every write was answered only once it was kept.
     let _ = tokio::time::timeout(grace, tasks.wait()).await;
     tracing::info!("the suite has stopped");
@@ -66,19 +77,25 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let (todos_upstream, todos_slot) = Upstream::local("todos");
     let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
 
+    let broker = Some(broker(settings, host.clock()).await?);
     let deps = quartet_auth::Deps {
         clock: host.clock(),
+        broker: broker.clone(),
         users: host.peer(users_upstream.clone()),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {
         clock: host.clock(),
+        broker: broker.clone(),
         auth: host.auth(),
     };
     let users = quartet_users::build(settings.users.clone(), deps)
         .await
         .map_err(plain)?;
-    let deps = quartet_todos::Deps { clock: host.clock() };
+    let deps = quartet_todos::Deps {
+        clock: host.clock(),
+        broker,
+    };
     let todos = quartet_todos::build(settings.todos.clone(), deps)
         .await
         .map_err(plain)?;
@@ -109,6 +126,18 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         todos,
         gateway,
     })
+}
+
+/// RabbitMQ if the settings name one, else the broker within the process.
+async fn broker(settings: &Settings, clock: Clock) -> anyhow::Result<Arc<dyn Broker>> {
+    if let Some(rabbit) = quartet_messaging::rabbit::connect(&settings.messaging, "quartet", clock.clone())? {
+        return Ok(rabbit);
+    }
+    let path = &settings.messaging.local_broker_path;
+    let local = Local::open(path, &settings.store, clock).await.map_err(plain);
+    Ok(Arc::new(local.with_context(|| {
+        format!("LOCAL_BROKER_PATH: cannot open {}", path.display())
+    })?))
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

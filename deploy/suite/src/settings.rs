@@ -17,16 +17,35 @@ quartet_config::settings! {
     }
 }
 
+quartet_config::settings! {
+    /// What administrative commands make when their flags do not say otherwise.
+    pub struct Admin {
+        /// Name of the superuser that `quartet create-superuser` makes.
+        name: String = "ADMIN_NAME" or "Administrator";
+        /// User name of that superuser.
+        username: String = "ADMIN_USERNAME" or "admin";
+        /// E-mail address of that superuser.
+        email: String = "ADMIN_EMAIL" or "admin@example.org";
+        /// Password of that superuser; one is made and printed when this is unset.
+        @secret password: Option<Secret> = "ADMIN_PASSWORD";
+        /// Name of the tier that `quartet create-tier` makes.
+        tier_name: String = "TIER_NAME" or "free";
+    }
+}
+
 /// The settings of all parts, each read and checked.
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) own: Own,
+    pub(crate) admin: Admin,
     pub(crate) telemetry: quartet_telemetry::Config,
     pub(crate) rpc: quartet_rpc::Config,
     pub(crate) auth: quartet_auth::Config,
     pub(crate) users: quartet_users::Config,
     pub(crate) todos: quartet_todos::Config,
     pub(crate) gateway: quartet_gateway::Config,
+    pub(crate) store: quartet_store::Config,
+    pub(crate) messaging: quartet_messaging::Config,
 }
 
 impl Settings {
@@ -40,12 +59,15 @@ impl Settings {
         let own = Own::read(&source)?;
         data_folder::set_defaults(&mut source, &own.data_dir);
         Ok(Self {
+            admin: Admin::read(&source)?,
             telemetry: quartet_telemetry::Config::read(&source)?,
             rpc: quartet_rpc::Config::read(&source)?,
             auth: quartet_auth::Config::read(&source)?,
             users: quartet_users::Config::read(&source)?,
             todos: quartet_todos::Config::read(&source)?,
             gateway: quartet_gateway::Config::read(&source)?,
+            store: quartet_store::Config::read(&source)?,
+            messaging: quartet_messaging::Config::read(&source)?,
             own,
             source,
         })
@@ -62,8 +84,9 @@ impl Settings {
 
 /// Every setting of the suite and of its parts alone, by part.
 pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
-    let parts: [(&'static str, &[Setting]); 8] = [
+    let parts: [(&'static str, &[Setting]); 10] = [
         ("The suite in one process", Own::SETTINGS),
+        ("Administrative commands", Admin::SETTINGS),
         ("Gateway", quartet_gateway::Config::SETTINGS),
         (
             "Tokens and access, equal in every process",
@@ -73,6 +96,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Users service", quartet_users::config::Own::SETTINGS),
         ("Todos service", quartet_todos::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),
+        ("Messages between services", quartet_messaging::Config::SETTINGS),
         ("Logs", quartet_telemetry::Config::SETTINGS),
     ];
     let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();

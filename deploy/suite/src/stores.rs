@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use quartet_clock::Clock;
+use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
 use quartet_rpc::{Deadline, Role};
 use std::time::Duration;
@@ -39,11 +40,17 @@ pub(crate) struct There {
 impl Stores {
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         data_folder::make(&settings.own.data_dir)?;
+        let clock = Clock::system();
+        // What a command does is told of by the outboxes; a suite that runs finds it there, or the next one that starts.
+        let outgoing = Outgoing::unheard(clock.clone());
+        let auth = quartet_auth::store::open(&settings.auth).await.map_err(plain)?;
+        let users = quartet_users::store::open(&settings.users).await.map_err(plain)?;
+        let todos = quartet_todos::store::open(&settings.todos).await.map_err(plain)?;
         Ok(Self {
-            auth: quartet_auth::store::open(&settings.auth).await.map_err(plain)?,
-            users: quartet_users::store::open(&settings.users).await.map_err(plain)?,
-            todos: quartet_todos::store::open(&settings.todos).await.map_err(plain)?,
-            clock: Clock::system(),
+            auth: quartet_auth::store::over(auth, outgoing.clone()),
+            users: quartet_users::store::over(users, outgoing.clone()),
+            todos: quartet_todos::store::over(todos, outgoing),
+            clock,
             auth_settings: settings.auth.own.clone(),
         })
     }

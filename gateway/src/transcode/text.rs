@@ -76,7 +76,8 @@ fn integer<I: TryFrom<i128> + std::str::FromStr>(text: &str) -> Result<I, Broken
         fraction,
         exponent,
     } = parts(text).ok_or_else(not_whole)?;
-    if fraction.is_empty() && exponent == 0 {
+    // Written without point and exponent; `3e0` has one that is zero.
+    if fraction.is_empty() && !text.contains(['e', 'E']) {
         return text.parse().or_else(|_| {
             if text == "-0" {
                 I::try_from(0).map_err(|_| not_whole())
@@ -234,6 +235,7 @@ mod tests {
             ("-0", 0),
             ("-0.0", 0),
             ("100e-2", 1),
+            ("3e0", 3),
             ("0e99999999999", 0),
         ] {
             assert_eq!(number(&Kind::Int32, text), Ok(Value::I32(expected)), "{text}");

@@ -67,6 +67,8 @@ pub struct Config {
     pub rpc: quartet_rpc::Config,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
+    /// Settings of messages.
+    pub messaging: quartet_messaging::Config,
 }
 
 impl Config {
@@ -79,6 +81,7 @@ impl Config {
             own: Own::read(source)?,
             rpc: quartet_rpc::Config::read(source)?,
             store: quartet_store::Config::read(source)?,
+            messaging: quartet_messaging::Config::read(source)?,
         })
     }
 }

@@ -1,13 +1,15 @@
 //! The auth service: accounts, sessions and tokens: who somebody is, and how they prove it.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases),
-//! [`hashing`] (passwords, off the async threads), [`mail`] (what is sent and how), [`admin`] (what an operator does), [`error`].
+//! [`hashing`] (passwords, off the async threads), [`mail`] (what is sent and how), [`admin`] (what an operator does),
+//! [`events`] (what is said and heard), [`error`].
 
 pub mod admin;
 pub mod config;
 pub mod domain;
 mod ended_sessions;
 pub mod error;
+pub mod events;
 pub mod hashing;
 mod key_ring;
 pub mod mail;
@@ -21,8 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_messaging::{Broker, Messenger};
 use quartet_rpc::host::{Hosted, StartError};
 use quartet_rpc::{Deadline, Peer};
+use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 
@@ -48,23 +52,33 @@ pub struct Deps {
     pub clock: Clock,
     /// The users service, which makes the user of an account.
     pub users: Peer,
+    /// Carries messages; without one, they wait in the outbox.
+    pub broker: Option<Arc<dyn Broker>>,
 }
 
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
+    messenger: Messenger,
 }
 
 /// Opens the store, migrates it if the settings say so, makes the first signing key if there is none, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
-    let store: Arc<dyn store::Store> = store::open(&config).await?.into();
-    over(config, deps, store).await
+    let database = store::open(&config).await?;
+    over(config, deps, database).await
 }
 
-/// The service over a store that is open and migrated.
-pub async fn over(config: Config, deps: Deps, store: Arc<dyn store::Store>) -> Result<Service, StartError> {
-    let Config { own, rpc: shared, .. } = config;
-    let Deps { clock, users } = deps;
+/// The service over a database that is open and migrated.
+pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Service, StartError> {
+    let Config {
+        own,
+        rpc: shared,
+        messaging,
+        ..
+    } = config;
+    let Deps { clock, users, broker } = deps;
+    let messenger = Messenger::new(database.clone(), broker, clock.clone(), messaging);
+    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
     if own.jwt_algorithm == Algorithm::Hs256 && shared.jwt_hs256_secret.is_none() {
         return Err("JWT_HS256_SECRET: expected a secret of at least 32 characters with JWT_ALGORITHM=HS256".into());
     }
@@ -94,9 +108,12 @@ pub async fn over(config: Config, deps: Deps, store: Arc<dyn store::Store>) -> R
         audience: shared.token_audience,
         access_ttl: own.access_token_ttl.0,
     };
+    let ended = EndedSessions::new(clock.clone(), store.clone());
+    let hearing = events::Hearing::new(store.clone(), ended.clone(), clock.clone(), own.revocation_life());
     Ok(Service {
+        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
         rpc: rpc::Rpc {
-            ended: EndedSessions::new(clock.clone(), store.clone()),
+            ended,
             postman: Postman::new(clock.clone(), store.clone(), Arc::new(mailer)),
             config: Arc::new(own),
             hashing,
@@ -123,6 +140,7 @@ impl Hosted for Service {
     async fn run(self, stop: CancellationToken) {
         let rpc = self.rpc;
         tokio::join!(
+            self.messenger.run(stop.clone()),
             rpc.ended.run(stop.clone()),
             rpc.postman.run(stop.clone()),
             upkeep::watch_keys(rpc.tokens.ring, stop.clone()),

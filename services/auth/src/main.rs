@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
         let address = config.own.grpc_address;
         let users = host.peer(Upstream::remote("users", &config.own.users_url)?);
         let clock = host.clock();
-        let service = build(config, Deps { clock, users }).await?;
+        let broker = quartet_messaging::rabbit::connect(&config.messaging, "auth", clock.clone())?;
+        let service = build(config, Deps { clock, users, broker }).await?;
         Ok((address, service))
     })
     .await

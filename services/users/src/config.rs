@@ -24,6 +24,8 @@ pub struct Config {
     pub database_url: DatabaseUrl,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
+    /// Settings of messages.
+    pub messaging: quartet_messaging::Config,
 }
 
 impl Config {
@@ -37,6 +39,7 @@ impl Config {
             grpc_address,
             database_url,
             store: quartet_store::Config::read(source)?,
+            messaging: quartet_messaging::Config::read(source)?,
         })
     }
 }

@@ -3,18 +3,20 @@
 //! Who may sign in, with which name, address and role, is the auth service's to say; users keep copies of the three.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases),
-//! [`auth_accounts`] (what is asked of the auth service), [`error`].
+//! [`auth_accounts`] (what is asked of the auth service), [`events`] (what is said and heard), [`error`].
 
 pub mod auth_accounts;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod events;
 pub mod rpc;
 pub mod store;
 
 use std::sync::Arc;
 
 use quartet_clock::Clock;
+use quartet_messaging::{Broker, Messenger};
 use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
 use tokio_util::sync::CancellationToken;
@@ -32,19 +34,26 @@ pub struct Deps {
     pub clock: Clock,
     /// The auth service.
     pub auth: Peer,
+    /// Carries messages; without one, they wait in the outbox.
+    pub broker: Option<Arc<dyn Broker>>,
 }
 
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
+    messenger: Messenger,
 }
 
 /// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
-    let store: Arc<dyn store::Store> = store::open(&config).await?.into();
+    let database = store::open(&config).await?;
+    let messenger = Messenger::new(database.clone(), deps.broker, deps.clock.clone(), config.messaging);
+    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
+    let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
     let accounts = auth_accounts::AuthAccounts::new(deps.auth);
     Ok(Service {
         rpc: rpc::Rpc::new(store, accounts, deps.clock),
+        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
     })
 }
 
@@ -54,7 +63,6 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        // The service has no work of its own besides its calls.
-        stop.cancelled().await;
+        self.messenger.run(stop).await;
     }
 }

@@ -13,6 +13,7 @@ async fn main() -> ExitCode {
         let deps = Deps {
             clock: host.clock(),
             auth: host.auth(),
+            broker: quartet_messaging::rabbit::connect(&config.messaging, "users", host.clock())?,
         };
         let service = build(config, deps).await?;
         Ok((address, service))

@@ -54,6 +54,7 @@ impl Users {
         let deps = Deps {
             clock: clock.clone(),
             auth: host.auth(),
+            broker: None,
         };
         let service = build(config, deps).await.unwrap();
         let upstream = stack::upstream(&host, PACKAGES, &service).await;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "store/news.rs"]
+mod news;
 #[path = "store/profiles.rs"]
 mod profiles;
 #[path = "store/rate_limits.rs"]
@@ -14,6 +16,7 @@ mod users;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_messaging::Outgoing;
 use quartet_rpc::{Deadline, Role};
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
@@ -34,7 +37,7 @@ impl Kept {
         let database = fresh.open().await;
         MIGRATIONS.up(&database).await.unwrap();
         Self {
-            store: over(database.clone()),
+            store: over(database.clone(), Outgoing::unheard(Clock::system())),
             database,
             clock: Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC)),
             _fresh: fresh,

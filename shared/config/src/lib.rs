@@ -39,6 +39,14 @@ pub enum Error {
         /// What it expects.
         rule: String,
     },
+    /// A secret is so short that it can be guessed.
+    #[error("{name}: expected at least {least} characters")]
+    TooShort {
+        /// The variable.
+        name: String,
+        /// Characters at the least.
+        least: usize,
+    },
     /// A value is needed and no layer sets one.
     #[error("{name}: not set; expected {expected}")]
     Missing {

@@ -92,7 +92,7 @@ impl Source {
             source.add_file(&folder.join(format!(".env.{}", name.to_ascii_lowercase())))?;
         }
         for (name, value) in environment {
-            source.values.insert(name, (value, "the environment".into()));
+            source.set(name, value, "the environment".into());
         }
         let secrets = source.raw("SECRETS_DIR").unwrap_or("/run/secrets").to_owned();
         source.add_secrets(Path::new(&secrets));
@@ -141,8 +141,15 @@ impl Source {
             name: setting.name.to_owned(),
             shown: if setting.secret { "…".into() } else { text.to_owned() },
             origin: self.origin(setting.name).to_owned(),
-            rule: rule.to_string(),
+            rule: expected::<T>(&rule.to_string()),
         })
+    }
+
+    /// A value of a later layer. An empty one is as good as none, and leaves the layers below in force.
+    fn set(&mut self, name: String, value: String, origin: String) {
+        if !value.is_empty() {
+            self.values.insert(name, (value, origin));
+        }
     }
 
     fn add_file(&mut self, path: &PathBuf) -> Result<(), Error> {
@@ -150,16 +157,18 @@ impl Source {
             return Ok(());
         }
         let file = || path.display().to_string();
-        let entries = dotenvy::from_path_iter(path).map_err(|error| Error::File {
+        let unreadable = |error: dotenvy::Error| Error::File {
             file: file(),
-            reason: error.to_string(),
-        })?;
+            reason: match error {
+                // The error would show the line, which may hold a secret.
+                dotenvy::Error::LineParse(..) => "a line is not `NAME=value`; a value with blanks needs quotes".into(),
+                other => other.to_string(),
+            },
+        };
+        let entries = dotenvy::from_path_iter(path).map_err(unreadable)?;
         for entry in entries {
-            let (name, value) = entry.map_err(|error| Error::File {
-                file: file(),
-                reason: error.to_string(),
-            })?;
-            self.values.insert(name, (value, file()));
+            let (name, value) = entry.map_err(unreadable)?;
+            self.set(name, value, file());
         }
         Ok(())
     }
@@ -170,9 +179,20 @@ impl Source {
             let name = entry.file_name().to_string_lossy().to_ascii_uppercase();
             if let (false, Ok(value)) = (name.starts_with('.'), std::fs::read_to_string(entry.path())) {
                 let value = value.trim_end_matches(['\r', '\n']).to_owned();
-                self.values.insert(name, (value, entry.path().display().to_string()));
+                self.set(name, value, entry.path().display().to_string());
             }
         }
+    }
+}
+
+/// What a value of type `T` is expected to be. The standard library's errors tell what is wrong, not what would be right.
+fn expected<T>(rule: &str) -> String {
+    let name = std::any::type_name::<T>();
+    match name.rsplit("::").next().unwrap_or(name) {
+        "SocketAddr" => "expected an address and a port, as `127.0.0.1:8000`".into(),
+        "bool" => "expected true or false".into(),
+        "u16" | "u32" | "u64" | "usize" => format!("expected a whole number ({rule})"),
+        _ => rule.to_owned(),
     }
 }
 
@@ -194,18 +214,32 @@ mod tests {
         std::fs::create_dir(&secrets).unwrap();
         std::fs::write(
             folder.path().join(".env"),
-            "A=file\nB=file\nC=file\nD=file\nENVIRONMENT=staging\n",
+            "A=file\nB=file\nC=file\nD=file\nEMPTY=file\nENVIRONMENT=staging\n",
         )
         .unwrap();
         std::fs::write(folder.path().join(".env.staging"), "B=staging\nC=staging\nD=staging\n").unwrap();
         std::fs::write(secrets.join("d"), "secret\n").unwrap();
         let secrets = secrets.to_str().unwrap();
-        let variables = environment(&[("C", "process"), ("D", "process"), ("SECRETS_DIR", secrets)]);
+        let variables = environment(&[
+            ("C", "process"),
+            ("D", "process"),
+            ("EMPTY", ""),
+            ("SECRETS_DIR", secrets),
+        ]);
 
         let source = Source::load_from(folder.path(), variables).unwrap();
 
+        assert_eq!(source.raw("EMPTY"), Some("file"));
         let values: Vec<_> = ["A", "B", "C", "D"].map(|name| source.raw(name).unwrap()).into();
         assert_eq!(values, ["file", "staging", "process", "secret"]);
+    }
+
+    #[test]
+    fn a_line_that_does_not_read_is_told_without_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), "PASSWORD=from dotenv secret\n").unwrap();
+        let error = Source::load_from(folder.path(), []).unwrap_err().to_string();
+        assert!(error.contains(".env") && !error.contains("secret"), "{error}");
     }
 
     #[test]
@@ -221,7 +255,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("PORT: ") && error.contains("`x`") && error.contains("the caller"),
+            error.starts_with("PORT: expected a whole number") && error.contains("`x`") && error.contains("the caller"),
             "{error}"
         );
     }

@@ -71,6 +71,11 @@ impl Outgoing {
         Self::new(clock, Wake::default())
     }
 
+    /// The time now, for news of a write that keeps no time of its own.
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
     /// The news of a write, after all that was said about `subject` before.
     pub fn news<E: Event>(&self, now: OffsetDateTime, subject: impl fmt::Display, event: &E) -> Message {
         Message {

@@ -15,11 +15,15 @@ use http::{HeaderMap, Request, Response};
 use quartet_proto::descriptors;
 use quartet_proto::options::{self, Access, Reason};
 use tonic::body::Body;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::{Call, Caller, Deadline, Failure, Verifier};
+
+/// Metadata in which the gateway proves itself by a service token, beside the client's own token.
+pub const GATEWAY_TOKEN: &str = "x-gateway-token";
 
 /// The policy of every method, by its path, as `/quartet.todos.v1.TodoService/GetTodo`.
 #[derive(Clone)]
@@ -128,7 +132,11 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let deadline =
             Deadline::from_headers(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
-        let mut call = Call::from_headers(request.headers(), deadline);
+        let peer = request
+            .extensions()
+            .get::<TcpConnectInfo>()
+            .and_then(TcpConnectInfo::remote_addr);
+        let mut call = Call::from_headers(request.headers(), deadline, peer.map(|address| address.ip()));
         let span = tracing::info_span!("rpc", method = request.uri().path(), request_id = call.request_id);
 
         let work = async move {
@@ -141,6 +149,9 @@ where
             {
                 Ok(Ok(caller)) => call.caller = caller,
                 Ok(Err(failure)) | Err(failure) => return Ok(refuse(failure)),
+            }
+            if layer.is_from_gateway(request.headers()).await {
+                call.believe_gateway(request.headers());
             }
             request.extensions_mut().insert(call);
             match deadline
@@ -160,6 +171,14 @@ where
 }
 
 impl AccessLayer {
+    /// Whether the gateway sent the call, which its own token beside the client's proves.
+    async fn is_from_gateway(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = headers.get(GATEWAY_TOKEN).and_then(|token| token.to_str().ok()) else {
+            return false;
+        };
+        matches!(self.verifier.verify(token).await, Ok(Caller::Service(name)) if name == "gateway")
+    }
+
     /// Who calls, if they may.
     async fn identify(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Failure> {
         let caller = match bearer(headers) {

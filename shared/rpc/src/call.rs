@@ -19,9 +19,9 @@ pub struct Call {
     pub request_id: String,
     /// The client's preferred languages, as sent: `accept-language`.
     pub accept_language: String,
-    /// The client's program: `x-forwarded-user-agent`, else `user-agent`.
+    /// The client's program: `user-agent`, or what the gateway tells of its client's.
     pub user_agent: String,
-    /// The client's address, as the gateway tells it: `x-forwarded-for`.
+    /// The client's address: where the call comes from, or what the gateway tells of its client.
     pub client_address: Option<IpAddr>,
 }
 
@@ -62,28 +62,29 @@ impl Call {
         }
     }
 
-    /// What the headers tell, for a caller that is yet to be identified.
-    pub(crate) fn from_headers(headers: &HeaderMap, deadline: Deadline) -> Self {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
-        let user_agent = match text("x-forwarded-user-agent") {
-            "" => text("user-agent"),
-            forwarded => forwarded,
-        };
+    /// What can be told of a caller who is yet to be identified: the headers that are theirs to write, and the address they come from.
+    pub(crate) fn from_headers(headers: &HeaderMap, deadline: Deadline, peer: Option<IpAddr>) -> Self {
         Self {
             caller: Caller::Anonymous,
             deadline,
-            request_id: text("x-request-id").to_owned(),
-            accept_language: text("accept-language").to_owned(),
-            user_agent: user_agent.to_owned(),
-            client_address: text("x-forwarded-for")
-                .split(',')
-                .next()
-                .and_then(|address| address.trim().parse().ok()),
+            request_id: text(headers, "x-request-id").to_owned(),
+            accept_language: text(headers, "accept-language").to_owned(),
+            user_agent: text(headers, "user-agent").to_owned(),
+            client_address: peer,
         }
     }
+
+    /// Takes the gateway's word for who its client is. Anybody else could write these headers too, and so pass for another address.
+    pub(crate) fn believe_gateway(&mut self, headers: &HeaderMap) {
+        self.user_agent = text(headers, "x-forwarded-user-agent").to_owned();
+        let told = text(headers, "x-forwarded-for").split(',').next();
+        self.client_address = told.and_then(|address| address.trim().parse().ok());
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }

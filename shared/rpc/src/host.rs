@@ -101,15 +101,12 @@ impl Host {
 
     /// The service behind `upstream`, to be called in this process's name.
     pub fn peer(&self, upstream: Upstream) -> Peer {
-        Peer::new(
-            upstream,
-            ServiceTokens::new(
-                &self.name,
-                &self.config.token_audience,
-                &self.secret,
-                self.clock.clone(),
-            ),
-        )
+        Peer::new(upstream, self.tokens(&self.name))
+    }
+
+    /// Tokens that speak for `service`, for what this process does in its name.
+    pub fn tokens(&self, service: &str) -> ServiceTokens {
+        ServiceTokens::new(service, &self.config.token_audience, &self.secret, self.clock.clone())
     }
 
     /// The auth service.
@@ -211,11 +208,9 @@ pub async fn stop_at_signal(stop: CancellationToken) {
 
 fn long_enough(name: &str, secret: Option<&Secret>) -> Result<Option<Secret>, SettingError> {
     match secret {
-        Some(secret) if secret.expose().chars().count() < 32 => Err(SettingError::Invalid {
+        Some(secret) if secret.expose().chars().count() < 32 => Err(SettingError::TooShort {
             name: name.to_owned(),
-            shown: "…".into(),
-            origin: "its layer".into(),
-            rule: "expected at least 32 characters".into(),
+            least: 32,
         }),
         secret => Ok(secret.cloned()),
     }

@@ -65,6 +65,8 @@ pub struct Keys {
 struct Known {
     keys: HashMap<String, Key>,
     fetched_at: Option<Instant>,
+    /// When the last fetch failed, if it was the last.
+    failed_at: Option<Instant>,
 }
 
 impl Keys {
@@ -107,6 +109,10 @@ impl Keys {
             return Ok(found);
         }
         let guard = self.fetching.lock().await;
+        if found.is_some() && self.failed_lately() {
+            // One caller waits for a source that is away; the others go on with the key they have.
+            return Ok(found);
+        }
         let (again, age_now) = self.look_up(kid);
         if age_now.is_some_and(|now| age.is_none_or(|before| now < before)) {
             // Somebody else fetched while this call waited.
@@ -127,13 +133,24 @@ impl Keys {
         self.known.write().unwrap_or_else(PoisonError::into_inner).fetched_at = None;
     }
 
+    fn failed_lately(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.failed_at.is_some_and(|at| at.elapsed() < FETCH_TIMEOUT)
+    }
+
     fn look_up(&self, kid: &str) -> (Option<Key>, Option<Duration>) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         (known.keys.get(kid).cloned(), known.fetched_at.map(|at| at.elapsed()))
     }
 
     async fn fetch(&self) -> Result<(), Failure> {
-        let set = self.source.fetch().await?;
+        let set = match self.source.fetch().await {
+            Ok(set) => set,
+            Err(failure) => {
+                self.known.write().unwrap_or_else(PoisonError::into_inner).failed_at = Some(Instant::now());
+                return Err(failure);
+            }
+        };
         let keys = set
             .keys
             .iter()
@@ -142,6 +159,7 @@ impl Keys {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
             keys,
             fetched_at: Some(Instant::now()),
+            failed_at: None,
         };
         Ok(())
     }

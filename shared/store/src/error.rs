@@ -62,10 +62,14 @@ impl From<sqlx::Error> for Error {
                 match database.code().as_deref() {
                     // PostgreSQL: query_canceled. SQLite: SQLITE_INTERRUPT.
                     Some("57014" | "9") => Self::Deadline,
-                    // PostgreSQL: connection exceptions, no connection left, shutting down, starting up, read-only during a fail-over.
+                    // PostgreSQL: serialization failure and deadlock, of which one of the two may try again; connection exceptions, no
+                    // connection left, shutting down, starting up, read-only during a fail-over.
                     Some(code)
                         if code.starts_with("08")
-                            || matches!(code, "53300" | "57P01" | "57P02" | "57P03" | "25006") =>
+                            || matches!(
+                                code,
+                                "40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25006"
+                            ) =>
                     {
                         Self::Unavailable(error)
                     }

@@ -8,6 +8,7 @@ use quartet_tests::{App, on_both_topologies};
 on_both_topologies!(
     a_user_signs_in_by_name_or_by_address,
     a_wrong_name_and_a_wrong_password_are_one_answer,
+    logins_of_one_user_at_once_all_succeed,
     repeated_failures_are_slowed_and_say_for_how_long,
     an_access_token_says_who_and_for_how_long,
     the_token_endpoint_takes_a_form_with_the_password_grant,
@@ -43,6 +44,13 @@ async fn a_wrong_name_and_a_wrong_password_are_one_answer(app: App) {
         answers.push(problem);
     }
     assert_eq!(answers[0], answers[1]);
+}
+
+async fn logins_of_one_user_at_once_all_succeed(app: App) {
+    let ada = app.register().await;
+    for _ in 0..10 {
+        futures::future::join_all((0..4).map(|_| app.login(&ada))).await;
+    }
 }
 
 async fn repeated_failures_are_slowed_and_say_for_how_long(app: App) {

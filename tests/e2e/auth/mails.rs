@@ -16,29 +16,47 @@ on_both_topologies!(
 
 async fn a_forgotten_password_is_set_anew_with_the_mail(app: App) {
     let ada = app.register().await;
-    app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email})).await.expect(202);
+    app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
+        .await
+        .expect(202);
     let token = mail::token(&app, &ada.email, mail::RESET).await;
 
-    let reset = |password: &str| app.post("/api/v1/auth/password:reset", json!({"token": token, "new_password": password}));
+    let reset = |password: &str| {
+        app.post(
+            "/api/v1/auth/password:reset",
+            json!({"token": token, "new_password": password}),
+        )
+    };
     reset("password").await.invalid("new_password");
     reset("a better horse battery").await.expect(204);
-    reset("yet another horse battery").await.problem(400, "invalid_reset_token");
+    reset("yet another horse battery")
+        .await
+        .problem(400, "invalid_reset_token");
 
     eventually(Duration::from_secs(1), "every session has ended", async || {
         (ada.get("/api/v1/todos").await.status == 401).then_some(())
     })
     .await;
-    let login = |password: &str| app.post("/api/v1/auth/login", json!({"username_or_email": ada.email, "password": password}));
+    let login = |password: &str| {
+        app.post(
+            "/api/v1/auth/login",
+            json!({"username_or_email": ada.email, "password": password}),
+        )
+    };
     login(&ada.password).await.problem(401, "invalid_credentials");
     login("a better horse battery").await.expect(200);
 }
 
 async fn an_unknown_address_gets_the_same_answer_and_no_mail(app: App) {
     let address = format!("{}@example.org", unique("nobody"));
-    app.post("/api/v1/auth/password:request-reset", json!({"email": address})).await.expect(202);
+    app.post("/api/v1/auth/password:request-reset", json!({"email": address}))
+        .await
+        .expect(202);
     // Mails are written in order: once a later one is there, this one would be.
     let ada = app.register().await;
-    app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email})).await.expect(202);
+    app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
+        .await
+        .expect(202);
     mail::token(&app, &ada.email, mail::RESET).await;
     assert!(!mail::is_known(&app, &address));
 }
@@ -46,18 +64,30 @@ async fn an_unknown_address_gets_the_same_answer_and_no_mail(app: App) {
 async fn an_address_is_proven_with_the_mail(app: App) {
     let ada = app.register().await;
     assert_eq!(ada.get("/api/v1/auth/me").await.expect(200)["email_verified"], false);
-    ada.post("/api/v1/auth/email:request-verification", json!({})).await.expect(202);
+    ada.post("/api/v1/auth/email:request-verification", json!({}))
+        .await
+        .expect(202);
     let token = mail::token(&app, &ada.email, mail::VERIFY).await;
-    app.post("/api/v1/auth/email:verify", json!({"token": token})).await.expect(204);
+    app.post("/api/v1/auth/email:verify", json!({"token": token}))
+        .await
+        .expect(204);
     assert_eq!(ada.get("/api/v1/auth/me").await.expect(200)["email_verified"], true);
-    app.post("/api/v1/auth/email:verify", json!({"token": token})).await.problem(400, "invalid_verification_token");
-    ada.post("/api/v1/auth/email:request-verification", json!({})).await.problem(400, "email_already_verified");
+    app.post("/api/v1/auth/email:verify", json!({"token": token}))
+        .await
+        .problem(400, "invalid_verification_token");
+    ada.post("/api/v1/auth/email:request-verification", json!({}))
+        .await
+        .problem(400, "email_already_verified");
 }
 
 async fn a_token_that_was_not_sent_is_refused(app: App) {
     for token in ["x", "\u{1F511}", &"x".repeat(512)] {
-        app.post("/api/v1/auth/email:verify", json!({"token": token})).await.problem(400, "invalid_verification_token");
+        app.post("/api/v1/auth/email:verify", json!({"token": token}))
+            .await
+            .problem(400, "invalid_verification_token");
         let reset = json!({"token": token, "new_password": "a better horse battery"});
-        app.post("/api/v1/auth/password:reset", reset).await.problem(400, "invalid_reset_token");
+        app.post("/api/v1/auth/password:reset", reset)
+            .await
+            .problem(400, "invalid_reset_token");
     }
 }

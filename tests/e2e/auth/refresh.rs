@@ -45,7 +45,10 @@ async fn a_retried_refresh_gets_the_same_successor(app: App) {
 async fn refreshes_at_once_get_the_same_successor(app: App) {
     let ada = app.register().await;
     let replies = futures::future::join_all((0..8).map(|_| refresh(&app, &ada.refresh_token))).await;
-    let tokens: Vec<Value> = replies.iter().map(|reply| reply.expect(200)["refresh_token"].clone()).collect();
+    let tokens: Vec<Value> = replies
+        .iter()
+        .map(|reply| reply.expect(200)["refresh_token"].clone())
+        .collect();
     assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
 }
 
@@ -55,7 +58,9 @@ async fn a_replayed_refresh_token_revokes_its_family(app: App) {
     let successor = next(&app, &ada).await;
     // The window in which a retry is answered has to end first; a replay within it would be a retry.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    refresh(&app, &ada.refresh_token).await.problem(401, "refresh_token_reused");
+    refresh(&app, &ada.refresh_token)
+        .await
+        .problem(401, "refresh_token_reused");
     let status = refresh(&app, &successor.refresh_token).await;
     assert_eq!(status.status, 401, "{}", status.text());
     eventually(Duration::from_secs(1), "the access token counts no more", async || {
@@ -78,5 +83,8 @@ async fn an_access_token_is_no_refresh_token(app: App) {
     let ada = app.register().await;
     let refused = refresh(&app, &ada.access_token).await;
     assert!(matches!(refused.status, 401 | 422), "{}", refused.text());
-    app.bearing(&ada.refresh_token).get("/api/v1/todos").await.problem(401, "token_invalid");
+    app.bearing(&ada.refresh_token)
+        .get("/api/v1/todos")
+        .await
+        .problem(401, "token_invalid");
 }

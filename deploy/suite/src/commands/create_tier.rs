@@ -8,13 +8,13 @@ use crate::stores::{Stores, patience, told};
 /// The tier to make.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Name: 1 to 50 lower-case letters, digits, `-` and `_`.
-    #[arg(env = "TIER_NAME", default_value = "free")]
-    name: String,
+    /// Name: 1 to 50 lower-case letters, digits, `-` and `_` [setting: TIER_NAME]
+    name: Option<String>,
 }
 
 pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> {
-    let name = TierName::parse(&args.name).map_err(|rule| anyhow::anyhow!("name {rule}"))?;
+    let name = TierName::parse(args.name.as_ref().unwrap_or(&settings.admin.tier_name))
+        .map_err(|rule| anyhow::anyhow!("name {rule}"))?;
     let stores = Stores::open(settings).await?;
     let now = stores.clock.now();
     let tier = Tier {

@@ -44,6 +44,8 @@ struct Count {
 struct Import {
     stores: Stores,
     users: HashMap<String, Uuid>,
+    /// How often the file has had a todo of this owner, title and date so far: equal rows are several todos.
+    seen: HashMap<(Uuid, String, String), usize>,
 }
 
 pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> {
@@ -53,6 +55,7 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
     let mut import = Import {
         stores: Stores::open(settings).await?,
         users: HashMap::new(),
+        seen: HashMap::new(),
     };
 
     let mut counts = [Count::default(), Count::default(), Count::default()];
@@ -148,7 +151,18 @@ impl Import {
             tag_ids.extend(self.tag_id(user_id, name).await?.filter(|id| !tag_ids.contains(id)));
         }
         let due = row.due_at.map(|at| at.to_string()).unwrap_or_default();
-        let id = stable_id(&["imported todo", &user_id.to_string(), title.as_str(), &due]);
+        let seen = self
+            .seen
+            .entry((user_id, title.as_str().to_owned(), due.clone()))
+            .or_default();
+        *seen += 1;
+        let id = stable_id(&[
+            "imported todo",
+            &user_id.to_string(),
+            title.as_str(),
+            &due,
+            &seen.to_string(),
+        ]);
         let new = NewTodo {
             id,
             title,

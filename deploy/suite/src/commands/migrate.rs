@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use quartet_store::database::DatabaseUrl;
 use quartet_store::{Database, Migrations};
 
+use crate::data_folder;
 use crate::settings::Settings;
 
 /// Which way to migrate.
@@ -37,6 +38,7 @@ fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 3] 
 }
 
 pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
+    data_folder::make(&settings.own.data_dir)?;
     for (service, url, migrations) in stores(settings) {
         let asked = match command {
             Command::Up { service } => service.as_deref(),

@@ -38,8 +38,10 @@ impl Policy {
     /// not all the first.
     pub fn attempt(&self, before: Option<Count>, now: OffsetDateTime) -> Result<Count, Duration> {
         let remembered = before.filter(|count| now - count.attempted_at < self.memory);
+        // Attempts at once read the clock in one order and come here in another: one that was counted later than `now` and without a delay
+        // blocks nobody.
         if let Some(count) = remembered
-            && count.blocked_until > now
+            && count.blocked_until > now.max(count.attempted_at)
         {
             return Err((count.blocked_until - now).unsigned_abs());
         }
@@ -101,6 +103,14 @@ mod tests {
         assert_eq!(origin("2001:db8:1:2::3"), origin("2001:db8:1:2:ffff::9"));
         assert_ne!(origin("2001:db8:1:2::3"), origin("2001:db8:1:3::3"));
         assert_eq!(origin("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn an_attempt_whose_clock_was_read_earlier_is_not_blocked_by_one_without_a_delay() {
+        let now = time::macros::datetime!(2026-01-01 00:00 UTC);
+        let first = POLICY.attempt(None, now).unwrap();
+        let second = POLICY.attempt(Some(first), now - Duration::from_millis(1)).unwrap();
+        assert_eq!(second.failures, 2);
     }
 
     const POLICY: Policy = Policy {

@@ -2,40 +2,16 @@
 
 use std::fmt;
 
-use quartet_rpc::violations::Rule;
+use quartet_rpc::violations::{Rule, username};
 
 /// A user name: 2 to 20 lower-case ASCII letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
 impl Username {
-    /// Characters at the least.
-    pub const MIN: usize = 2;
-    /// Characters at the most.
-    pub const MAX: usize = 20;
-
     /// Parses a name exactly as it is given: a name that differs in case is refused, not folded, so that its owner knows it.
     pub fn parse(text: &str) -> Result<Self, Rule> {
-        if text.is_empty() {
-            return Err(Rule::required());
-        }
-        let length = text.chars().count();
-        if length < Self::MIN {
-            return Err(Rule::new("STRING_MIN_LEN", "must be at least 2 characters"));
-        }
-        if length > Self::MAX {
-            return Err(Rule::new("STRING_MAX_LEN", "must be at most 20 characters"));
-        }
-        if !text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        {
-            return Err(Rule::new(
-                "STRING_PATTERN",
-                "must be lower-case letters and digits only",
-            ));
-        }
-        Ok(Self(text.to_owned()))
+        username::parse(text).map(Self)
     }
 
     /// The name.

@@ -10,7 +10,9 @@ mod postgres;
 mod rows;
 mod sessions;
 mod sqlite;
+mod user_news;
 
+use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
@@ -20,6 +22,7 @@ pub use attempts::{Attempt, Attempts};
 pub use keys::SigningKeys;
 pub use mails::{MailRequest, MailRequests};
 pub use sessions::{Ending, Rotation, Sessions};
+pub use user_news::UserNews;
 
 use crate::Config;
 
@@ -33,23 +36,23 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that auth keeps.
-pub trait Store: Accounts + Sessions + Attempts + SigningKeys + MailRequests {}
+pub trait Store: Accounts + Sessions + Attempts + SigningKeys + MailRequests + UserNews {}
 
-impl<T: Accounts + Sessions + Attempts + SigningKeys + MailRequests> Store for T {}
+impl<T: Accounts + Sessions + Attempts + SigningKeys + MailRequests + UserNews> Store for T {}
 
-/// Opens the store that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Box<dyn Store>, StartError> {
+/// Opens the database that `config` names and migrates it if the settings say so.
+pub async fn open(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(&config.own.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
     }
-    Ok(over(database))
+    Ok(database)
 }
 
-/// The store over a database that is open and migrated.
-pub fn over(database: Database) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. What happens to accounts is told of through `outgoing`.
+pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
     }
 }

@@ -1,12 +1,15 @@
 // The queries of the store, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Pool`, `Connection` and `for_update!`.
 
+use quartet_messaging::Outgoing;
+
 pub(super) struct Queries {
     pool: Pool,
+    outgoing: Outgoing,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
+        Self { pool, outgoing }
     }
 }
 
@@ -28,6 +31,11 @@ mod keys {
 mod mails {
     use super::{Connection, Queries};
     include!("queries/mails.rs");
+}
+
+mod user_news {
+    use super::Queries;
+    include!("queries/user_news.rs");
 }
 
 mod sessions {

@@ -1,10 +1,12 @@
 //! The store, the same over both databases.
 
 use quartet_auth::domain::{EndReason, Purpose};
-use quartet_auth::store::{Ending, MIGRATIONS, MailRequest};
+use quartet_auth::store::{AccountChange, Ending, MIGRATIONS, MailRequest};
 use quartet_proto::auth::v1 as pb;
+use quartet_rpc::Role;
 use quartet_store::Database;
 use time::Duration;
+use uuid::Uuid;
 
 use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, soon, start_with, with_token};
 
@@ -29,6 +31,56 @@ macro_rules! on_both {
 }
 
 on_both! {
+    async fn what_happens_to_an_account_is_told_of(auth) {
+        let (ada, bob) = (id_of(&auth, "ada").await, id_of(&auth, "bob").await);
+        let now = auth.clock.now();
+        let ending = Ending { reason: EndReason::Account, now, forget_at: now };
+        let superuser = AccountChange::Role(Role::Superuser);
+        for (id, change) in [
+            (bob, superuser),
+            (ada, superuser),
+            // What does not happen is not told of.
+            (ada, superuser),
+            (ada, AccountChange::Disabled(true)),
+            (ada, AccountChange::Closed(true)),
+        ] {
+            auth.store.change_account(id, change, ending, soon()).await.unwrap().unwrap();
+        }
+        auth.store.change_account(bob, AccountChange::Disabled(true), ending, soon()).await.unwrap_err();
+        for _ in 0..2 {
+            auth.store.purge_account(ada, ending, soon()).await.unwrap();
+        }
+        assert_eq!(
+            told(&auth, ada).await,
+            ["registered", "role_changed", "status_changed", "status_changed", "deleted"].map(|what| format!("auth.account.{what}.v1"))
+        );
+        assert_eq!(told(&auth, bob).await.len(), 2);
+    }
+
+    async fn the_sessions_of_a_deleted_user_end_and_later_ones_do_not(auth) {
+        let id = id_of(&auth, "ada").await;
+        let deleted_at = auth.clock.now();
+        auth.clock.advance(Duration::seconds(10));
+        auth.login("ada", PASSWORD, "203.0.113.1").await.unwrap();
+        let ending = Ending { reason: EndReason::Account, now: auth.clock.now(), forget_at: auth.clock.now() };
+        let message = auth.clock.new_id();
+
+        let ended = auth.store.user_deleted(message, id, deleted_at, ending, soon()).await.unwrap();
+
+        assert_eq!(ended.len(), 1);
+        assert_eq!(auth.store.list_sessions(id, auth.clock.now(), soon()).await.unwrap().len(), 1);
+        let again = auth.store.user_deleted(message, id, auth.clock.now(), ending, soon()).await.unwrap();
+        assert!(again.is_empty(), "it was done before");
+    }
+
+    async fn a_changed_tier_is_noted_once(auth) {
+        let id = id_of(&auth, "ada").await;
+        let (message, now) = (auth.clock.new_id(), auth.clock.now());
+        auth.store.user_tier_changed(message, id, Some("gold"), now, soon()).await.unwrap();
+        auth.store.user_tier_changed(message, id, None, now, soon()).await.unwrap();
+        assert_eq!(auth.store.find_account(id, soon()).await.unwrap().unwrap().tier.as_deref(), Some("gold"));
+    }
+
     async fn migrations_go_forward_and_back(auth) {
         auth.stop();
         let database = auth.database();
@@ -164,4 +216,31 @@ async fn tokens(auth: &Auth) -> Vec<Vec<u8>> {
         Database::Sqlite(database) => sqlx::query_scalar(SELECT).fetch_all(database.pool()).await.unwrap(),
         Database::Postgres(database) => sqlx::query_scalar(SELECT).fetch_all(database.pool()).await.unwrap(),
     }
+}
+
+/// The id of a new account.
+async fn id_of(auth: &Auth, username: &str) -> Uuid {
+    auth.register(username).await.user.unwrap().id.parse().unwrap()
+}
+
+/// The kinds of what is told of an account, in order.
+async fn told(auth: &Auth, id: Uuid) -> Vec<String> {
+    let sql = "select kind from outbox where subject = $1 order by seq";
+    match auth.database() {
+        Database::Postgres(database) => sqlx::query_scalar(sql)
+            .bind(id.to_string())
+            .fetch_all(database.pool())
+            .await
+            .unwrap(),
+        Database::Sqlite(database) => sqlx::query_scalar(sql)
+            .bind(id.to_string())
+            .fetch_all(database.pool())
+            .await
+            .unwrap(),
+    }
+}
+
+#[test]
+fn the_tables_of_messages_are_those_of_the_crate() {
+    quartet_messaging::schema::assert_copied(&MIGRATIONS);
 }

@@ -21,3 +21,20 @@ pub struct Edit {
     /// Tags of the owner to have on it, each once.
     pub tag_ids: Option<Vec<Uuid>>,
 }
+
+impl Edit {
+    /// Whether it completes or reopens a todo and does nothing else. Done to a todo that stands so already, it is no change.
+    pub fn is_completion(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                title: None,
+                description: None,
+                completed: Some(_),
+                due_at: None,
+                priority: None,
+                tag_ids: None,
+            }
+        )
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
 
+mod account_news;
 mod open_change;
 mod postgres;
 mod profiles;
@@ -10,10 +11,12 @@ mod sqlite;
 mod tiers;
 mod users;
 
+use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
+pub use account_news::AccountNews;
 pub use open_change::OpenChange;
 pub use profiles::Profiles;
 pub use rate_limits::RateLimits;
@@ -32,23 +35,23 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Users + Profiles + Tiers + RateLimits {}
+pub trait Store: Users + Profiles + Tiers + RateLimits + AccountNews {}
 
-impl<T: Users + Profiles + Tiers + RateLimits> Store for T {}
+impl<T: Users + Profiles + Tiers + RateLimits + AccountNews> Store for T {}
 
-/// Opens the store that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Box<dyn Store>, StartError> {
+/// Opens the database that `config` names and migrates it if the settings say so.
+pub async fn open(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(&config.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
     }
-    Ok(over(database))
+    Ok(database)
 }
 
-/// The store over a database that is open and migrated.
-pub fn over(database: Database) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. What it writes is told of through `outgoing`.
+pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
     }
 }

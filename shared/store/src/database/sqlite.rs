@@ -1,6 +1,8 @@
 //! SQLite, embedded: one writer and several readers, since SQLite serves one writer at a time.
 
+use std::fs::{DirBuilder, OpenOptions};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,13 +39,11 @@ pub struct Write {
 }
 
 /// While it lives, statements of its connection are interrupted at the deadline.
-type Bound = Option<Arc<()>>;
+type Bound = Arc<()>;
 
 impl Sqlite {
     pub(super) async fn open(path: &str, config: &Config) -> Result<Self, Error> {
-        if let Some(folder) = Path::new(path).parent() {
-            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
-        }
+        make_private(Path::new(path)).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -99,27 +99,36 @@ impl Sqlite {
         })
     }
 
-    /// Installs the interruption where the deadline is near; a statement under the general bound is not worth the hand-over to SQLite's thread.
+    /// Installs the interruption: at the deadline, or at the general bound on statements where that is nearer.
     async fn bound(&self, connection: &mut SqliteConnection, deadline: Deadline) -> Result<Bound, Error> {
         if deadline.has_passed() {
             return Err(Error::Deadline);
         }
-        if deadline.remaining() >= self.statement_timeout {
-            return Ok(None);
-        }
+        let until = deadline.min(Deadline::after(self.statement_timeout));
         let bound = Arc::new(());
         let alive = Arc::downgrade(&bound);
         // The handler stays on the connection; once the borrower is gone, it lets everything pass.
         connection
             .lock_handle()
             .await?
-            .set_progress_handler(STEPS, move || alive.strong_count() == 0 || !deadline.has_passed());
-        Ok(Some(bound))
+            .set_progress_handler(STEPS, move || alive.strong_count() == 0 || !until.has_passed());
+        Ok(bound)
     }
 
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Makes the file and its folder for this user alone, unless they are there: a store holds keys and password hashes.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

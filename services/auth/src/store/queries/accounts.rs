@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{mails, sessions};
-use crate::Error;
+use crate::{Error, events};
 use crate::domain::{Account, Email, EndedSession, NewAccount, PasswordHash, Purpose, Username};
 use crate::store::rows::AccountRow;
 use crate::store::{AccountChange, Accounts, Ending, MailRequest, NewSession};
@@ -38,7 +38,9 @@ impl Accounts for Queries {
         if !account.email_verified {
             ask_for_proof(&mut transaction, &account.email, language, now).await?;
         }
+        self.outgoing.say(&mut *transaction, now, account.id, &events::registered(account)).await?;
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(())
     }
 
@@ -127,7 +129,12 @@ impl Accounts for Queries {
             .execute(&mut *transaction)
             .await?;
         let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
+        match change {
+            AccountChange::Role(role) => self.outgoing.say(&mut *transaction, ending.now, id, &events::role_changed(id, role)).await?,
+            AccountChange::Disabled(_) | AccountChange::Closed(_) => self.outgoing.say(&mut *transaction, ending.now, id, &events::status_changed(&after)).await?,
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(Some((after, ended)))
     }
 
@@ -137,8 +144,12 @@ impl Accounts for Queries {
             return Err(Error::LastSuperuser);
         }
         let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
-        sqlx::query("delete from accounts where id = $1").bind(id).execute(&mut *transaction).await?;
+        let done = sqlx::query("delete from accounts where id = $1").bind(id).execute(&mut *transaction).await?;
+        if done.rows_affected() > 0 {
+            self.outgoing.say(&mut *transaction, ending.now, id, &events::deleted(id)).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(ended)
     }
 

@@ -21,23 +21,17 @@ impl Attempts for Queries {
             let Some(policy) = policy else {
                 continue;
             };
-            // A row to lock, in case there is none: attempts at once then queue up behind it.
-            sqlx::query(
+            // Makes the row, or locks the one that is there, in one statement: between two, a success could delete it. Attempts at once
+            // queue up behind it.
+            let (failures, attempted_at, blocked_until): (i32, Timestamp, Timestamp) = sqlx::query_as(
                 "insert into login_attempts (subject, address, failures, attempted_at, blocked_until)
                  values ($1, $2, 0, $3, $3)
-                 on conflict do nothing",
+                 on conflict (subject, address) do update set failures = login_attempts.failures
+                 returning failures, attempted_at, blocked_until",
             )
             .bind(subject.0.as_slice())
             .bind(address)
             .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
-            let (failures, attempted_at, blocked_until): (i32, Timestamp, Timestamp) = sqlx::query_as(concat!(
-                "select failures, attempted_at, blocked_until from login_attempts where subject = $1 and address = $2",
-                for_update!("login_attempts")
-            ))
-            .bind(subject.0.as_slice())
-            .bind(address)
             .fetch_one(&mut *transaction)
             .await?;
             let before = Count {

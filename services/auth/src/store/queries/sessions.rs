@@ -188,6 +188,27 @@ async fn end(connection: &mut Connection, account_id: Uuid, id: Uuid, ending: En
     remember(connection, id, ending).await.map(Some)
 }
 
+/// Ends the sessions of an account that began by `by`.
+pub(super) async fn end_begun_by(connection: &mut Connection, account_id: Uuid, by: OffsetDateTime, ending: Ending) -> Result<Vec<EndedSession>, Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "update sessions
+            set ended_at = $2, end_reason = $3
+          where account_id = $1 and ended_at is null and expires_at > $2 and created_at <= $4
+      returning id",
+    )
+    .bind(account_id)
+    .bind(Timestamp(ending.now))
+    .bind(ending.reason.name())
+    .bind(Timestamp(by))
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut ended = Vec::with_capacity(ids.len());
+    for id in ids {
+        ended.push(remember(connection, id, ending).await?);
+    }
+    Ok(ended)
+}
+
 /// Ends every session of an account but `keep`.
 pub(super) async fn end_all(connection: &mut Connection, account_id: Uuid, keep: Option<Uuid>, ending: Ending) -> Result<Vec<EndedSession>, Error> {
     let ids: Vec<Uuid> = sqlx::query_scalar(

@@ -12,6 +12,7 @@ use quartet_auth::store::Store;
 use quartet_auth::{Config, Deps, PACKAGES};
 use quartet_clock::Clock;
 use quartet_config::Source;
+use quartet_messaging::Outgoing;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
@@ -77,12 +78,16 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     let users = FakeUsers::default();
     users_slot.fill(users.serve(&host).await);
 
-    let store: Arc<dyn Store> = quartet_auth::store::over(opened.database.clone()).into();
+    let store: Arc<dyn Store> =
+        quartet_auth::store::over(opened.database.clone(), Outgoing::unheard(clock.clone())).into();
     let deps = Deps {
         clock: clock.clone(),
         users: host.peer(users_upstream),
+        broker: None,
     };
-    let service = quartet_auth::over(config.clone(), deps, store.clone()).await.unwrap();
+    let service = quartet_auth::over(config.clone(), deps, opened.database.clone())
+        .await
+        .unwrap();
     let hashing = service.hashing();
     let stack = Stack::new(host.access(), PACKAGES, |routes| service.add_to(routes))
         .await

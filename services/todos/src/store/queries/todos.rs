@@ -146,7 +146,7 @@ impl Todos for Queries {
                     completed_at = case when $8 then coalesce(completed_at, $9) when $10 then null else completed_at end,
                     due_at = case when $11 then $12 else due_at end,
                     priority = case when $13 then $14 else priority end,
-                    updated_at = $15
+                    updated_at = case when $16 and (completed_at is not null) = $8 then updated_at else $15 end
               where id = $1 and user_id = $2 and deleted_at is null
           returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at",
         )
@@ -165,6 +165,7 @@ impl Todos for Queries {
         .bind(edit.priority.is_some())
         .bind(edit.priority.unwrap_or_default().number())
         .bind(Timestamp(now))
+        .bind(edit.is_completion())
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else {

@@ -1,6 +1,7 @@
 // The queries on tiers, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
+use quartet_messaging::outbox;
 use quartet_rpc::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
@@ -9,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Connection, Queries, users};
+use crate::events;
 use crate::Error;
 use crate::domain::{Tier, TierName};
 use crate::store::Tiers;
@@ -117,18 +119,48 @@ impl Tiers for Queries {
                 false => error.into(),
             }
         })?;
+        if let Some(tier) = &row {
+            self.tell_of_tier(&mut transaction, tier.id, Some(&tier.name), now).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(row.map(Tier::from))
     }
 
     async fn delete_tier(&self, name: &TierName, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from tiers where name = $1")
+        let id: Option<Uuid> = sqlx::query_scalar("select id from tiers where name = $1")
             .bind(name.as_str())
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
+        let Some(id) = id else {
+            return Ok(false);
+        };
+        self.tell_of_tier(&mut transaction, id, None, self.outgoing.now()).await?;
+        let done = sqlx::query("delete from tiers where id = $1").bind(id).execute(&mut *transaction).await?;
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(done.rows_affected() > 0)
+    }
+}
+
+impl Queries {
+    /// Tells of every user of the tier that it has another name, or that they have none any more.
+    async fn tell_of_tier(
+        &self,
+        connection: &mut Connection,
+        id: Uuid,
+        name: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let users: Vec<Uuid> = sqlx::query_scalar("select id from users where tier_id = $1")
+            .bind(id)
+            .fetch_all(&mut *connection)
+            .await?;
+        let news = users.iter().map(|user| self.outgoing.news(now, user, &events::tier_changed(*user, name)));
+        let news: Vec<_> = news.collect();
+        outbox::append_all(connection, &news).await?;
+        Ok(())
     }
 }
 

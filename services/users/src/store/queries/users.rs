@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Connection, Queries};
+use crate::events;
 use crate::Error;
 use crate::domain::{Account, Key, Role, TierName, User, UserEdit};
 use crate::store::{OpenChange, Users};
@@ -57,6 +58,18 @@ macro_rules! select_user {
     };
 }
 
+/// The transaction as a change that waits, and that is told of once it lasts.
+macro_rules! open_change {
+    ($self:ident, $transaction:ident) => {{
+        let outgoing = $self.outgoing.clone();
+        OpenChange::new(async move {
+            $transaction.commit().await?;
+            outgoing.said();
+            Ok(())
+        })
+    }};
+}
+
 #[async_trait]
 impl Users for Queries {
     async fn ensure_user(
@@ -93,7 +106,11 @@ impl Users for Queries {
         .execute(&mut *transaction)
         .await?;
         let tier = copies(&mut transaction, account.id).await?.and_then(|found| found.tier);
+        if let Some(user) = user(&mut transaction, account.id).await? {
+            self.outgoing.say(&mut *transaction, now, account.id, &events::updated(&user)).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(tier)
     }
 
@@ -184,7 +201,11 @@ impl Users for Queries {
         .execute(&mut *transaction)
         .await?;
         let user = user(&mut transaction, id).await?;
+        if let Some(user) = &user {
+            self.outgoing.say(&mut *transaction, now, id, &events::updated(user)).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(user)
     }
 
@@ -207,7 +228,12 @@ impl Users for Queries {
             .execute(&mut *transaction)
             .await?;
         let user = user(&mut transaction, id).await?;
+        if let Some(user) = &user {
+            let news = events::tier_changed(id, user.tier.as_deref());
+            self.outgoing.say(&mut *transaction, now, id, &news).await?;
+        }
         transaction.commit().await?;
+        self.outgoing.said();
         Ok(user)
     }
 
@@ -224,7 +250,11 @@ impl Users for Queries {
                 .bind(Timestamp(now))
                 .execute(&mut *transaction)
                 .await?;
-        Ok((done.rows_affected() > 0).then(|| OpenChange::new(transaction.commit())))
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        self.outgoing.say(&mut *transaction, now, id, &events::deleted(id)).await?;
+        Ok(Some(open_change!(self, transaction)))
     }
 
     async fn open_restore(
@@ -243,8 +273,11 @@ impl Users for Queries {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        let user = user(&mut transaction, id).await?;
-        Ok(user.map(|user| (user, OpenChange::new(transaction.commit()))))
+        let Some(user) = user(&mut transaction, id).await? else {
+            return Ok(None);
+        };
+        self.outgoing.say(&mut *transaction, now, id, &events::restored(id)).await?;
+        Ok(Some((user, open_change!(self, transaction))))
     }
 
     async fn open_purge(&self, id: Uuid, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
@@ -253,7 +286,11 @@ impl Users for Queries {
             .bind(id)
             .execute(&mut *transaction)
             .await?;
-        Ok((done.rows_affected() > 0).then(|| OpenChange::new(transaction.commit())))
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        self.outgoing.say(&mut *transaction, self.outgoing.now(), id, &events::purged(id)).await?;
+        Ok(Some(open_change!(self, transaction)))
     }
 }
 

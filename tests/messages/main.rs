@@ -1,0 +1,297 @@
+//! Services that are away while something happens to others: what was said reaches them when they are back.
+//!
+//! Each service runs in this process over a store of its own, and is stopped and started as a process would be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_clock::Clock;
+use quartet_config::{Secret, Source};
+use quartet_messaging::{Broker, Local, Outgoing, Rabbit};
+use quartet_proto::auth::v1 as auth_pb;
+use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
+use quartet_rpc::host::{Host, Hosted};
+use quartet_rpc::server::Stack;
+use quartet_rpc::{Deadline, Upstream};
+use quartet_testkit::database::{self, Fresh};
+use quartet_testkit::identity::{HS256_SECRET, SERVICE_SECRET};
+use quartet_testkit::rabbitmq;
+use quartet_tests::app::eventually;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Request;
+use uuid::Uuid;
+
+/// How long news may take.
+const NEWS: Duration = Duration::from_secs(30);
+
+/// A suite whose services come and go.
+struct Stage {
+    clock: Clock,
+    source: Source,
+    broker: Arc<dyn Broker>,
+    host: Host,
+    auth_slot: Option<quartet_rpc::upstream::LocalSlot>,
+    auth: Upstream,
+    _kept: (Fresh, Fresh, Fresh, tempfile::TempDir),
+}
+
+/// A service at work.
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(service: impl Hosted) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            task: tokio::spawn(service.run(stop.clone())),
+            stop,
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("a service stops in good order");
+    }
+}
+
+impl Stage {
+    async fn new(stores: (Fresh, Fresh, Fresh), rabbit: bool) -> Self {
+        let clock = Clock::system();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mails = folder.path().display().to_string();
+        let urls = [stores.0.setting(), stores.1.setting(), stores.2.setting()];
+        let source = Source::of([
+            ("AUTH_DATABASE_URL", urls[0].as_str()),
+            ("USERS_DATABASE_URL", urls[1].as_str()),
+            ("TODOS_DATABASE_URL", urls[2].as_str()),
+            ("MAIL_DIR", mails.as_str()),
+            ("ARGON2_MEMORY_KIB", "64"),
+            ("ARGON2_ITERATIONS", "1"),
+            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+            ("JWT_HS256_SECRET", HS256_SECRET),
+        ]);
+        let broker: Arc<dyn Broker> = match rabbit {
+            true => {
+                let url = Secret::new(rabbitmq::vhost().expect("a server for tests; `make test` starts one"));
+                Arc::new(Rabbit::new(&url, "test", clock.clone(), Duration::from_secs(10)).expect("a URL"))
+            }
+            false => {
+                let config = quartet_store::Config::read(&source).expect("settings");
+                let path = folder.path().join("broker.db");
+                Arc::new(Local::open(&path, &config, clock.clone()).await.expect("a broker"))
+            }
+        };
+        let (auth, auth_slot) = Upstream::local("auth");
+        let config = quartet_rpc::Config::read(&source).expect("settings");
+        let host = Host::new("test", config, clock.clone(), auth.clone()).expect("secrets");
+        Self {
+            clock,
+            source,
+            broker,
+            host,
+            auth_slot: Some(auth_slot),
+            auth,
+            _kept: (stores.0, stores.1, stores.2, folder),
+        }
+    }
+
+    /// Starts auth; the users service that it calls is away for good, so that only messages reach it.
+    async fn auth(&mut self) -> Running {
+        let config = quartet_auth::Config::read(&self.source).expect("settings");
+        let deps = quartet_auth::Deps {
+            clock: self.clock.clone(),
+            users: self
+                .host
+                .peer(Upstream::remote("users", "http://127.0.0.1:1").expect("a URL")),
+            broker: Some(self.broker.clone()),
+        };
+        let service = quartet_auth::build(config, deps).await.expect("auth starts");
+        let stack = Stack::new(self.host.access(), quartet_auth::PACKAGES, |routes| {
+            service.add_to(routes)
+        })
+        .await;
+        if let Some(slot) = self.auth_slot.take() {
+            slot.fill(stack.expect("a stack").local());
+        }
+        Running::start(service)
+    }
+
+    async fn users(&self) -> Running {
+        let config = quartet_users::Config::read(&self.source).expect("settings");
+        let deps = quartet_users::Deps {
+            clock: self.clock.clone(),
+            auth: self.host.auth(),
+            broker: Some(self.broker.clone()),
+        };
+        Running::start(quartet_users::build(config, deps).await.expect("users starts"))
+    }
+
+    async fn todos(&self) -> Running {
+        let config = quartet_todos::Config::read(&self.source).expect("settings");
+        let deps = quartet_todos::Deps {
+            clock: self.clock.clone(),
+            broker: Some(self.broker.clone()),
+        };
+        Running::start(quartet_todos::build(config, deps).await.expect("todos starts"))
+    }
+
+    async fn users_store(&self) -> Box<dyn quartet_users::store::Store> {
+        let config = quartet_users::Config::read(&self.source).expect("settings");
+        let database = quartet_users::store::open(&config).await.expect("the store opens");
+        quartet_users::store::over(database, Outgoing::unheard(self.clock.clone()))
+    }
+
+    async fn todos_store(&self) -> Box<dyn quartet_todos::store::Store> {
+        let config = quartet_todos::Config::read(&self.source).expect("settings");
+        let database = quartet_todos::store::open(&config).await.expect("the store opens");
+        quartet_todos::store::over(database, Outgoing::unheard(self.clock.clone()))
+    }
+
+    async fn register(&self, username: &str) -> Uuid {
+        let message = auth_pb::RegisterRequest {
+            name: "Ada".into(),
+            username: username.into(),
+            email: format!("{username}@example.org"),
+            password: "correct horse battery".into(),
+            ..Default::default()
+        };
+        let mut request = Request::new(message);
+        request.set_timeout(Duration::from_secs(20));
+        let registered = AuthServiceClient::new(self.auth.clone())
+            .register(request)
+            .await
+            .expect("a registration");
+        registered.into_inner().user.expect("a user").id.parse().expect("an id")
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut stage: Stage) {
+    let auth = stage.auth().await;
+    let early = stage.register("early").await;
+    auth.stop().await;
+    let store = stage.users_store().await;
+    assert!(
+        store.find_user(early, soon()).await.expect("an answer").is_none(),
+        "users has never run"
+    );
+
+    let users = stage.users().await;
+    let auth = stage.auth().await;
+    eventually(NEWS, "the early user is there", async || {
+        store.find_user(early, soon()).await.expect("an answer")
+    })
+    .await;
+
+    users.stop().await;
+    let late = stage.register("late").await;
+    let _users = stage.users().await;
+    let user = eventually(NEWS, "the late user is there", async || {
+        store.find_user(late, soon()).await.expect("an answer")
+    })
+    .await;
+    assert_eq!(
+        (user.username.as_str(), user.name.as_str(), user.email.as_str()),
+        ("late", "Ada", "late@example.org")
+    );
+    auth.stop().await;
+}
+
+async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_meanwhile(stage: Stage) {
+    use quartet_todos::domain::{NewTodo, Priority, Title};
+    let users = stage.users().await;
+    let (users_store, todos_store) = (stage.users_store().await, stage.todos_store().await);
+    let account = |username: &str| quartet_users::domain::Account {
+        id: stage.clock.new_id(),
+        name: None,
+        username: quartet_users::domain::Username::parse(username).expect("a name"),
+        email: quartet_users::domain::Address::parse(&format!("{username}@example.org")).expect("an address"),
+        role: quartet_rpc::Role::User,
+    };
+    let (gone, back) = (account("gone"), account("back"));
+    let mut todos = Vec::new();
+    for account in [&gone, &back] {
+        users_store
+            .ensure_user(account, stage.clock.now(), soon())
+            .await
+            .expect("a user");
+        let todo = NewTodo {
+            id: stage.clock.new_id(),
+            title: Title::parse("a todo").expect("a title"),
+            description: None,
+            completed: false,
+            due_at: None,
+            priority: Priority::Unspecified,
+            tag_ids: Vec::new(),
+        };
+        let made = todos_store
+            .insert_todos(account.id, &[todo], stage.clock.now(), soon())
+            .await
+            .expect("a todo");
+        todos.push(made[0].clone());
+        let open = users_store
+            .open_delete(account.id, stage.clock.now(), soon())
+            .await
+            .expect("a deletion");
+        open.expect("the user is there").commit().await.expect("a commit");
+    }
+    let (_, open) = users_store
+        .open_restore(back.id, stage.clock.now(), soon())
+        .await
+        .expect("a restoration")
+        .expect("a user");
+    open.commit().await.expect("a commit");
+
+    let _todos = stage.todos().await;
+
+    eventually(NEWS, "the todo of who is gone is gone", async || {
+        todos_store
+            .find_todo(gone.id, todos[0].id, soon())
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    eventually(NEWS, "the todo of who is back was away, and is back", async || {
+        let todo = todos_store
+            .find_todo(back.id, todos[1].id, soon())
+            .await
+            .expect("an answer");
+        todo.filter(|todo| todo.updated_at > todo.created_at)
+    })
+    .await;
+    users.stop().await;
+}
+
+macro_rules! on_every_stage {
+    ($($name:ident),* $(,)?) => {
+        mod within_the_process {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let stores = (database::sqlite().await, database::sqlite().await, database::sqlite().await);
+                super::$name(Stage::new(stores, false).await).await;
+            })*
+        }
+        mod through_rabbitmq {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+            async fn $name() {
+                let stores = (database::postgres().await, database::postgres().await, database::postgres().await);
+                super::$name(Stage::new(stores, true).await).await;
+            })*
+        }
+    };
+}
+
+on_every_stage!(
+    a_registration_while_users_is_away_gets_its_user_when_it_is_back,
+    a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_meanwhile,
+);
