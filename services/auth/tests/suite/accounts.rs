@@ -231,10 +231,7 @@ async fn where_somebody_gets_mail_is_told_to_services_alone() {
     );
     assert_eq!((contact.email_verified, contact.active), (false, true));
     let stranger = auth.as_service(asked("0190f0e0-0000-7000-8000-000000000007"));
-    assert_eq!(
-        reason(&contacts.get_contact(stranger).await.unwrap_err()),
-        "ACCOUNT_NOT_FOUND"
-    );
+    assert_eq!(reason(&contacts.get_contact(stranger).await), "ACCOUNT_NOT_FOUND");
     let own = with_token(asked(&id), &reply.access_token);
     assert_eq!(
         contacts.get_contact(own).await.unwrap_err().code(),
