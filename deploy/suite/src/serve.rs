@@ -7,10 +7,12 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
+use quartet_gateway::ws::rooms::Rooms;
 use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
+use quartet_rpc::token::ServiceTokens;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -112,10 +114,17 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     }
     let upstreams = [auth_upstream, users_upstream, todos_upstream];
     let upstreams = upstreams.map(|upstream| (upstream.name().to_owned(), upstream)).into();
+    let rpc = &settings.rpc;
+    let tokens = rpc
+        .service_token_secret
+        .as_ref()
+        .map(|secret| ServiceTokens::new("gateway", &rpc.token_audience, secret, host.clock()));
     let deps = quartet_gateway::Deps {
         upstreams,
         clock: host.clock(),
         verifier: Some(host.verifier()),
+        tokens,
+        rooms: Rooms::connect(&settings.messaging, "quartet", &host.clock())?,
     };
     let gateway = quartet_gateway::build(&settings.gateway, deps)?;
     Ok(Suite {

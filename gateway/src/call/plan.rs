@@ -11,7 +11,7 @@ use quartet_proto::options;
 use quartet_rpc::Upstream;
 
 use super::location::Location;
-use super::{Config, accept, cookie, deprecation};
+use super::{Config, accept, cookie, deprecation, events};
 use crate::problem::Problem;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::query::Excluded;
@@ -43,6 +43,7 @@ pub(super) struct Plan {
     pub(super) mask: Option<FieldDescriptor>,
     pub(super) cookies_in: Vec<cookie::Incoming>,
     pub(super) cookies_out: Vec<cookie::Outgoing>,
+    pub(super) events: events::Fields,
     /// Reply fields that stay out of the JSON.
     pub(super) omitted: Vec<FieldDescriptor>,
     pub(super) reply: Reply,
@@ -51,6 +52,8 @@ pub(super) struct Plan {
     /// Headers of every reply.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) timeout: Option<Duration>,
+    /// Nobody may call the method without an access token.
+    pub(super) needs_token: bool,
     pub(super) client_streaming: bool,
     pub(super) server_streaming: bool,
 }
@@ -163,7 +166,8 @@ impl Plan {
             query,
             form,
             mask,
-            cookies_in: cookie::incoming(&input)?,
+            cookies_in: cookie::incoming(&input, config.secure_cookies)?,
+            events: events::Fields::of(method)?,
             omitted: cookies_out.iter().map(|cookie| cookie.field.clone()).collect(),
             cookies_out,
             reply: reply(&binding, &output),
@@ -179,6 +183,7 @@ impl Plan {
                 .transpose()?
                 .unwrap_or_default(),
             timeout: (edge.timeout_seconds > 0).then(|| Duration::from_secs(edge.timeout_seconds.into())),
+            needs_token: options::access(method).is_some_and(|access| access != options::Access::Public),
             client_streaming,
             server_streaming: method.is_server_streaming(),
             body,

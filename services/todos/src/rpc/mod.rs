@@ -19,8 +19,10 @@ mod purge_deleted_todos;
 mod purge_todo;
 mod reopen_todo;
 mod restore_todo;
+mod resume_token;
 mod update_tag;
 mod update_todo;
+mod watch_todos;
 
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ use quartet_proto::todos::v1::transfer_service_server::{TransferService, Transfe
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
+use crate::feed::Feed;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -40,11 +43,12 @@ use crate::store::Store;
 pub(crate) struct Rpc {
     store: Arc<dyn Store>,
     clock: Clock,
+    feed: Feed,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, feed: Feed) -> Self {
+        Self { store, clock, feed }
     }
 
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
@@ -105,6 +109,15 @@ impl TodoService for Rpc {
 
     async fn batch_delete_todos(&self, request: Request<pb::BatchDeleteTodosRequest>) -> Result<Response<()>, Status> {
         Ok(batch_delete_todos::handle(self, request).await?)
+    }
+
+    type WatchTodosStream = watch_todos::Stream;
+
+    async fn watch_todos(
+        &self,
+        request: Request<pb::WatchTodosRequest>,
+    ) -> Result<Response<watch_todos::Stream>, Status> {
+        Ok(watch_todos::handle(self, request).await?)
     }
 }
 

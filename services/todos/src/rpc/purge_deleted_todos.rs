@@ -23,7 +23,12 @@ pub(super) async fn handle(
     violations.finish()?;
     let purged = rpc
         .store
-        .purge_deleted(convert::checked(before)?, asked.limit.into(), call.deadline)
+        .purge_deleted(
+            convert::checked(before)?,
+            asked.limit.into(),
+            rpc.clock.now(),
+            call.deadline,
+        )
         .await?;
     Ok(Response::new(pb::PurgeDeletedTodosResponse {
         // At most the limit, which is an `int32`.

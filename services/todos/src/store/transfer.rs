@@ -32,5 +32,11 @@ pub trait Transfer: Send + Sync {
     ) -> Result<Rows<DueTodo>, Error>;
 
     /// Deletes for good up to `limit` todos that were deleted before a moment; how many there were.
-    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, deadline: Deadline) -> Result<u64, Error>;
+    async fn purge_deleted(
+        &self,
+        before: OffsetDateTime,
+        limit: i64,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<u64, Error>;
 }

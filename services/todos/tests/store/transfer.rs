@@ -151,7 +151,7 @@ async fn only_what_was_deleted_long_ago_is_purged(fresh: Fresh) {
         .delete_todos(kept.owner, &ids[2..3], now, soon())
         .await
         .unwrap();
-    let purge = async || kept.store.purge_deleted(now - day / 2, 1, soon()).await.unwrap();
+    let purge = async || kept.store.purge_deleted(now - day / 2, 1, now, soon()).await.unwrap();
     assert_eq!((purge().await, purge().await, purge().await), (1, 1, 0));
     assert!(
         kept.store

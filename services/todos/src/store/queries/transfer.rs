@@ -1,21 +1,23 @@
 // The queries of the suite's own work, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use quartet_messaging::outbox;
-use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Deadline, moment};
+use quartet_rpc::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::todo_tags::put_tags;
+use super::changes::{append, forget};
+use super::todo_tags::{put_tags, tags_of};
+use super::todos::made;
 use super::{Connection, Queries};
 use crate::Error;
-use crate::domain::{DueKey, DueTodo, ImportedTodo};
+use crate::domain::{Change, ChangeKind, DueKey, DueTodo, ImportedTodo, Todo};
+use crate::events;
 use crate::store::Transfer;
 use crate::store::list::search_text;
 
@@ -40,11 +42,11 @@ impl Transfer for Queries {
         let mut transaction = self.pool.write(deadline).await?;
         // Tags in one order, so that two imports of one owner cannot wait for each other.
         let names: BTreeSet<&str> = todos.iter().flat_map(|row| row.tags.iter().map(|tag| tag.as_str())).collect();
-        let mut news = Vec::new();
         let mut tags = HashMap::new();
         for name in names {
             tags.insert(name, tag_named(&mut transaction, owner, name, tag_ids(), now).await?);
         }
+        let mut new = Vec::new();
         for ImportedTodo { todo, tags: names } in todos {
             let (title, description) = (todo.title.as_str(), todo.description.as_ref().map(|text| text.as_str()));
             let made = sqlx::query(
@@ -67,22 +69,25 @@ impl Transfer for Queries {
             if made.rows_affected() == 0 {
                 continue;
             }
-            let event = pb::TodoCreated {
-                todo_id: todo.id.to_string(),
-                user_id: owner.to_string(),
-                title: title.to_owned(),
-                due_at: todo.due_at.map(moment::to_proto),
-                completed_at: todo.completed.then(|| moment::to_proto(now)),
-            };
-            news.push(self.outgoing.news(now, todo.id, &event));
             let ids: Vec<Uuid> = names.iter().filter_map(|name| tags.get(name.as_str()).copied()).collect();
             if !ids.is_empty() {
                 put_tags(&mut transaction, owner, todo.id, &ids).await?;
             }
+            new.push(todo);
         }
+        if new.is_empty() {
+            // Every row was there: a batch that was sent before a crash. Its tags were, too.
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = new.iter().map(|todo| todo.id).collect();
+        let mut tags = tags_of(&mut transaction, &ids).await?;
+        let new: Vec<Todo> = new.into_iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
+        let news: Vec<_> = new.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
         outbox::append_all(&mut *transaction, &news).await?;
+        let changes: Vec<Change> = new.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
+        let head = append(&mut transaction, owner, &changes, now).await?;
         transaction.commit().await?;
-        self.outgoing.said();
+        self.said(owner, head);
         Ok(())
     }
 
@@ -115,17 +120,35 @@ impl Transfer for Queries {
         Ok(page.cut(due.collect(), 0))
     }
 
-    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, deadline: Deadline) -> Result<u64, Error> {
+    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, now: OffsetDateTime, deadline: Deadline) -> Result<u64, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query(
-            "delete from todos where id in (select id from todos where deleted_at < $1 order by deleted_at limit $2)",
-        )
+        let purged: Vec<(Uuid, Uuid)> = sqlx::query_as(concat!(
+            "delete from todos
+              where id in (select id from todos where deleted_at < $1 order by deleted_at limit $2",
+            skip_locked!(),
+            ")
+          returning user_id, id"
+        ))
         .bind(Timestamp(before))
         .bind(limit)
-        .execute(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
+        let mut by_owner: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        for (owner, id) in &purged {
+            by_owner.entry(*owner).or_default().push(*id);
+        }
+        let mut heads = Vec::with_capacity(by_owner.len());
+        // Feeds are locked in the order of their owners, so that two purges cannot wait for each other.
+        for (owner, ids) in &by_owner {
+            let changes: Vec<Change> = ids.iter().map(|id| Change::purged(*id)).collect();
+            heads.push((*owner, append(&mut transaction, *owner, &changes, now).await?));
+            forget(&mut transaction, *owner, ids).await?;
+        }
         transaction.commit().await?;
-        Ok(done.rows_affected())
+        for (owner, head) in heads {
+            self.heads.tell(owner, head);
+        }
+        Ok(purged.len() as u64)
     }
 }
 
