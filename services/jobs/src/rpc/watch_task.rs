@@ -5,10 +5,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use quartet_proto::jobs::v1 as pb;
-use quartet_proto::options::Reason;
-use quartet_rpc::{Call, Deadline, Failure};
-use time::OffsetDateTime;
-use tonic::{Code, Request, Response, Status};
+use quartet_rpc::{Call, Deadline};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{Rpc, convert};
@@ -38,7 +36,6 @@ pub(super) async fn handle(
         rpc: rpc.clone(),
         changes,
         owner: user.id,
-        until: user.expires_at,
         shown: job.clone(),
         pending: Some(job),
         ended: false,
@@ -50,8 +47,6 @@ struct Watch {
     rpc: Rpc,
     changes: Listener,
     owner: Uuid,
-    /// When the caller's token expires.
-    until: OffsetDateTime,
     shown: Job,
     /// What is to be shown next.
     pending: Option<Job>,
@@ -91,10 +86,6 @@ impl Watch {
             tokio::select! {
                 () = self.changes.of(self.shown.id) => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            if self.rpc.clock.now() >= self.until {
-                let text = "the token has expired";
-                return Err(Failure::new(Code::Unauthenticated, Reason::TokenExpired, text).into());
             }
             let deadline = Deadline::after(LOOK);
             match self.rpc.store.find_job(self.owner, self.shown.id, deadline).await {
