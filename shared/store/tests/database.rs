@@ -11,7 +11,8 @@ use quartet_testkit::on_both_databases;
 
 on_both_databases!(
     a_slow_statement_ends_at_the_deadline,
-    a_bound_of_one_call_does_not_reach_the_next
+    a_bound_of_one_call_does_not_reach_the_next,
+    a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open
 );
 
 /// A statement that runs far longer than any deadline here.
@@ -52,6 +53,46 @@ async fn a_bound_of_one_call_does_not_reach_the_next(fresh: Fresh) {
         select_one(&database, Deadline::after(Duration::from_secs(20)))
             .await
             .unwrap();
+    }
+}
+
+async fn a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open(fresh: Fresh) {
+    let database = fresh.open().await;
+    let soon = || Deadline::after(Duration::from_secs(20));
+    // Given up at different moments: before anything was sent, in the middle of it, and right after.
+    for polls in 1..60 {
+        let mut begun = Box::pin(async {
+            match &database {
+                Database::Postgres(database) => drop(database.write(soon()).await?),
+                Database::Sqlite(database) => drop(database.write(soon()).await?),
+            }
+            Ok::<_, Error>(())
+        });
+        for _ in 0..polls {
+            if futures::poll!(&mut begun).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let database = match &database {
+        Database::Postgres(database) => database,
+        Database::Sqlite(database) => {
+            // The one connection that writes begins no transaction within another.
+            database.write(soon()).await.unwrap().commit().await.unwrap();
+            return;
+        }
+    };
+    let open = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'";
+    let begun = Instant::now();
+    while sqlx::query_scalar::<_, i64>(open)
+        .fetch_one(&mut *database.read(soon()).await.unwrap())
+        .await
+        .unwrap()
+        > 0
+    {
+        assert!(begun.elapsed() < Duration::from_secs(10), "a transaction stays open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
