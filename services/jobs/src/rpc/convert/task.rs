@@ -11,7 +11,7 @@ use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::values::{file_format, key, kind_named, priority, queue, status, status_of, within_range};
+use super::values::{file_format, key, kind_named, one_of, priority, queue, status, status_of, within_range};
 use super::{checked, timestamp};
 use crate::Error;
 use crate::domain::{Filter, Job, Key, Kind, NewJob, SUITE, Schedule, Status, UniqueKey};
@@ -50,7 +50,7 @@ pub(in crate::rpc) fn new_job(
             (Some(Kind::PurgeDeleted), payload.encode_to_vec())
         }
         None => {
-            violations.add("payload", Rule::required());
+            violations.add("payload", one_of("`export_todos`, `remind_due` or `purge_deleted`"));
             (None, Vec::new())
         }
     };
@@ -92,7 +92,7 @@ pub(in crate::rpc) fn submitted(
             mail.encode_to_vec()
         }
         None => {
-            violations.add("payload", Rule::required());
+            violations.add("payload", one_of("`send_email`"));
             Vec::new()
         }
     };
