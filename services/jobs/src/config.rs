@@ -47,21 +47,15 @@ quartet_config::settings! {
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
         /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
+        /// Sender of mails.
+        mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
         mail_language: String = "MAIL_LANGUAGE" or "en";
         /// The server that takes mails: `smtps://user:password@host:465`, `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS.
         /// Unset, mails are written as files into MAIL_DIR.
         @secret smtp_url: Option<Secret> = "SMTP_URL";
-    }
-}
-
-quartet_config::settings! {
-    /// Settings of mails that other services have as well.
-    pub struct Mails {
-        /// Folder that mails are written to, as `.eml` files.
-        dir: PathBuf = "MAIL_DIR" or "data/mail";
-        /// Sender of mails.
-        from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
+        /// Folder that mails are written to, as `.eml` files, where no server takes them.
+        mail_dir: PathBuf = "MAIL_DIR" or "data/mail";
     }
 }
 
@@ -85,8 +79,6 @@ pub struct Pattern(pub Option<Cron>);
 pub struct Config {
     /// Settings of the service.
     pub own: Own,
-    /// Settings of mails.
-    pub mails: Mails,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
     /// Settings of messages.
@@ -98,7 +90,6 @@ impl Config {
     pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
         Ok(Self {
             own: Own::read(source)?,
-            mails: Mails::read(source)?,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,
         })
