@@ -53,6 +53,8 @@ pub struct Deps {
     pub todos: Peer,
     /// The auth service.
     pub auth: Peer,
+    /// The users service.
+    pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
     /// What names mean, for webhooks: [`outgoing::System`].
@@ -88,6 +90,7 @@ pub fn over(
         broker,
         todos,
         auth,
+        users,
         link_key,
         names,
     } = deps;
@@ -109,6 +112,7 @@ pub fn over(
                 files: files.clone(),
                 todos,
                 auth,
+                users,
                 mails: carrier(&own)?,
                 mail_language: own.mail_language.clone(),
                 outgoing: Outgoing::new(reach.clone(), names)?,

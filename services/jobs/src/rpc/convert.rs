@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::domain::Key;
 
 pub(super) use queue::{queue, queue_named};
-pub(super) use task::{dead_letters, export_format, import, list, new_job, schedule, submitted, task, upload};
+pub(super) use task::{
+    dead_letters, download, export_format, import, list, new_job, schedule, submitted, task, upload,
+};
 pub(super) use webhook::{edit, events, secret, webhook};
 
 pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {

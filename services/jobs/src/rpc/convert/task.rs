@@ -5,7 +5,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::create_task_request::Payload as Asked;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
-use quartet_rpc::violations::Rule;
+use quartet_rpc::violations::{self, Rule, text};
 use quartet_rpc::{Failure, User, Violations, moment};
 use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
@@ -15,6 +15,9 @@ use super::values::{file_format, key, kind_named, priority, queue, status, statu
 use super::{checked, timestamp};
 use crate::Error;
 use crate::domain::{Filter, Job, Key, Kind, NewJob, SUITE, Schedule, Status, UniqueKey};
+
+/// Length of the token in a link at the most.
+const MAX_TOKEN: usize = 256;
 
 /// A parsed list request.
 pub(in crate::rpc) struct TaskList {
@@ -139,6 +142,15 @@ pub(in crate::rpc) fn import(
         unique_key,
         ..NewJob::new(file, owner, Kind::ImportTodos, payload.encode_to_vec(), now)
     }
+}
+
+/// The task whose file is asked for.
+pub(in crate::rpc) fn download(request: &pb::DownloadResultRequest) -> Result<Uuid, Failure> {
+    let mut violations = Violations::new();
+    let id = violations.check("task_id", violations::uuid(&request.task_id));
+    violations.check("token", text::length(&request.token, 0, MAX_TOKEN));
+    violations.finish()?;
+    checked(id)
 }
 
 /// What the file of an export is written in.
