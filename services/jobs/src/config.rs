@@ -21,8 +21,6 @@ quartet_config::settings! {
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
-        /// Where the users service is, for a jobs service that runs apart from it.
-        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
         /// Jobs that a worker does at once, in each of the three queues.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
         /// How long a job is a worker's own without a sign of life; past that it is taken from it, with the attempt counted.
@@ -61,6 +59,14 @@ quartet_config::settings! {
     }
 }
 
+quartet_config::settings! {
+    /// Settings that another service declares as well.
+    pub struct Shared {
+        /// Where the users service is, for a jobs service that runs apart from it.
+        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
+    }
+}
+
 /// What a process of the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -81,6 +87,8 @@ pub struct Pattern(pub Option<Cron>);
 pub struct Config {
     /// Settings of the service.
     pub own: Own,
+    /// Settings that it has in common with another service.
+    pub shared: Shared,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
     /// Settings of messages.
@@ -92,6 +100,7 @@ impl Config {
     pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
         Ok(Self {
             own: Own::read(source)?,
+            shared: Shared::read(source)?,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,
         })
