@@ -13,7 +13,7 @@ pub(super) fn write(mail: &Mail, from: &Mailbox) -> Result<(Message, String), Se
         .to
         .parse()
         .map_err(|error| never(&error as &lettre::address::AddressError))?;
-    // What comes with an event or from an older version has passed no check here, and lettre panics where a name breaks the header.
+    // What comes with an event or from an older version has passed no check here, and lettre sends no mail whose name breaks the header.
     let mail = &Mail {
         name: one_line(&mail.name),
         ..mail.clone()
