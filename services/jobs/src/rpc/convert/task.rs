@@ -86,20 +86,21 @@ pub(in crate::rpc) fn submitted(
     now: OffsetDateTime,
 ) -> Result<NewJob, Failure> {
     let mut violations = Violations::new();
-    let payload = match &request.payload {
+    let mail = match &request.payload {
         Some(Submitted::SendEmail(mail)) => {
             super::mail::check(mail, &mut violations);
-            mail.encode_to_vec()
+            mail
         }
         None => {
             violations.add("payload", one_of("`send_email`"));
-            Vec::new()
+            &pb::SendEmail::default()
         }
     };
     let key = violations.check("unique_key", UniqueKey::parse(&request.unique_key));
     let queue = violations.check("priority", queue(request.priority));
     violations.finish()?;
-    Ok(NewJob::new(id, SUITE, Kind::SendEmail, payload, now)
+    Ok(NewJob::new(id, SUITE, Kind::SendEmail, mail.encode_to_vec(), now)
+        .leaving(super::mail::without_secrets(mail.clone()).encode_to_vec())
         .in_queue(checked(queue)?)
         .once(checked(key)?))
 }
