@@ -25,7 +25,10 @@ const QUIET: usize = 200;
 
 #[tokio::main]
 async fn main() {
-    println!("{:<12} {:>9} {:>12} {:>10} {:>10}", "topology", "jobs/s", "accepted/s", "median", "p99");
+    println!(
+        "{:<12} {:>9} {:>12} {:>10} {:>10}",
+        "topology", "jobs/s", "accepted/s", "median", "p99"
+    );
     measure("embedded", &App::embedded()).await;
     if quartet_testkit::rabbitmq::vhost().is_some() {
         measure("distributed", &App::distributed()).await;
@@ -34,12 +37,16 @@ async fn main() {
 
 async fn measure(topology: &str, app: &App) {
     let anna = app.register().await;
-    anna.post("/api/v1/todos", json!({"title": "Water the plants"})).await.expect(201);
+    anna.post("/api/v1/todos", json!({"title": "Water the plants"}))
+        .await
+        .expect(201);
     let mut delays = delays(&anna).await;
     delays.sort();
 
     let busy = app.register().await;
-    busy.post("/api/v1/todos", json!({"title": "Water the plants"})).await.expect(201);
+    busy.post("/api/v1/todos", json!({"title": "Water the plants"}))
+        .await
+        .expect(201);
     let begun = Instant::now();
     futures::stream::iter(0..JOBS)
         .for_each_concurrent(CALLERS, |_| async {
@@ -61,7 +68,10 @@ async fn measure(topology: &str, app: &App) {
 }
 
 async fn make(owner: &Person) -> String {
-    let task = owner.post("/api/v1/tasks", json!({"export_todos": {}})).await.expect(202);
+    let task = owner
+        .post("/api/v1/tasks", json!({"export_todos": {}}))
+        .await
+        .expect(202);
     task["id"].as_str().unwrap().to_owned()
 }
 
