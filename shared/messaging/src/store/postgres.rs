@@ -56,3 +56,47 @@ fn bind_numbers(numbers: &[i64]) -> Vec<i64> {
 }
 
 include!("queries.rs");
+
+#[cfg(test)]
+mod tests {
+    use quartet_clock::Clock;
+    use quartet_store::Database;
+    use quartet_testkit::database;
+
+    use super::*;
+    use crate::schema;
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: make test"]
+    async fn a_backlog_is_claimed_along_the_index_whatever_the_statistics_say() {
+        let fresh = database::postgres().await;
+        let Database::Postgres(store) = fresh.open().await else {
+            unreachable!()
+        };
+        let said =
+            "insert into outbox (id, kind, source, subject, ordered, time, content_type, payload, due_at, sent_at)
+             select gen_random_uuid(), 'a.b.v1', '/test', number::text, true, now(), '', '', now(), ";
+        let sent = format!("{said} now() from generate_series(1, 5000) as number; analyze outbox");
+        let unsent = format!("{said} null from generate_series(1, 5000) as number");
+        for sql in [schema::POSTGRES_UP, &sent, &unsent] {
+            let run = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+            run.execute(store.pool()).await.unwrap();
+        }
+        let relaying = relaying(&store);
+        let now = Clock::system().now();
+
+        let explain = format!("explain analyze {CLAIM}");
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+            .bind(Timestamp(now))
+            .bind(Timestamp(now))
+            .bind(100i64)
+            .fetch_all(&relaying)
+            .await
+            .unwrap();
+
+        let plan = plan.join("\n");
+        assert!(!plan.contains("Sort"), "{plan}");
+        assert!(!plan.contains("rows=5000"), "{plan}");
+        assert!(plan.contains("Index Scan using outbox_unsent_idx"), "{plan}");
+    }
+}

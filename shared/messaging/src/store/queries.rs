@@ -85,14 +85,9 @@ pub(crate) async fn first_times(
     Ok(first)
 }
 
-pub(super) async fn claim(
-    pool: &Pool<Db>,
-    now: OffsetDateTime,
-    until: OffsetDateTime,
-    limit: i64,
-) -> Result<Vec<(Row, Message)>, Error> {
-    let mut rows: Vec<ClaimedRow> = sqlx::query_as(concat!(
-        "with claimable as (
+/// Takes the oldest due rows in hand, of an ordered subject only the oldest row.
+const CLAIM: &str = concat!(
+    "with claimable as (
             select seq
               from outbox
              where sent_at is null
@@ -108,20 +103,28 @@ pub(super) async fn claim(
                           and earlier.ordered))
           order by seq
              limit $3",
-        lock!(),
-        ")
+    lock!(),
+    ")
          update outbox
             set claimed_until = $2
           where seq ",
-        these!("select seq from claimable"),
-        "
+    these!("select seq from claimable"),
+    "
       returning seq, failures, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority"
-    ))
-    .bind(Timestamp(now))
-    .bind(Timestamp(until))
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
+);
+
+pub(super) async fn claim(
+    pool: &Pool<Db>,
+    now: OffsetDateTime,
+    until: OffsetDateTime,
+    limit: i64,
+) -> Result<Vec<(Row, Message)>, Error> {
+    let mut rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
+        .bind(Timestamp(now))
+        .bind(Timestamp(until))
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
     rows.sort_by_key(|row| row.seq);
     let claimed = |row: ClaimedRow| (Row { seq: row.seq, failures: row.failures }, row.message.into());
     Ok(rows.into_iter().map(claimed).collect())
