@@ -24,6 +24,7 @@ use quartet_store::Database;
 use quartet_testkit::identity::for_client_at;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 pub(crate) use database::{Kind, Opened, open};
@@ -45,6 +46,7 @@ pub(crate) struct Auth {
     host: Host,
     opened: Opened,
     stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// A service over SQLite with settings that make tests fast.
@@ -97,7 +99,8 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         .unwrap();
     auth_slot.fill(stack.local());
     let stop = CancellationToken::new();
-    tokio::spawn(service.run(stop.clone()));
+    let tasks = TaskTracker::new();
+    tasks.spawn(service.run(stop.clone()));
     tokio::spawn(host.clone().watch_revocations(stop.clone()));
     Auth {
         client: AuthServiceClient::new(auth),
@@ -110,6 +113,7 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         host,
         opened,
         stop,
+        tasks,
     }
 }
 
@@ -221,6 +225,13 @@ impl Auth {
     /// Stops the service's background work, as at the end of its process.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// As [`Auth::stop`], and waits for the end of that work.
+    pub(crate) async fn stopped(&self) {
+        self.stop();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Waits until a session is refused everywhere in this process.
