@@ -142,7 +142,7 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
         "websocket",
         request_id = crate::edge::request_id::of(&parts.headers)
     );
-    let hop = Hop::following(span, TraceContext::of(&parts.headers).as_ref());
+    let hop = Hop::following(span, TraceContext::of(&parts.headers));
     if let Some(context) = hop.context() {
         context.write_to(&mut parts.headers);
     }

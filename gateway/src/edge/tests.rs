@@ -5,12 +5,11 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use quartet_config::Source;
 use quartet_proto::options::Reason;
+use quartet_telemetry::kept::Kept;
 use serde_json::Value;
 use tower::ServiceExt;
-use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 
@@ -247,17 +246,11 @@ async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
 #[tokio::test]
 async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
     const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let exporter = InMemorySpanExporter::default();
-    let provider = SdkTracerProvider::builder()
-        .with_simple_exporter(exporter.clone())
-        .build();
-    let subscriber = tracing_subscriber::registry().with(quartet_telemetry::traces::layer(&provider));
-    let _current = tracing::subscriber::set_default(subscriber);
-
+    let (kept, _here) = Kept::here();
     let router = edge(&[]);
     let (_, headers, body) = fetch(&router, "/trace", &[("traceparent", CLIENT), ("tracestate", "rojo=1")]).await;
     assert!(!headers.contains_key("traceparent"));
-    let spans = exporter.get_finished_spans().unwrap();
+    let spans = kept.spans();
     let [span] = spans.as_slice() else { panic!("{spans:?}") };
     assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");
     let own = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", span.span_context.span_id());
@@ -267,7 +260,7 @@ async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
     for sent in [None, Some("00-1")] {
         let pairs: Vec<_> = sent.map(|sent| ("traceparent", sent)).into_iter().collect();
         let (_, _, body) = fetch(&router, "/trace", &pairs).await;
-        let span = exporter.get_finished_spans().unwrap().pop().unwrap();
+        let span = kept.spans().pop().unwrap();
         let own = format!("00-{}-{}-01", span.span_context.trace_id(), span.span_context.span_id());
         assert_eq!(body, format!("{:?} None", Some(own)));
     }

@@ -1,131 +1,101 @@
-//! One attempt of a handler at a message, bounded in time, with panics caught, as traces and metrics see it.
+//! Attempts of a handler at messages, bounded in time, with panics caught, as traces and metrics see them.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
-use metrics::Label;
-use quartet_telemetry::Hop;
-use quartet_telemetry::metrics::MESSAGING_PROCESS_DURATION;
-use tracing::Instrument;
+use futures::future::join_all;
 
+use crate::watched::Watched;
 use crate::{Handler, Message, Outcome};
 
+/// Attempts at once of a handler that takes several messages together: one is made while another one is committed.
+pub(crate) const TOGETHER: usize = 2;
+
 /// What comes of `handler` and `message` within `timeout`.
-///
-/// It is a trace of its own, linked to the one that the message comes from: nobody there waits for it, and there may be several attempts.
 pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Outcome {
-    let begun = Instant::now();
-    let span =
-        tracing::info_span!(parent: None, "message", otel.kind = "consumer", kind = message.kind, id = %message.id);
-    let hop = Hop::following(span, message.cause().as_ref());
-    // What a handler shares with others is a store, whose transaction rolls back when it unwinds.
-    let handled = AssertUnwindSafe(handler.handle(message)).catch_unwind();
-    let handled = tokio::time::timeout(timeout, handled.instrument(hop.span().clone()));
-    let outcome = match handled.await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::Retry {
-            reason: "the handler panicked".into(),
-        },
-        Err(_) => Outcome::Retry {
-            reason: format!("the handler took longer than {timeout:?}"),
-        },
+    let watched = Watched::begin(&[message]);
+    let outcome = match bounded(watched.within(handler.handle(message)), timeout).await {
+        Ok(outcome) => outcome,
+        Err(reason) => Outcome::Retry { reason },
     };
-    tell(&hop, message, &outcome, begun.elapsed());
+    watched.end(&[message], std::slice::from_ref(&outcome));
     outcome
 }
 
-fn tell(hop: &Hop, message: &Message, outcome: &Outcome, elapsed: Duration) {
-    let (name, failure) = match outcome {
-        Outcome::Done => ("done", None),
-        Outcome::Retry { reason } => ("retry", Some(reason)),
-        Outcome::Dead { reason } => ("dead", Some(reason)),
-    };
-    if hop.is_recording() {
-        hop.rename(format!("process {}", message.kind));
-        hop.set("messaging.operation.name", "process");
-        hop.set("messaging.operation.type", "process");
-        hop.set("messaging.message.id", message.id.to_string());
-        hop.set("cloudevents.event_id", message.id.to_string());
-        hop.set("cloudevents.event_source", message.source.clone());
-        hop.set("cloudevents.event_type", message.kind.clone());
-        hop.set("cloudevents.event_subject", message.subject.clone());
-        hop.set("outcome", name);
-        if let Some(reason) = failure {
-            hop.fail(reason.clone());
+/// As [`attempt`], for several messages together. Where that fails as a whole, each is handled alone, so that one that cannot be handled does not take
+/// the others along.
+pub(crate) async fn attempt_all(handler: &dyn Handler, messages: &[&Message], timeout: Duration) -> Vec<Outcome> {
+    if messages.len() > 1 {
+        let watched = Watched::begin(messages);
+        match bounded(watched.within(handler.handle_all(messages)), timeout).await {
+            Ok(outcomes) if outcomes.len() == messages.len() => {
+                watched.end(messages, &outcomes);
+                return outcomes;
+            }
+            Ok(_) => {}
+            Err(reason) => {
+                tracing::info!(
+                    messages = messages.len(),
+                    reason,
+                    "messages could not be handled together; each is handled alone"
+                );
+            }
         }
     }
-    if quartet_telemetry::metrics::is_on() {
-        let labels = vec![Label::new("kind", message.kind.clone()), Label::new("outcome", name)];
-        metrics::histogram!(MESSAGING_PROCESS_DURATION, labels).record(elapsed);
+    join_all(messages.iter().map(|message| attempt(handler, message, timeout))).await
+}
+
+/// The error says what went wrong, for a person.
+async fn bounded<T>(handled: impl Future<Output = T>, timeout: Duration) -> Result<T, String> {
+    // What a handler shares with others is a store, whose transaction rolls back when it unwinds.
+    match tokio::time::timeout(timeout, AssertUnwindSafe(handled).catch_unwind()).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err("the handler panicked".into()),
+        Err(_) => Err(format!("the handler took longer than {timeout:?}")),
     }
-    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    // Also where the line is not written: the span ends when it was last entered.
-    hop.span()
-        .in_scope(|| tracing::debug!(outcome = name, elapsed_us, "message"));
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use async_trait::async_trait;
-    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
     use quartet_clock::Clock;
-    use quartet_telemetry::TraceContext;
-    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
-    /// Says something itself, and keeps what it said.
-    struct Sayer(Mutex<Vec<Message>>);
+    /// Fails over several in its way; alone, it does all but the poison.
+    enum Failing {
+        Panics,
+        Sleeps,
+        ForgetsSome,
+    }
 
     #[async_trait]
-    impl Handler for Sayer {
-        async fn handle(&self, _: &Message) -> Outcome {
-            let said = Message::event(&Clock::system(), "/here", "here.said.v1", "it", &());
-            self.0.lock().unwrap().push(said);
-            Outcome::Done
+    impl Handler for Failing {
+        async fn handle(&self, message: &Message) -> Outcome {
+            match message.subject.as_str() {
+                "poison" => Outcome::dead("it is poison"),
+                _ => Outcome::Done,
+            }
+        }
+
+        async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+            match self {
+                Self::Panics => panic!("over several"),
+                Self::Sleeps => std::future::pending().await,
+                Self::ForgetsSome => vec![Outcome::Done; messages.len() - 1],
+            }
         }
     }
 
-    #[test]
-    fn a_message_comes_from_where_it_was_made_and_what_its_handler_says_goes_on_from_the_handler() {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .build();
-        let subscriber = tracing_subscriber::registry().with(quartet_telemetry::traces::layer(&provider));
-        let _current = tracing::subscriber::set_default(subscriber);
-
-        let request = Hop::continuing(tracing::info_span!("request"), None);
-        let message = request
-            .span()
-            .in_scope(|| Message::event(&Clock::system(), "/there", "there.done.v1", "it", &()));
-        let place = request.context().unwrap();
-        assert_eq!(message.traceparent, Some(place.traceparent()));
-
-        let sayer = Sayer(Mutex::default());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        assert_eq!(
-            runtime.block_on(attempt(&sayer, &message, Duration::from_secs(5))),
-            Outcome::Done
-        );
-
-        let spans = exporter.get_finished_spans().unwrap();
-        let handled = spans.iter().find(|span| span.name == "process there.done.v1").unwrap();
-        let linked = &handled.links.links[0].span_context;
-        let linked = format!("00-{}-{}-01", linked.trace_id(), linked.span_id());
-        assert_eq!(Some(linked), message.traceparent);
-        let said = sayer.0.lock().unwrap().pop().unwrap();
-        let expected = format!(
-            "00-{}-{}-01",
-            handled.span_context.trace_id(),
-            handled.span_context.span_id()
-        );
-        assert_eq!(said.cause().as_ref().map(TraceContext::traceparent), Some(expected));
+    #[tokio::test]
+    async fn several_that_fail_as_a_whole_are_handled_alone() {
+        let clock = Clock::system();
+        let messages = ["a", "poison", "b"].map(|subject| Message::event(&clock, "/test", "a.b.v1", subject, &()));
+        let messages: Vec<&Message> = messages.iter().collect();
+        for handler in [Failing::Panics, Failing::Sleeps, Failing::ForgetsSome] {
+            let outcomes = attempt_all(&handler, &messages, Duration::from_millis(50)).await;
+            assert_eq!(outcomes, [Outcome::Done, Outcome::dead("it is poison"), Outcome::Done]);
+        }
     }
 }

@@ -163,9 +163,8 @@ fn name(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt, Full};
-    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-    use quartet_telemetry::{TraceContext, traces};
-    use tracing_subscriber::layer::SubscriberExt;
+    use quartet_telemetry::TraceContext;
+    use quartet_telemetry::kept::{Kept, SpanData};
 
     use super::*;
 
@@ -173,17 +172,12 @@ mod tests {
 
     /// The span that is left of a call after `work`, and what was left of it before.
     async fn told(work: impl AsyncFnOnce(Served, &dyn Fn() -> usize)) -> SpanData {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .build();
-        let subscriber = tracing_subscriber::registry().with(traces::layer(&provider));
-        let _current = tracing::subscriber::set_default(subscriber);
+        let (kept, _here) = Kept::here();
         let cause = TraceContext::parse(GATEWAY, None);
         let hop = Hop::continuing(tracing::info_span!("rpc", otel.kind = "server"), cause.as_ref());
         let served = Served::begin(hop, Some("quartet.todos.v1.TodoService/GetTodo".into()));
-        work(served, &|| exporter.get_finished_spans().unwrap().len()).await;
-        exporter.get_finished_spans().unwrap().pop().unwrap()
+        work(served, &|| kept.spans().len()).await;
+        kept.spans().pop().unwrap()
     }
 
     fn attribute(span: &SpanData, name: &str) -> String {

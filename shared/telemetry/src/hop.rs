@@ -22,6 +22,7 @@ pub struct Hop {
 pub(crate) struct Ids {
     pub(crate) trace: TraceId,
     pub(crate) span: SpanId,
+    /// The trace that it follows from; of several, the first.
     pub(crate) linked: Option<TraceId>,
 }
 
@@ -36,12 +37,14 @@ impl Hop {
         Self::begin(span, None)
     }
 
-    /// Links `span` to `cause`, which is over or does not wait. Make the span with `parent: None`, so that it begins a trace of its own.
-    pub fn following(span: Span, cause: Option<&TraceContext>) -> Self {
-        if let Some(cause) = cause {
-            span.add_link(cause.0.clone());
+    /// Links `span` to its causes, which are over or do not wait. Make the span with `parent: None`, so that it begins a trace of its own.
+    pub fn following(span: Span, causes: impl IntoIterator<Item = TraceContext>) -> Self {
+        let mut linked = None;
+        for TraceContext(cause) in causes {
+            linked = linked.or(Some(cause.trace_id()));
+            span.add_link(cause);
         }
-        Self::begin(span, cause.map(|cause| cause.0.trace_id()))
+        Self::begin(span, linked)
     }
 
     fn begin(span: Span, linked: Option<TraceId>) -> Self {
@@ -99,24 +102,17 @@ impl Hop {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-    use tracing_subscriber::layer::SubscriberExt;
-
     use super::*;
+    use crate::kept::{Kept, SpanData};
     use crate::traces;
 
     const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     /// What is exported of `work`, in the order in which it ended.
     fn exported(sampler: &str, ratio: f64, work: impl FnOnce()) -> Vec<SpanData> {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .with_sampler(traces::sampler(&sampler.parse().unwrap(), ratio))
-            .build();
-        let subscriber = tracing_subscriber::registry().with(traces::layer(&provider));
-        tracing::subscriber::with_default(subscriber, work);
-        exporter.get_finished_spans().unwrap()
+        let (kept, _here) = Kept::sampled(traces::sampler(&sampler.parse().unwrap(), ratio));
+        work();
+        kept.spans()
     }
 
     fn client(sampled: bool) -> TraceContext {
@@ -163,7 +159,7 @@ mod tests {
             request.span().in_scope(|| {
                 drop(Hop::following(
                     tracing::info_span!(parent: None, "message"),
-                    Some(&cause),
+                    Some(cause),
                 ))
             });
         });
@@ -189,7 +185,7 @@ mod tests {
                     assert_eq!(hop.context().unwrap().traceparent().ends_with("-01"), sampled);
                     drop(Hop::following(
                         tracing::info_span!(parent: None, "message"),
-                        Some(&cause),
+                        Some(cause),
                     ));
                 });
                 assert_eq!(spans.len(), if sampled { 2 } else { 0 }, "{sampled} {ratio}");

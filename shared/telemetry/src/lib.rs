@@ -4,10 +4,12 @@
 //! - [`logs`]: what is written, and how a line looks;
 //! - [`context`] is a place in a trace as it travels (W3C Trace Context), [`hop`] the part of a trace that one process does, [`traces`] where
 //!   they are exported to;
-//! - [`metrics`]: what is counted, and the address that tells it.
+//! - [`metrics`]: what is counted, and the address that tells it;
+//! - [`kept`] is for tests.
 
 pub mod context;
 pub mod hop;
+pub mod kept;
 pub mod logs;
 pub mod metrics;
 pub mod traces;

@@ -184,7 +184,7 @@ mod tests {
     fn a_line_of_what_follows_from_a_trace_names_that_trace() {
         let lines = written(|| {
             let cause = TraceContext::parse(CLIENT, None).unwrap();
-            let hop = Hop::following(tracing::info_span!(parent: None, "job"), Some(&cause));
+            let hop = Hop::following(tracing::info_span!(parent: None, "job"), Some(cause));
             hop.span().in_scope(|| tracing::info!("within"));
         });
         assert_eq!(lines[0]["linked_trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");

@@ -44,7 +44,7 @@ impl Worker {
             kind = job.kind.name(),
             attempt = job.attempts
         );
-        let hop = Hop::following(span, job.cause.as_ref());
+        let hop = Hop::following(span, job.cause.clone());
         async {
             let begun = Instant::now();
             let ending = self.supervise(lease, &job, &stop).await;
