@@ -70,7 +70,7 @@ enum Ended {
     /// Handlers were tried on these.
     Attempted(Vec<(Taken, Outcome)>),
     /// A delivery that was not done at once is at its end: whether it is done now.
-    Followed(Taken, Result<bool, Error>),
+    Followed(Box<Taken>, Result<bool, Error>),
 }
 
 /// What one session has in hand.
@@ -250,14 +250,14 @@ impl Taker {
                     let (taker, session) = (self.clone(), hand.session.clone());
                     hand.tasks.spawn(async move {
                         let done = taker.follow(&taken, outcome, &session).await;
-                        Ended::Followed(taken, done)
+                        Ended::Followed(Box::new(taken), done)
                     });
                 }
             }
             // What is not done stays on the channel, and behind it its lane.
             Ok(Ended::Followed(taken, done)) => {
                 if done? {
-                    hand.done(taken);
+                    hand.done(*taken);
                 }
             }
             // Only a failpoint panics outside the handler: this consumer is as good as dead.
