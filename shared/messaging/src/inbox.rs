@@ -36,5 +36,9 @@ pub async fn first_time<C: Inbox>(
     message_id: Uuid,
     now: OffsetDateTime,
 ) -> Result<bool, sqlx::Error> {
-    connection.first_time(consumer, message_id, now).await
+    let first = connection.first_time(consumer, message_id, now).await?;
+    if !first {
+        tracing::info!(consumer, %message_id, "a copy of a message that has taken effect is passed over");
+    }
+    Ok(first)
 }
