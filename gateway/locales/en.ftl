@@ -59,8 +59,8 @@ last-superuser = The last superuser must stay
     .detail = There would be no superuser left.
 account-disabled = The account is disabled
     .detail = The account was disabled by an administrator.
-origin-not-allowed = The page may not use the cookie
-    .detail = The cookie was sent from a page of another site.
+origin-not-allowed = The page may not use cookies
+    .detail = The request came from a page of another site, which may neither use nor set cookies.
 
 user-not-found = There is no such user
     .detail = There is no such user.
@@ -91,12 +91,25 @@ route-not-found = There is nothing at this address
 method-not-allowed = The method is not allowed here
     .detail = This address does not take { $method }.
 unsupported-media-type = The type of the body is not supported
-    .detail = The type of the body is not supported: { $message }
+    .detail = The body has to be one of { $taken }, in UTF-8 and without a Content-Encoding.
+    .bare = The type of the body is not supported.
 malformed-json = The body is not valid JSON
-    .detail = The body is not valid JSON: { $message }
+    .detail = The body is not valid JSON: line { $line }, column { $column }: { $expected }.
+    .bare = The body is not valid JSON.
 body-too-large = The body is too large
     .detail = The body is larger than { $limit }.
 not-acceptable = No acceptable representation
     .detail = There is no representation that the request accepts.
 bad-request = The request was not understood
-    .detail = The request was not understood: { $message }
+    .detail = { $cause ->
+        [timeout] The header { $header } has to be a number of seconds above zero, or one with a unit, as “2s” or “500ms”.
+        [path-encoding] The path is not percent-encoded UTF-8.
+        [parameters-encoding] The parameters are not percent-encoded UTF-8.
+        [too-many-parameters] There are more than 500 parameters.
+        [query-too-long] The query is longer than 32 KiB.
+        [form-encoding] The form is not UTF-8.
+        [body-refused] This address takes no body.
+        [body-unread] The body could not be read.
+       *[other] The request was not understood: { $message }
+    }
+    .bare = The request was not understood: { $message }

@@ -28,6 +28,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use quartet_rpc::Upstream;
+use quartet_rpc::access::bearer;
+use quartet_rpc::token::ServiceTokens;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +51,11 @@ pub struct DeadlineRequested;
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Checks that a request which carries a cookie comes from a page of an allowed origin.
+/// Checks that a request which may use or set a cookie comes from a page of an allowed origin.
 pub type OriginCheck = Arc<dyn Fn(&HeaderMap) -> Result<(), Problem> + Send + Sync>;
+
+/// Tells whether the page that sent a request may read its reply, cookies aside.
+pub type Readable = Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>;
 
 /// Writes a problem as the JSON of a stream's last element; it sees the request's headers, for the language.
 pub type RenderProblem = Arc<dyn Fn(&Problem, &HeaderMap) -> Bytes + Send + Sync>;
@@ -66,10 +71,14 @@ pub struct Config {
     pub secure_cookies: bool,
     /// Time between the comments that keep an idle event stream open.
     pub keep_alive: Duration,
-    /// Called before a cookie is used.
+    /// Called before a cookie is used or set.
     pub origin: OriginCheck,
+    /// Whether a page of another origin is a client all the same, though none that may have cookies.
+    pub readable: Readable,
     /// Called when a stream fails after it has begun.
     pub render: RenderProblem,
+    /// What the gateway proves itself with to the services.
+    pub tokens: Option<ServiceTokens>,
     /// Cancelled when the gateway drains: streams end then.
     pub closing: CancellationToken,
 }
@@ -145,6 +154,11 @@ impl Transcoder {
         captures: &[std::borrow::Cow<'_, str>],
         body: Body,
     ) -> Result<Response<Body>, Problem> {
+        // The service would say the same, but only once the body has been read and understood.
+        if plan.needs_token && bearer(&parts.headers).is_none() {
+            return Err(status::token_missing());
+        }
+        cookie::may_set(plan, &parts.headers, &self.config)?;
         let format = plan.format(&parts.headers)?;
         let deadline = self.deadline(plan, parts);
         let (message, upload) = match plan.upload() {
@@ -169,17 +183,21 @@ impl Transcoder {
         }
         let call = upstream::Call {
             plan,
-            metadata: metadata::forwarded(parts),
+            metadata: metadata::forwarded(parts, self.config.tokens.as_ref()),
             deadline,
             config: &self.config,
         };
-        let failed = |status: tonic::Status| status::for_request(&status, &plan.binding, &parts.headers);
+        let failed = |status: tonic::Status| {
+            let mut problem = status::for_request(&status, &plan.binding, &parts.headers);
+            cookie::forget(&plan.cookies_in, &parts.headers, &mut problem);
+            problem
+        };
         if !plan.server_streaming {
             let reply = match upload {
                 None => call.unary(message).await.map_err(failed)?,
                 Some(upload) => call.upload(message, upload).await?.map_err(failed)?,
             };
-            return reply::unary(plan, reply);
+            return reply::unary(plan, reply, || (self.config.origin)(&parts.headers));
         }
         let replies = match upload {
             None => call.stream(message).await.map_err(failed)?,

@@ -16,7 +16,7 @@ mod timeout;
 mod timing;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -47,6 +47,8 @@ pub struct Edge {
     clock: Clock,
     cors: cors::Cors,
     trusted: Vec<client::Network>,
+    /// Calls for attention to a proxy that is not trusted; once is enough.
+    unheard: Arc<Once>,
     slow: Duration,
     hsts: bool,
     timeout: Duration,
@@ -61,6 +63,7 @@ impl Edge {
             clock,
             cors: cors::Cors::of(config),
             trusted: config.trusted_proxies.0.clone(),
+            unheard: Arc::new(Once::new()),
             slow: config.slow_request.0,
             hsts: config.environment != Environment::Local,
             timeout: config.request_timeout.0,
@@ -80,9 +83,14 @@ impl Edge {
         Router::new().fallback_service(ServiceBuilder::new().layer(layers).service(routes))
     }
 
-    /// Whether a request with these headers may use the cookie it carries.
+    /// Whether a request with these headers may use the cookie it carries, and be given one.
     pub fn check_cookie_use(&self, headers: &HeaderMap) -> Result<(), Problem> {
         self.cors.check_cookie_use(headers)
+    }
+
+    /// Whether the page that sent a request with these headers may read the reply.
+    pub fn lets_read(&self, headers: &HeaderMap) -> bool {
+        self.cors.lets_read(headers)
     }
 }
 
@@ -96,6 +104,11 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
         .get::<Peer>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     let client = client::address(peer, request.headers(), &edge.trusted);
+    if client::is_unheard(peer, request.headers(), &edge.trusted) {
+        edge.unheard.call_once(|| {
+            tracing::warn!(%peer, "X-Forwarded-For is not believed: the peer is not in TRUSTED_PROXIES; all its clients count as one");
+        });
+    }
     request.extensions_mut().insert(ClientAddress(client));
     let line = access_log::Line::of(&request, client, &request_id, started);
     let origin = request.headers().get(ORIGIN).cloned();

@@ -52,17 +52,7 @@ impl Health {
                 }),
             )
             .route("/readyz", get(ready))
-            .route(
-                "/health",
-                get(async |State(health): State<Self>| {
-                    let report = Report {
-                        status: "healthy",
-                        checks: None,
-                        version: Some(health.version.to_string()),
-                    };
-                    Json(report)
-                }),
-            )
+            .route("/health", get(healthy))
             .with_state(self)
     }
 }
@@ -76,29 +66,56 @@ struct Report {
     version: Option<String>,
 }
 
-/// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
-async fn ready(State(health): State<Health>) -> (StatusCode, Extension<Written>, Json<Report>) {
-    let checks = health
-        .upstreams
-        .iter()
-        .map(async |(name, upstream)| (name.clone(), check(upstream.clone()).await));
-    let checks: BTreeMap<_, _> = join_all(checks).await.into_iter().collect();
-    let (code, status) = if health.draining.has_begun() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else if checks.values().all(|state| *state == "ok") {
-        (StatusCode::OK, "ok")
+impl Health {
+    /// Each upstream's state, and whether all of them serve.
+    async fn checks(&self) -> (BTreeMap<String, &'static str>, bool) {
+        let checks = self
+            .upstreams
+            .iter()
+            .map(async |(name, upstream)| (name.clone(), check(upstream.clone()).await));
+        let checks: BTreeMap<_, _> = join_all(checks).await.into_iter().collect();
+        let all = checks.values().all(|state| *state == "ok");
+        (checks, all)
+    }
+}
+
+type Answer = (StatusCode, Extension<Written>, Json<Report>);
+
+fn answer(well: bool, report: Report) -> Answer {
+    let code = if well {
+        StatusCode::OK
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        code,
-        Extension(Written),
-        Json(Report {
-            status,
-            checks: Some(checks),
-            version: None,
-        }),
-    )
+    (code, Extension(Written), Json(report))
+}
+
+/// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
+async fn ready(State(health): State<Health>) -> Answer {
+    let (checks, all) = health.checks().await;
+    let status = match (health.draining.has_begun(), all) {
+        (true, _) => "draining",
+        (false, true) => "ok",
+        (false, false) => "unavailable",
+    };
+    let report = Report {
+        status,
+        checks: Some(checks),
+        version: None,
+    };
+    answer(status == "ok", report)
+}
+
+/// For people and dashboards: 200 when every upstream serves, else 503, with the version and each upstream's state. Unlike `/readyz` it does
+/// not mind that the gateway is about to stop: nothing is wrong with it.
+async fn healthy(State(health): State<Health>) -> Answer {
+    let (checks, all) = health.checks().await;
+    let report = Report {
+        status: if all { "healthy" } else { "unhealthy" },
+        checks: Some(checks),
+        version: Some(health.version.to_string()),
+    };
+    answer(all, report)
 }
 
 async fn check(upstream: Upstream) -> &'static str {
@@ -178,11 +195,26 @@ mod tests {
 
     #[tokio::test]
     async fn being_alive_asks_nobody() {
-        let away = || health(vec![("users", Upstream::local("users").0)]);
-        assert_eq!(probe(away(), "/livez").await, (200, json!({"status": "ok"})));
-        assert_eq!(
-            probe(away(), "/health").await,
-            (200, json!({"status": "healthy", "version": "1.2.3"}))
-        );
+        let away = health(vec![("users", Upstream::local("users").0)]);
+        assert_eq!(probe(away, "/livez").await, (200, json!({"status": "ok"})));
+    }
+
+    #[tokio::test]
+    async fn health_tells_the_version_and_how_every_upstream_is() {
+        let all = vec![("auth", upstream(true).await), ("todos", upstream(true).await)];
+        let expected = json!({"status": "healthy", "version": "1.2.3", "checks": {"auth": "ok", "todos": "ok"}});
+        assert_eq!(probe(health(all), "/health").await, (200, expected));
+
+        let some = vec![("auth", upstream(true).await), ("users", Upstream::local("users").0)];
+        let expected =
+            json!({"status": "unhealthy", "version": "1.2.3", "checks": {"auth": "ok", "users": "unreachable"}});
+        assert_eq!(probe(health(some), "/health").await, (503, expected));
+
+        // Stopping is no illness.
+        let mut stopping = health(vec![("auth", upstream(true).await)]);
+        stopping.draining = Draining::begun();
+        assert_eq!(probe(stopping.clone(), "/health").await.0, 200);
+        let (status, report) = probe(stopping, "/readyz").await;
+        assert_eq!((status, &report["status"]), (503, &json!("draining")));
     }
 }

@@ -28,6 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use quartet_clock::Clock;
 use quartet_proto::descriptors;
+use quartet_rpc::token::ServiceTokens;
 use quartet_rpc::{Upstream, Verifier};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,7 @@ use crate::call::Transcoder;
 use crate::docs::Docs;
 use crate::edge::{Edge, RouteTemplate};
 use crate::routes::{Binding, Found, Routes};
-use crate::server::{Drain, Draining};
+use crate::server::{Draining, Limits};
 
 /// Largest message that a service may send.
 const MAX_REPLY: usize = 64 << 20;
@@ -53,6 +54,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Tells who a token speaks for, where the docs pages are for superusers only.
     pub verifier: Option<Verifier>,
+    /// What the gateway proves itself with: services believe what it says of a client only then.
+    pub tokens: Option<ServiceTokens>,
 }
 
 /// Why the gateway cannot be built.
@@ -91,7 +94,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let transcoder = Arc::new(Transcoder::new(
         routes.clone(),
         &backends,
-        calls(config, &edge, closing.clone()),
+        calls(config, &edge, deps.tokens, closing.clone()),
     )?);
 
     let draining = Draining::default();
@@ -111,15 +114,17 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
 }
 
 /// How calls are made under these settings.
-fn calls(config: &Config, edge: &Edge, closing: CancellationToken) -> call::Config {
-    let cookies = edge.clone();
+fn calls(config: &Config, edge: &Edge, tokens: Option<ServiceTokens>, closing: CancellationToken) -> call::Config {
+    let (cookies, pages) = (edge.clone(), edge.clone());
     call::Config {
         timeout: config.request_timeout.0,
         max_reply_bytes: MAX_REPLY,
         secure_cookies: config.secure_cookies(),
         keep_alive: STREAM_KEEP_ALIVE,
         origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
+        readable: Arc::new(move |headers| pages.lets_read(headers)),
         render: Arc::new(problem::render::for_stream),
+        tokens,
         closing,
     }
 }
@@ -157,12 +162,13 @@ impl Gateway {
     /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
     /// ended, at the latest after `grace`.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
-        let drain = Drain {
+        let limits = Limits {
+            head: server::HEAD_TIMEOUT,
             delay: self.delay,
             timeout: grace,
             closing: self.closing,
         };
-        server::serve(self.router, listener, stop, self.draining, drain).await;
+        server::serve(self.router, listener, stop, self.draining, limits).await;
     }
 }
 

@@ -54,6 +54,13 @@ impl Problem {
         }
     }
 
+    /// The request itself is not understood, because of `cause`, for which the texts have a sentence: 400 `BAD_REQUEST`.
+    pub(crate) fn bad_request(cause: &str, message: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
+        problem.metadata.insert("cause".to_owned(), cause.to_owned());
+        problem
+    }
+
     /// A field of the request breaks a rule: 422 `VALIDATION_FAILED`.
     pub fn field(field: impl Into<String>, rule: &str, description: impl Into<String>) -> Self {
         let description = description.into();

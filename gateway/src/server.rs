@@ -17,8 +17,9 @@ use tower::Service;
 
 use crate::edge::Peer;
 
-/// A client that takes longer to send the head of a request is cut off, so that idle connections cannot pile up.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// A client that takes longer to send the head of a request, its first or its next one on a connection of HTTP/1, is cut off, so that
+/// idle connections cannot pile up.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest head of a request.
 const MAX_HEAD: usize = 64 << 10;
 /// Requests at a time on one HTTP/2 connection.
@@ -36,14 +37,24 @@ impl Draining {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// One that has begun.
+    #[cfg(test)]
+    pub(crate) fn begun() -> Self {
+        let draining = Self::default();
+        draining.begin();
+        draining
+    }
+
     fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// How long each part of stopping may take.
+/// How long a request may take to begin, and each part of stopping to end.
 #[derive(Debug, Clone)]
-pub(crate) struct Drain {
+pub(crate) struct Limits {
+    /// The head of a request has this long to come.
+    pub(crate) head: Duration,
     /// Serving goes on for this long, while `/readyz` already says no.
     pub(crate) delay: Duration,
     /// Then requests in flight have this long to end.
@@ -58,14 +69,14 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
     draining: Draining,
-    drain: Drain,
+    limits: Limits,
 ) {
-    let builder = builder();
+    let builder = builder(limits.head);
     let connections = GracefulShutdown::new();
     let stopped = async {
         stop.cancelled().await;
         draining.begin();
-        tokio::time::sleep(drain.delay).await;
+        tokio::time::sleep(limits.delay).await;
     };
     tokio::pin!(stopped);
     loop {
@@ -74,7 +85,16 @@ pub(crate) async fn serve(
             () = &mut stopped => break,
         };
         match accepted {
-            Ok((stream, address)) => spawn(&builder, &connections, router.clone(), stream, Peer(address)),
+            Ok((stream, address)) => {
+                spawn(
+                    &builder,
+                    &connections,
+                    router.clone(),
+                    stream,
+                    Peer(address),
+                    limits.head,
+                );
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "accepting a connection failed");
@@ -83,9 +103,9 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    drain.closing.cancel();
+    limits.closing.cancel();
     let open = connections.count();
-    if tokio::time::timeout(drain.timeout, connections.shutdown())
+    if tokio::time::timeout(limits.timeout, connections.shutdown())
         .await
         .is_err()
     {
@@ -93,12 +113,12 @@ pub(crate) async fn serve(
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(head_timeout: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head_timeout)
         .max_buf_size(MAX_HEAD);
     builder
         .http2()
@@ -116,10 +136,15 @@ fn spawn(
     router: Router,
     stream: TcpStream,
     peer: Peer,
+    head_timeout: Duration,
 ) {
     // Small replies must not wait for more to come.
     let _ = stream.set_nodelay(true);
+    // hyper's own timer starts once it knows which HTTP the client speaks, and the client may never tell.
+    let begun = CancellationToken::new();
+    let begin = begun.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        begin.cancel();
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
         let mut router = router.clone();
@@ -131,8 +156,18 @@ fn spawn(
             .into_owned(),
     );
     tokio::spawn(async move {
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = &mut connection => ended,
+            () = begun.cancelled() => connection.await,
+            () = tokio::time::sleep(head_timeout) => {
+                tracing::debug!(peer = %peer.0, "a connection brought no request");
+                return;
+            }
+        };
         // Resets and malformed heads are the client's affair.
-        if let Err(error) = connection.await {
+        if let Err(error) = ended {
             tracing::debug!(error, peer = %peer.0, "a connection ended early");
         }
     });
@@ -161,15 +196,20 @@ mod tests {
     }
 
     async fn start(router: Router, timeout: Duration) -> Running {
+        start_with(router, timeout, HEAD_TIMEOUT).await
+    }
+
+    async fn start_with(router: Router, timeout: Duration, head: Duration) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, draining) = (CancellationToken::new(), Draining::default());
-        let drain = Drain {
+        let limits = Limits {
+            head,
             delay: Duration::ZERO,
             timeout,
             closing: CancellationToken::new(),
         };
-        let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), drain));
+        let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), limits));
         Running {
             address,
             stop,
@@ -264,5 +304,34 @@ mod tests {
                 "{head}: {reply}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_brings_no_request_is_closed() {
+        let running = start_with(Router::new(), Duration::from_secs(5), Duration::from_millis(100)).await;
+        // Nothing at all, the beginning of HTTP/2's preface, and a head that does not end.
+        for beginning in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: a\r\n"] {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            send(&mut stream, beginning).await;
+            tokio::time::timeout(Duration::from_secs(10), read_to_end(&mut stream))
+                .await
+                .unwrap_or_else(|_| panic!("still open after `{beginning}`"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_brings_no_second_request_is_closed_and_a_slow_reply_is_not_cut_off() {
+        let slow = get(async || {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            "done"
+        });
+        let router = Router::new().route("/", slow);
+        let running = start_with(router, Duration::from_secs(5), Duration::from_millis(100)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let reply = tokio::time::timeout(Duration::from_secs(10), read_to_end(&mut stream))
+            .await
+            .expect("an idle connection is closed");
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("done"), "{reply}");
     }
 }

@@ -7,6 +7,7 @@ use quartet_config::{Environment, Error, Source};
 use quartet_proto::descriptors;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::Host;
+use quartet_rpc::token::ServiceTokens;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +39,16 @@ pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<D
         }
         _ => None,
     };
+    let rpc = quartet_rpc::Config::read(source)?;
+    let tokens = rpc
+        .service_token_secret
+        .as_ref()
+        .map(|secret| ServiceTokens::new("gateway", &rpc.token_audience, secret, clock.clone()));
     Ok(Deps {
         upstreams,
         clock,
         verifier,
+        tokens,
     })
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use quartet_tests::app::{eventually, unique};
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, mail, on_both_topologies};
 
 on_both_topologies!(
     users_are_found_by_id_by_name_and_as_oneself,
     an_address_shows_to_its_owner_and_to_superusers_alone,
     users_are_listed_in_pages_the_newest_first,
     a_user_changes_their_own_fields_and_nobody_elses,
-    a_new_name_or_address_counts_at_the_next_login,
+    a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven,
     a_taken_name_or_address_changes_nothing,
     a_picture_is_a_web_address,
     a_deleted_user_is_gone_and_cannot_sign_in_until_restored,
@@ -102,7 +102,7 @@ async fn a_user_changes_their_own_fields_and_nobody_elses(app: App) {
         .invalid("role");
 }
 
-async fn a_new_name_or_address_counts_at_the_next_login(app: App) {
+async fn a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven(app: App) {
     let ada = app.register().await;
     let (username, email) = (unique("n"), format!("{}@example.org", unique("n")));
     let changed = ada
@@ -111,7 +111,21 @@ async fn a_new_name_or_address_counts_at_the_next_login(app: App) {
         .expect(200);
     assert_eq!(
         (&changed["username"], &changed["email"]),
-        (&json!(username), &json!(email))
+        (&json!(username), &json!(ada.email))
+    );
+    let login = json!({"username_or_email": ada.email, "password": ada.password});
+    app.post("/api/v1/auth/login", login).await.expect(200);
+    let login = json!({"username_or_email": email, "password": ada.password});
+    app.post("/api/v1/auth/login", login)
+        .await
+        .problem(401, "invalid_credentials");
+    let token = mail::token(&app, &email, mail::VERIFY).await;
+    app.post("/api/v1/auth/email:verify", json!({"token": token}))
+        .await
+        .expect(204);
+    assert_eq!(
+        ada.get("/api/v1/users/me").await.expect(200)["email"],
+        email.as_str()
     );
     for name in [&username, &email] {
         let login = json!({"username_or_email": name, "password": ada.password});
@@ -124,7 +138,7 @@ async fn a_new_name_or_address_counts_at_the_next_login(app: App) {
     let account = ada.get("/api/v1/auth/me").await.expect(200);
     assert_eq!(
         (&account["email"], &account["email_verified"]),
-        (&json!(email), &json!(false))
+        (&json!(email), &json!(true))
     );
 }
 

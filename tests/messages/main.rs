@@ -212,6 +212,7 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
         name: None,
         username: quartet_users::domain::Username::parse(username).expect("a name"),
         email: quartet_users::domain::Address::parse(&format!("{username}@example.org")).expect("an address"),
+        updated_at: None,
         role: quartet_rpc::Role::User,
     };
     let (gone, back) = (account("gone"), account("back"));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 async fn the_docs_page_signs_in_and_executes_an_operation() {
     let app = App::embedded();
     let ada = app.register().await;
+    #[expect(clippy::disallowed_methods, reason = "a test's browser is no setting of the product")]
     let browser = std::env::var("TEST_BROWSER").expect("make test finds a browser and sets TEST_BROWSER");
     let script = programs::project().join("tests/tools/docs_page.mjs");
     let address = &app.suite().http;

@@ -20,7 +20,7 @@ pub struct App {
 
 enum Held {
     Shared(&'static Suite),
-    Own(Suite),
+    Own(Box<Suite>),
 }
 
 impl App {
@@ -36,7 +36,7 @@ impl App {
 
     /// A suite in one process of the test's own, with further settings.
     pub fn own(further: &[(&str, &str)]) -> Self {
-        Self::over(Held::Own(Suite::start_embedded(further)))
+        Self::over(Held::Own(Box::new(Suite::start_embedded(further))))
     }
 
     fn over(suite: Held) -> Self {

@@ -1,13 +1,16 @@
 //! A program of the suite while a test runs.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quartet_clock::Clock;
 use tempfile::TempDir;
 
 use crate::programs;
@@ -161,8 +164,18 @@ impl Default for Folder {
     }
 }
 
-/// An address of the loopback interface that nobody listened on a moment ago.
+/// An address of the loopback interface that nobody listens on. Its port lies below those that the system gives to outgoing connections:
+/// one of these could take the port of a suite that is just starting again.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound address").to_string()
+    // Tests that start suites at once must not be given the same port before one of them listens.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let [.., high, low] = Clock::system().new_id().into_bytes();
+        let port = 10_000 + u16::from_be_bytes([high, low]) % 10_000;
+        let address = format!("127.0.0.1:{port}");
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }

@@ -43,13 +43,7 @@ pub struct Text {
 impl Text {
     /// Whether an empty text breaks its rules.
     pub fn refuses_empty(&self) -> bool {
-        self.min > 0
-            || self.email
-            || self.uuid
-            || self.uri
-            || self.pattern
-            || !self.one_of.is_empty()
-            || !self.prefix.is_empty()
+        self.min > 0 || self.email || self.uuid || self.uri || !self.one_of.is_empty() || !self.prefix.is_empty()
     }
 }
 

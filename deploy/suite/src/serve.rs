@@ -11,6 +11,7 @@ use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
+use quartet_rpc::token::ServiceTokens;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -112,10 +113,16 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     }
     let upstreams = [auth_upstream, users_upstream, todos_upstream];
     let upstreams = upstreams.map(|upstream| (upstream.name().to_owned(), upstream)).into();
+    let rpc = &settings.rpc;
+    let tokens = rpc
+        .service_token_secret
+        .as_ref()
+        .map(|secret| ServiceTokens::new("gateway", &rpc.token_audience, secret, host.clock()));
     let deps = quartet_gateway::Deps {
         upstreams,
         clock: host.clock(),
         verifier: Some(host.verifier()),
+        tokens,
     };
     let gateway = quartet_gateway::build(&settings.gateway, deps)?;
     Ok(Suite {

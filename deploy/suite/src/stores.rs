@@ -55,10 +55,10 @@ impl Stores {
         })
     }
 
-    /// Makes an account and its user, unless one of that name or address is there. A superuser is made only under a name and an address that no
+    /// Makes an account and its user, unless one of that name and address is there. A superuser is made only under a name and an address that no
     /// mere user holds.
     ///
-    /// Errors: the fields that break their rules.
+    /// Errors: the fields that break their rules; a name or an address that is another account's.
     pub(crate) async fn ensure_user(&self, wanted: Wanted<'_>) -> Result<There, Status> {
         let asked = quartet_auth::admin::Wanted {
             id: None,
@@ -93,6 +93,7 @@ impl Stores {
             username: Username::parse(&account.username).map_err(stale)?,
             email: Address::parse(&account.email).map_err(stale)?,
             role: account.role,
+            updated_at: Some(account.updated_at),
         };
         self.users.ensure_user(&account, self.clock.now(), patience()).await?;
         Ok(())

@@ -31,6 +31,7 @@ pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Resul
             Reason::UnsupportedMediaType,
             message,
         );
+        problem.metadata.insert("taken".to_owned(), taken(form).to_owned());
         // RFC 9110 §15.5.16
         problem
             .headers
@@ -56,12 +57,17 @@ pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Resul
     }
 }
 
-fn unsupported(media: &str, method: &Method, form: bool) -> Problem {
-    let taken = if form {
+/// The media types that are taken.
+fn taken(form: bool) -> &'static str {
+    if form {
         "application/json, application/x-www-form-urlencoded"
     } else {
         "application/json"
-    };
+    }
+}
+
+fn unsupported(media: &str, method: &Method, form: bool) -> Problem {
+    let taken = taken(form);
     let mut problem = Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::UnsupportedMediaType,
@@ -101,11 +107,7 @@ pub(super) fn unread(error: &axum::Error) -> Problem {
         }
         source = error.source();
     }
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        Reason::BadRequest,
-        "the body could not be read",
-    )
+    Problem::bad_request("body-unread", "the body could not be read")
 }
 
 #[cfg(test)]

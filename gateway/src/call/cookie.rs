@@ -1,10 +1,11 @@
 //! Fields that browsers carry as cookies (`quartet.options.v1.cookie`, RFC 6265).
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use quartet_proto::options;
 
 use super::Config;
+use super::plan::Plan;
 use crate::problem::Problem;
 
 /// A request field and the cookie that fills it.
@@ -12,6 +13,8 @@ use crate::problem::Problem;
 pub(super) struct Incoming {
     field: FieldDescriptor,
     name: String,
+    /// `Set-Cookie` that deletes it.
+    deletion: HeaderValue,
 }
 
 /// A reply field and the cookie that it becomes.
@@ -25,13 +28,15 @@ pub(super) struct Outgoing {
 }
 
 /// The fields of a request that cookies fill.
-pub(super) fn incoming(message: &MessageDescriptor) -> Result<Vec<Incoming>, String> {
+pub(super) fn incoming(message: &MessageDescriptor, secure: bool) -> Result<Vec<Incoming>, String> {
     let mut fields = Vec::new();
     for field in message.fields() {
         if let Some(cookie) = options::cookie(&field) {
             check(&field, &cookie.name, &cookie.path)?;
+            let deletion = format!("{}=; Max-Age=0{}", cookie.name, attributes(&cookie.path, secure));
             fields.push(Incoming {
                 field,
+                deletion: HeaderValue::try_from(deletion).map_err(|error| error.to_string())?,
                 name: cookie.name,
             });
         }
@@ -56,11 +61,7 @@ pub(super) fn outgoing(message: &MessageDescriptor, secure: bool) -> Result<Vec<
                     .ok_or_else(|| format!("max_age_field `{name}` of the cookie is no integer beside it"))?,
             ),
         };
-        let path = if cookie.path.is_empty() { "/" } else { &cookie.path };
-        let attributes = format!(
-            "; Path={path}; HttpOnly; SameSite=Lax{}",
-            if secure { "; Secure" } else { "" }
-        );
+        let attributes = attributes(&cookie.path, secure);
         fields.push(Outgoing {
             field,
             name: cookie.name,
@@ -69,6 +70,13 @@ pub(super) fn outgoing(message: &MessageDescriptor, secure: bool) -> Result<Vec<
         });
     }
     Ok(fields)
+}
+
+/// Everything after the value and the lifetime.
+fn attributes(path: &str, secure: bool) -> String {
+    let path = if path.is_empty() { "/" } else { path };
+    let secure = if secure { "; Secure" } else { "" };
+    format!("; Path={path}; HttpOnly; SameSite=Lax{secure}")
 }
 
 fn check(field: &FieldDescriptor, name: &str, path: &str) -> Result<(), String> {
@@ -98,13 +106,38 @@ pub(super) fn fill(
     headers: &HeaderMap,
     config: &Config,
 ) -> Result<(), Problem> {
-    for Incoming { field, name } in fields {
+    for Incoming { field, name, .. } in fields {
         if let Some(value) = find(headers, name) {
             (config.origin)(headers)?;
             message.set_field(field, Value::String(value.to_owned()));
         }
     }
     Ok(())
+}
+
+/// Refuses, before anything is done, a request that could plant a cookie in the browser of somebody who only visits a page of another
+/// site: whoever signs a visitor in as themselves reads what the visitor writes from then on (login CSRF, RFC 6749 §10.12).
+///
+/// A page that may read the reply is a client like any other; it is served unless the reply does hold a cookie.
+///
+/// # Errors
+/// What the origin check says.
+pub(super) fn may_set(plan: &Plan, headers: &HeaderMap, config: &Config) -> Result<(), Problem> {
+    if plan.cookies_out.is_empty() || (config.readable)(headers) {
+        return Ok(());
+    }
+    (config.origin)(headers)
+}
+
+/// Deletes the cookies that a refused request has used: a browser would send them again and again, to no avail. A refusal of the access
+/// token says nothing about them.
+pub(super) fn forget(fields: &[Incoming], headers: &HeaderMap, problem: &mut Problem) {
+    if problem.status != StatusCode::UNAUTHORIZED || problem.reason.starts_with("TOKEN_") {
+        return;
+    }
+    let used = fields.iter().filter(|field| find(headers, &field.name).is_some());
+    let deletions = used.map(|field| (header::SET_COOKIE, field.deletion.clone()));
+    problem.headers.extend(deletions);
 }
 
 /// The first cookie of that name, as a browser sends the one with the longest path first.
@@ -125,6 +158,11 @@ fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 impl Outgoing {
+    /// Whether `message` holds a cookie to set, and not just one to delete.
+    pub(super) fn is_given(&self, message: &DynamicMessage) -> bool {
+        matches!(&*message.get_field(&self.field), Value::String(value) if !value.is_empty())
+    }
+
     /// Takes the field out of `message`; the `Set-Cookie` header when it was set. An empty value deletes the cookie.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What of a request's headers goes on to the backend.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use quartet_rpc::token::ServiceTokens;
 use tonic::metadata::MetadataMap;
 
 use super::ClientAddress;
@@ -14,9 +15,12 @@ const PASSED: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 
+/// Proves that the gateway made the call: a service token. A service believes the `x-forwarded-` entries of nobody else.
+const PROOF: HeaderName = HeaderName::from_static("x-gateway-token");
+
 /// The metadata of the call that serves the request. Everything else a client sends stays at the edge: a service must be able to trust
 /// what only the gateway can have set.
-pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
+pub(super) fn forwarded(parts: &http::request::Parts, tokens: Option<&ServiceTokens>) -> MetadataMap {
     let mut headers = HeaderMap::with_capacity(8);
     for name in &PASSED {
         if let Some(value) = parts.headers.get(name) {
@@ -30,8 +34,21 @@ pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
         .extensions
         .get::<ClientAddress>()
         .and_then(|client| HeaderValue::try_from(client.0.to_string()).ok());
+    // A call without its proof is served as well; the service takes the gateway for the client then.
+    match tokens.map(ServiceTokens::current) {
+        Some(Ok(token)) => headers.extend(secret(&token).map(|token| (PROOF, token))),
+        Some(Err(error)) => tracing::error!(%error, "the gateway cannot prove itself"),
+        None => {}
+    }
     if let Some(address) = address {
         headers.insert("x-forwarded-for", address);
     }
     MetadataMap::from_headers(headers)
+}
+
+/// A value that no log shows.
+fn secret(token: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(token).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }

@@ -51,6 +51,8 @@ pub(super) struct Plan {
     /// Headers of every reply.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) timeout: Option<Duration>,
+    /// Nobody may call the method without an access token.
+    pub(super) needs_token: bool,
     pub(super) client_streaming: bool,
     pub(super) server_streaming: bool,
 }
@@ -163,7 +165,7 @@ impl Plan {
             query,
             form,
             mask,
-            cookies_in: cookie::incoming(&input)?,
+            cookies_in: cookie::incoming(&input, config.secure_cookies)?,
             omitted: cookies_out.iter().map(|cookie| cookie.field.clone()).collect(),
             cookies_out,
             reply: reply(&binding, &output),
@@ -179,6 +181,7 @@ impl Plan {
                 .transpose()?
                 .unwrap_or_default(),
             timeout: (edge.timeout_seconds > 0).then(|| Duration::from_secs(edge.timeout_seconds.into())),
+            needs_token: options::access(method).is_some_and(|access| access != options::Access::Public),
             client_streaming,
             server_streaming: method.is_server_streaming(),
             body,

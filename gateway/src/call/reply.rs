@@ -13,11 +13,15 @@ use crate::transcode::json::{Unwritable, Writer};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The reply that `message` becomes.
+/// The reply that `message` becomes. `origin` is asked before a cookie is handed out.
 ///
 /// # Errors
-/// 500 `INTERNAL` when the backend sent what has no JSON form.
-pub(super) fn unary(plan: &Plan, message: Bytes) -> Result<Response<Body>, Problem> {
+/// 500 `INTERNAL` when the backend sent what has no JSON form, and what `origin` says.
+pub(super) fn unary(
+    plan: &Plan,
+    message: Bytes,
+    origin: impl Fn() -> Result<(), Problem>,
+) -> Result<Response<Body>, Problem> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = plan.status;
     if plan.status == StatusCode::NO_CONTENT && plan.cookies_out.is_empty() && plan.location.is_none() {
@@ -25,6 +29,9 @@ pub(super) fn unary(plan: &Plan, message: Bytes) -> Result<Response<Body>, Probl
     }
     let mut message = decode(plan, message)?;
     for cookie in &plan.cookies_out {
+        if cookie.is_given(&message) {
+            origin()?;
+        }
         let cookie = cookie.take(&mut message).map_err(|error| status::internal(&error))?;
         response
             .headers_mut()

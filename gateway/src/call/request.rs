@@ -7,7 +7,6 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use http_body::Body as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
-use quartet_proto::options::Reason;
 
 use super::content::{self, Content};
 use super::plan::{Body, Plan};
@@ -83,8 +82,8 @@ fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) 
         _ => None,
     };
     if kind == Content::Form {
-        let text = std::str::from_utf8(data)
-            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, Reason::BadRequest, "the form is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(data).map_err(|_| Problem::bad_request("form-encoding", "the form is not UTF-8"))?;
         let target = match field {
             Some(field) => match message.get_field_mut(field) {
                 Value::Message(inner) => inner,
@@ -129,11 +128,11 @@ fn finish(
 ) -> Result<(), Problem> {
     if let Some(raw) = parts.uri.query().filter(|raw| !raw.is_empty()) {
         if raw.len() > query::MAX_QUERY {
-            return Err(Problem::new(
-                StatusCode::URI_TOO_LONG,
-                Reason::BadRequest,
-                "the query is over 32 KiB",
-            ));
+            let problem = Problem::bad_request("query-too-long", "the query is over 32 KiB");
+            return Err(Problem {
+                status: StatusCode::URI_TOO_LONG,
+                ..problem
+            });
         }
         query::apply(raw, message, &plan.query)?;
     }
@@ -208,11 +207,7 @@ async fn refuse(body: axum::body::Body) -> Result<(), Problem> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| content::unread(&error))?;
         if frame.data_ref().is_some_and(|data| !data.is_empty()) {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                Reason::BadRequest,
-                "the path takes no body",
-            ));
+            return Err(Problem::bad_request("body-refused", "the path takes no body"));
         }
     }
     Ok(())

@@ -148,6 +148,19 @@ pub(super) fn named(status: Status, deadline: Option<Instant>) -> Status {
     status
 }
 
+/// 401 `TOKEN_MISSING`, as the services say it.
+pub(super) fn token_missing() -> Problem {
+    let mut problem = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        Reason::TokenMissing,
+        "an access token is required",
+    );
+    problem
+        .headers
+        .push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    problem
+}
+
 /// 504 `DEADLINE_EXCEEDED`.
 pub(super) fn expired() -> Problem {
     to_problem(&Status::deadline_exceeded("the time for the request is over"))

@@ -48,9 +48,15 @@ fn config(closing: CancellationToken) -> Config {
             )),
             _ => Ok(()),
         }),
+        readable: Arc::new(|headers| {
+            headers
+                .get(header::ORIGIN)
+                .is_some_and(|origin| origin == "https://client.example")
+        }),
         render: Arc::new(|problem, _| {
             Bytes::from(serde_json::json!({"status": problem.status.as_u16(), "reason": problem.reason}).to_string())
         }),
+        tokens: None,
         closing,
     }
 }
@@ -58,11 +64,18 @@ fn config(closing: CancellationToken) -> Config {
 impl Kitchen {
     /// Behind it, a backend that answers every call with `answer`.
     fn new(answer: Answer) -> Self {
+        Self::with(answer, |_| {})
+    }
+
+    /// As [`Kitchen::new`], with other settings.
+    fn with(answer: Answer, change: impl FnOnce(&mut Config)) -> Self {
         let routes = Arc::new(Routes::compile(testing::pool()).unwrap());
         let (backend, upstream) = Backend::start(answer);
         let closing = CancellationToken::new();
         let backends = HashMap::from([("kitchen.v1.Kitchen".to_owned(), upstream)]);
-        let transcoder = Transcoder::new(routes, &backends, config(closing.clone())).unwrap();
+        let mut config = config(closing.clone());
+        change(&mut config);
+        let transcoder = Transcoder::new(routes, &backends, config).unwrap();
         Self {
             transcoder,
             backend,

@@ -45,6 +45,7 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
         upstreams,
         clock,
         verifier: Some(verifier),
+        tokens: None,
     };
     Fixture {
         router: build(&config, deps).unwrap().router(),
@@ -160,7 +161,7 @@ async fn in_staging_superusers_alone_see_the_docs() {
             "{challenges:?}"
         );
     }
-    assert_eq!(fetch(&fixture, "/health", &[]).await.0, 200);
+    assert_eq!(fetch(&fixture, "/livez", &[]).await.0, 200);
 }
 
 #[tokio::test]
@@ -270,7 +271,8 @@ async fn a_failed_readiness_probe_still_reads_the_report() {
 
 #[tokio::test]
 async fn a_service_that_is_away_is_a_problem_document() {
-    let (status, headers, body) = fetch(&fixture("local", ""), "/api/v1/todos", &[("accept-language", "ru")]).await;
+    let asked = [("accept-language", "ru"), ("authorization", "Bearer t")];
+    let (status, headers, body) = fetch(&fixture("local", ""), "/api/v1/todos", &asked).await;
     let document: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status.as_u16(), &document["error_code"]), (503, &json!("unavailable")));
     assert_eq!(

@@ -72,6 +72,12 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) ->
     address
 }
 
+/// Whether a peer that is no trusted proxy claims to speak for somebody else: a client that tries, or a proxy that the settings forgot.
+pub(crate) fn is_unheard(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> bool {
+    let peer = peer.to_canonical();
+    headers.contains_key("x-forwarded-for") && !trusted.iter().any(|network| network.contains(peer))
+}
+
 /// An address as proxies write it: bare, with a port, or in brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let bare = text.parse().ok();

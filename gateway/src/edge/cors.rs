@@ -98,7 +98,7 @@ impl Cors {
         }
     }
 
-    /// Whether a request that carries a cookie may use it: it comes from this very host or from a listed origin, or from no page at all.
+    /// Whether a request may use the cookie it carries, and be given one: it comes from this very host or from a listed origin, or from no page at all.
     ///
     /// Browsers send `Origin` with every request that is not a plain read; where it is missing, `Sec-Fetch-Site` tells (Fetch Metadata).
     /// A client that sends neither is no browser, and nobody can make it send a cookie against its will.
@@ -111,8 +111,13 @@ impl Cors {
         if allowed {
             return Ok(());
         }
-        let message = "the cookie was sent from a page of another origin";
+        let message = "a page of another origin may neither use nor set cookies";
         Err(Problem::new(StatusCode::FORBIDDEN, Reason::OriginNotAllowed, message))
+    }
+
+    /// Whether the page that sent a request may read the reply; where there is no page, there is nobody to let.
+    pub(crate) fn lets_read(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(ORIGIN) && self.allows(headers)
     }
 
     fn allows(&self, asked: &HeaderMap) -> bool {
@@ -262,6 +267,25 @@ mod tests {
         assert!(!check(
             &[("CORS_ALLOW_ORIGINS", "*")],
             &[("origin", "https://evil.example"), ("host", "a")]
+        ));
+    }
+
+    #[test]
+    fn a_page_may_read_when_its_origin_is_listed_or_any_is() {
+        let reads = |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
+            cors(settings).lets_read(request(Method::POST, pairs).headers())
+        };
+        let (app, other) = (
+            ("origin", "https://app.example.com"),
+            ("origin", "https://evil.example"),
+        );
+        assert!(reads(&[APP], &[app]));
+        assert!(reads(&[("CORS_ALLOW_ORIGINS", "*")], &[other]));
+        assert!(!reads(&[APP], &[other]));
+        assert!(!reads(&[], &[app]));
+        assert!(!reads(
+            &[("CORS_ALLOW_ORIGINS", "*")],
+            &[("sec-fetch-site", "cross-site")]
         ));
     }
 }

@@ -198,3 +198,39 @@ async fn the_client_is_who_the_trusted_proxy_says() {
         .extension(Peer(([10, 0, 0, 1], 80).into()));
     assert_eq!(send(&router, request, Body::empty()).await.2, "203.0.113.9");
 }
+
+#[derive(Clone, Default)]
+struct Logged(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
+    let warnings = async |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
+        let (logged, router) = (Logged::default(), edge(settings));
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        for _ in 0..3 {
+            fetch(&router, "/ok", pairs).await;
+        }
+        let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        text.matches("not in TRUSTED_PROXIES").count()
+    };
+    let forwarded = [("x-forwarded-for", "203.0.113.9")];
+    assert_eq!(warnings(&[], &forwarded).await, 1);
+    assert_eq!(warnings(&[], &[]).await, 0);
+    assert_eq!(warnings(&[("TRUSTED_PROXIES", "0.0.0.0/0")], &forwarded).await, 0);
+}

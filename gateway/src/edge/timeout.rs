@@ -16,7 +16,11 @@ pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem
     };
     let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
         let rule = "X-Request-Timeout: expected a number of seconds above zero, or one with a unit, as `2s` or `500ms`";
-        Problem::new(StatusCode::BAD_REQUEST, Reason::BadRequest, rule)
+        let mut problem = Problem::bad_request("timeout", rule);
+        problem
+            .metadata
+            .insert("header".to_owned(), "X-Request-Timeout".to_owned());
+        problem
     })?;
     Ok(Some(timeout))
 }

@@ -38,7 +38,9 @@ pub(crate) fn detail(
             _ => variables.set(name.as_str(), value.as_str()),
         }
     }
-    format(language, &id(reason), Some("detail"), &variables)
+    let id = id(reason);
+    // Not whoever names the reason knows everything about it: a service, or a layer that knows its status alone.
+    format(language, &id, Some("detail"), &variables).or_else(|| format(language, &id, Some("bare"), &variables))
 }
 
 /// The text of a broken rule, as `STRING_MAX_LEN`, whose English text is `description`. `None` in English, where the description is the
@@ -151,6 +153,64 @@ mod tests {
                     "{reason} in {}",
                     language.tag()
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_half_translated() {
+        for reason in reasons() {
+            for cause in [None, Some("timeout"), Some("path-encoding"), Some("unheard-of")] {
+                let cause = cause.map(|cause| ("cause".to_owned(), cause.to_owned()));
+                let detail = detail(Language::Russian, reason, "the message", &cause.into_iter().collect());
+                assert!(detail.is_none_or(|detail| !detail.contains("the message")), "{reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_request_that_is_not_understood_is_said_in_both_languages() {
+        let say = |language, reason, values: &[(&str, &str)]| {
+            let values = values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            detail(language, reason, "in English", &values.collect()).unwrap()
+        };
+        for (reason, values, parts) in [
+            (
+                "MALFORMED_JSON",
+                &[("line", "2"), ("column", "23"), ("expected", "expected `:`")][..],
+                &["2", "23"][..],
+            ),
+            (
+                "UNSUPPORTED_MEDIA_TYPE",
+                &[("taken", "application/json")],
+                &["application/json"],
+            ),
+            (
+                "BAD_REQUEST",
+                &[("cause", "timeout"), ("header", "X-Request-Timeout")],
+                &["X-Request-Timeout", "500ms"],
+            ),
+        ] {
+            for language in Language::ALL {
+                let text = say(language, reason, values);
+                assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+            }
+        }
+        let causes = [
+            "body-unread",
+            "form-encoding",
+            "query-too-long",
+            "body-refused",
+            "path-encoding",
+            "parameters-encoding",
+            "too-many-parameters",
+        ];
+        for language in Language::ALL {
+            let other = say(language, "BAD_REQUEST", &[("cause", "unheard-of")]);
+            for cause in causes {
+                assert_ne!(say(language, "BAD_REQUEST", &[("cause", cause)]), other, "{cause}");
             }
         }
     }

@@ -112,13 +112,7 @@ impl Match<'_> {
         } else {
             percent::decode(raw)
         };
-        decoded.ok_or_else(|| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                Reason::BadRequest,
-                "the path is not percent-encoded UTF-8",
-            )
-        })
+        decoded.ok_or_else(|| Problem::bad_request("path-encoding", "the path is not percent-encoded UTF-8"))
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use http::StatusCode;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
-use quartet_proto::options::Reason;
 
 use super::known::known;
 use super::violations::{Broken, Violations};
@@ -40,14 +38,16 @@ pub(crate) fn apply(raw: &str, message: &mut DynamicMessage, excluded: &Excluded
         paths: Vec::new(),
         given: HashSet::new(),
     };
-    let bad = |message: &str| Problem::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
     for (index, pair) in raw.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index == MAX_PAIRS {
-            return Err(bad("more than 500 parameters"));
+            return Err(Problem::bad_request("too-many-parameters", "more than 500 parameters"));
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (Some(name), Some(value)) = (percent::decode_form(name), percent::decode_form(value)) else {
-            return Err(bad("the parameters are not percent-encoded UTF-8"));
+            return Err(Problem::bad_request(
+                "parameters-encoding",
+                "the parameters are not percent-encoded UTF-8",
+            ));
         };
         pairs.set(message, &name, &value);
     }

@@ -49,7 +49,7 @@ pub struct Wanted<'a> {
 pub enum Outcome {
     /// It was opened.
     Opened(Account),
-    /// One of that name or address was there; it was left as it is.
+    /// One of that name and address was there; it was left as it is.
     Found(Account),
 }
 
@@ -68,10 +68,10 @@ pub struct KeyInfo {
     pub expires_at: Option<OffsetDateTime>,
 }
 
-/// Makes a superuser, unless the account of that address or name is one. Idempotent.
+/// Makes a superuser, unless the account of that address and name is one. Idempotent.
 ///
-/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] for an account that is no superuser: anybody can register under
-/// a name before the operator comes, so such an account is not raised here.
+/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] for an account that is another one or no superuser: anybody can
+/// register under a name before the operator comes, so such an account is not raised here.
 pub async fn create_superuser(
     store: &dyn Store,
     clock: &Clock,
@@ -84,20 +84,14 @@ pub async fn create_superuser(
         ..wanted
     };
     match open_account(store, clock, config, wanted, deadline).await? {
-        Outcome::Found(account) if account.role != Role::Superuser => {
-            if account.email.eq_ignore_ascii_case(wanted.email) {
-                Err(Error::EmailTaken)
-            } else {
-                Err(Error::UsernameTaken)
-            }
-        }
+        Outcome::Found(account) if account.role != Role::Superuser => Err(Error::EmailTaken),
         outcome => Ok(outcome),
     }
 }
 
-/// Opens an account with a password or with a hash from elsewhere, unless one of that address or name is there. Idempotent.
+/// Opens an account with a password or with a hash from elsewhere, unless one of that address and name is there. Idempotent.
 ///
-/// Errors: invalid fields.
+/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] when only one of the two is there, or each at another account.
 pub async fn import_account(
     store: &dyn Store,
     clock: &Clock,
@@ -147,6 +141,7 @@ async fn open_account(
     let username = violations.check("username", Username::parse(wanted.username));
     let email = violations.check("email", Email::parse(wanted.email));
     let owner = Owner {
+        name: name.as_ref().and_then(Option::as_ref),
         username: username.as_ref(),
         email: email.as_ref(),
     };
@@ -160,12 +155,14 @@ async fn open_account(
         return Err(quartet_rpc::Failure::internal().into());
     };
 
-    let found = match store.find_account_by_email(&email.key(), deadline).await? {
-        Some(account) => Some(account),
-        None => store.find_account_by_username(username.as_str(), deadline).await?,
-    };
-    if let Some(account) = found {
-        return Ok(Outcome::Found(account));
+    let by_email = store.find_account_by_email(&email.key(), deadline).await?;
+    let by_username = store.find_account_by_username(username.as_str(), deadline).await?;
+    match (by_email, by_username) {
+        (None, None) => {}
+        (Some(account), Some(same)) if account.id == same.id => return Ok(Outcome::Found(account)),
+        // Half of it is somebody else's: whoever asks must not take their account for the one that is wanted.
+        (Some(_), _) => return Err(Error::EmailTaken),
+        (None, Some(_)) => return Err(Error::UsernameTaken),
     }
     let password_hash = match (hash, password) {
         (Some(hash), _) => hash,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::user_service_client::UserServiceClient;
-use quartet_rpc::{Call, Deadline, Peer, Role};
+use quartet_rpc::{Call, Deadline, Peer, Role, moment};
 
 use crate::domain::Account;
 
@@ -28,6 +28,7 @@ pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Opti
             Role::User => pb::UserRole::User,
             Role::Superuser => pb::UserRole::Superuser,
         } as i32,
+        account_updated_at: Some(moment::to_proto(account.updated_at)),
     };
     let request = users.request(&call, message).ok()?;
     let mut client = UserServiceClient::new(users.upstream());

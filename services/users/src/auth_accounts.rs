@@ -3,7 +3,8 @@
 //! Every change here is two changes, one in each service, and either service may fail between them. The order makes each failure harmless
 //! and each retry right:
 //!
-//! - A name or address changes in auth first, since auth alone can refuse it, and is copied here after. If the copy is lost, the account's
+//! - A name or address changes in auth first, since auth alone can refuse it, and what the account then has is copied here after: an address
+//!   comes once it is proven. If the copy is lost, the account's
 //!   next login or refresh brings it (EnsureUser), and asking for the same name again gives the account what it has.
 //! - A deletion, a restoration and a purge are written here first but left open ([`OpenChange`](crate::store::OpenChange)), then told to auth, then
 //!   committed. A store that cannot write is noticed before auth acts; a refusal or an outage of auth takes the change back. What is left
@@ -18,13 +19,13 @@ use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::options::Reason;
 use quartet_rpc::failure::reason_of;
-use quartet_rpc::{Call, Deadline, Failure, Peer, Upstream};
+use quartet_rpc::{Call, Deadline, Failure, Peer, Upstream, moment};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::UserEdit;
+use crate::domain::{Address, UserEdit, Username};
 
 /// How long an open change waits for auth: shorter than others wait for the store's one writer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,10 +42,11 @@ impl AuthAccounts {
         Self { auth }
     }
 
-    /// Gives the account the user name and the address of `edit`.
+    /// Gives the account the user name and the address of `edit`, and `edit` what the account then has: a new address is not the account's
+    /// before it is proven.
     ///
     /// Errors: [`Error::UserNotFound`], [`Error::UsernameTaken`], [`Error::EmailTaken`]; UNAVAILABLE when auth is away.
-    pub async fn update(&self, call: &Call, id: Uuid, edit: &UserEdit) -> Result<(), Error> {
+    pub async fn update(&self, call: &Call, id: Uuid, edit: &mut UserEdit) -> Result<(), Error> {
         let message = pb::UpdateAccountRequest {
             account_id: id.to_string(),
             username: edit.username.as_ref().map(|username| username.as_str().to_owned()),
@@ -55,7 +57,17 @@ impl AuthAccounts {
                 client.update_account(request).await
             })
             .await?;
-        answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
+        let account = answer.map_err(|status| self.refusal(id, &status))?.into_inner();
+        edit.account_at = moment::parse(account.updated_at.as_ref()).map_err(|_| Failure::internal())?;
+        if edit.username.is_some() {
+            let username = Username::parse(&account.username).map_err(|_| Failure::internal())?;
+            edit.username = Some(username);
+        }
+        if edit.email.is_some() {
+            let email = Address::parse(&account.email).map_err(|_| Failure::internal())?;
+            edit.email = Some(email);
+        }
+        Ok(())
     }
 
     /// Closes the account: its sessions end and it cannot sign in.

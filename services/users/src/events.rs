@@ -110,6 +110,7 @@ fn account(id: Uuid, told: &auth::AccountRegistered) -> Result<Account, String> 
         username: Username::parse(&told.username).map_err(|_| "the user name breaks a rule of users")?,
         email: Address::parse(&told.email).map_err(|_| "the address breaks a rule of users")?,
         role: role(&told.role)?,
+        updated_at: None,
     })
 }
 

@@ -89,6 +89,7 @@ impl Users {
             username: username.into(),
             email: format!("{username}@example.org"),
             role: role.into(),
+            account_updated_at: None,
         };
         let request = service_request("auth", &self.clock, message);
         self.client.ensure_user(request).await.unwrap().into_inner().tier

@@ -90,6 +90,7 @@ fn account(id: Uuid, username: &str) -> Account {
         username: Username::parse(username).unwrap(),
         email: Address::parse(&format!("{username}@example.org")).unwrap(),
         role: Role::User,
+        updated_at: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use quartet_clock::Clock;
 use quartet_store::{Database, Error};
 use tokio::sync::Notify;
@@ -18,6 +19,8 @@ use crate::failpoint::pass;
 use crate::store::{Claimed, Rows};
 use crate::{Broker, Config, Message, Stats};
 
+/// Batches under way at once.
+const LANES: usize = 3;
 /// How often the lag is measured and old rows are looked for.
 const TENDING: Duration = Duration::from_secs(5);
 /// Rows that one statement prunes; locks are held briefly.
@@ -79,7 +82,9 @@ impl Relay {
 
     /// Works until `stop`. A batch in hand is finished first.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.send(&stop), self.tend(&stop));
+        // While the broker confirms one batch, another one is claimed and a third one noted.
+        let lanes = join_all((0..LANES).map(|_| self.send(&stop)));
+        tokio::join!(lanes, self.tend(&stop));
     }
 
     async fn send(&self, stop: &CancellationToken) {
@@ -119,6 +124,10 @@ impl Relay {
         let claimed = self.rows.claim(now, now + self.settings.relay_lease.0, limit).await?;
         if claimed.is_empty() {
             return Ok(Batch::Empty);
+        }
+        if claimed.len() as i64 == limit {
+            // There may be more than one lane carries.
+            self.wake.wake();
         }
         pass!("relay-claimed");
         let messages: Vec<Message> = claimed.iter().map(|row| row.message.clone()).collect();

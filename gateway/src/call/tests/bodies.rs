@@ -149,3 +149,35 @@ async fn an_upload_that_breaks_off_after_the_first_reply_ends_the_replies() {
     assert!(body.lines().last().unwrap().starts_with("{\"error\""), "{body}");
     assert_eq!(kitchen.backend.broken.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn the_body_of_somebody_unknown_is_not_read_where_a_token_is_needed() {
+    let unread = || Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}"))]));
+    for authorization in [None, Some("Basic YTpi"), Some("Bearer")] {
+        let mut order = request("POST", "/v1/orders");
+        if let Some(authorization) = authorization {
+            order = order.header(header::AUTHORIZATION, authorization);
+        }
+        let answer = kitchen.send(order.body(unread()).unwrap());
+        let problem = tokio::time::timeout(Duration::from_secs(2), answer)
+            .await
+            .expect("nobody waits for the body")
+            .unwrap_err();
+        assert_eq!(
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (401, "TOKEN_MISSING")
+        );
+        assert_eq!(problem.headers, [(header::WWW_AUTHENTICATE, "Bearer".parse().unwrap())]);
+    }
+    assert!(kitchen.backend.seen.lock().unwrap().is_empty());
+
+    // With a token, and where none is needed, it is read.
+    let malformed = |path: &str| request("POST", path).header(header::AUTHORIZATION, "Bearer t");
+    let problem = kitchen
+        .send(malformed("/v1/orders").body(Body::from("{")).unwrap())
+        .await;
+    assert_eq!(problem.unwrap_err().reason, "MALFORMED_JSON");
+    let problem = kitchen.json("POST", "/v1/tastings", "{").await;
+    assert_eq!(problem.unwrap_err().reason, "MALFORMED_JSON");
+}

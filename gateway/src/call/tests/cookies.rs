@@ -1,5 +1,7 @@
 //! Fields that browsers carry as cookies.
 
+use tonic_types::StatusExt;
+
 use super::*;
 
 fn sign_in(body: &str) -> Request<Body> {
@@ -27,29 +29,62 @@ async fn a_cookie_fills_its_field_and_nothing_else_does() {
     );
 }
 
+fn sign_in_from(origin: &str, cookie: &str) -> Request<Body> {
+    let mut request = sign_in("{}");
+    let headers = request.headers_mut();
+    headers.insert(header::ORIGIN, origin.parse().unwrap());
+    headers.insert(header::COOKIE, cookie.parse().unwrap());
+    request
+}
+
 #[tokio::test]
 async fn a_cookie_from_a_page_of_another_origin_is_refused() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
-    let mut request = sign_in("{}");
-    request
-        .headers_mut()
-        .insert(header::COOKIE, "session=s".parse().unwrap());
-    request
-        .headers_mut()
-        .insert(header::ORIGIN, "https://theirs.example".parse().unwrap());
-    let problem = kitchen.send(request).await.unwrap_err();
+    for origin in ["https://theirs.example", "https://client.example"] {
+        let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+        let problem = kitchen.send(sign_in_from(origin, "session=s")).await.unwrap_err();
+        assert_eq!(
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (403, "ORIGIN_NOT_ALLOWED")
+        );
+        assert!(kitchen.backend.seen.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_may_not_read_the_reply_cannot_plant_a_cookie_and_nothing_is_done_for_it() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"s\"}"))]));
+    let problem = kitchen
+        .send(sign_in_from("https://theirs.example", "other=s"))
+        .await
+        .unwrap_err();
     assert_eq!(
         (problem.status.as_u16(), problem.reason.as_str()),
         (403, "ORIGIN_NOT_ALLOWED")
     );
-    // Without the cookie the origin does not matter.
-    let mut request = sign_in("{}");
-    request.headers_mut().insert(header::COOKIE, "other=s".parse().unwrap());
-    request
-        .headers_mut()
-        .insert(header::ORIGIN, "https://theirs.example".parse().unwrap());
-    kitchen.send(request).await.unwrap();
-    assert_eq!(kitchen.backend.message(), "");
+    assert!(kitchen.backend.seen.lock().unwrap().is_empty());
+
+    let response = kitchen
+        .send(sign_in_from("https://ours.example", "other=s"))
+        .await
+        .unwrap();
+    assert!(response.headers().contains_key(header::SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_page_that_may_read_the_reply_is_served_but_gets_no_cookie() {
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"user\":\"u\"}"))]));
+    let response = kitchen
+        .send(sign_in_from("https://client.example", "other=s"))
+        .await
+        .unwrap();
+    assert!(text(response).await.contains("\"user\":\"u\""));
+
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"s\"}"))]));
+    let problem = kitchen
+        .send(sign_in_from("https://client.example", "other=s"))
+        .await
+        .unwrap_err();
+    assert_eq!(problem.reason, "ORIGIN_NOT_ALLOWED");
 }
 
 async fn set(reply: &str) -> (Option<String>, String) {
@@ -105,4 +140,37 @@ async fn a_value_that_could_forge_attributes_is_never_sent() {
         kitchen.send(sign_in("{}")).await.unwrap_err().status,
         StatusCode::INTERNAL_SERVER_ERROR
     );
+}
+
+#[tokio::test]
+async fn a_cookie_that_was_refused_is_deleted_and_one_that_was_not_used_is_left() {
+    let refuse = async |reason: &str, cookie: &str| {
+        let mut details = tonic_types::ErrorDetails::new();
+        details.set_error_info(reason, "quartet", HashMap::<String, String>::new());
+        let code = if reason.contains("RATE") {
+            tonic::Code::ResourceExhausted
+        } else {
+            tonic::Code::Unauthenticated
+        };
+        let status = tonic::Status::with_error_details(code, "no", details);
+        let kitchen = Kitchen::new(Answer::Refuse(status));
+        let problem = kitchen
+            .send(sign_in_from("https://ours.example", cookie))
+            .await
+            .unwrap_err();
+        let cookies = problem
+            .headers
+            .into_iter()
+            .filter(|(name, _)| name == header::SET_COOKIE);
+        cookies
+            .map(|(_, value)| value.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        refuse("INVALID_REFRESH_TOKEN", "session=s").await,
+        ["session=; Max-Age=0; Path=/v1; HttpOnly; SameSite=Lax; Secure"]
+    );
+    assert!(refuse("INVALID_REFRESH_TOKEN", "other=s").await.is_empty());
+    assert!(refuse("TOKEN_EXPIRED", "session=s").await.is_empty());
+    assert!(refuse("RATE_LIMITED", "session=s").await.is_empty());
 }

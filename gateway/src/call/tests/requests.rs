@@ -412,3 +412,26 @@ async fn headers_that_services_trust_are_passed_on_and_others_are_not() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_gateway_proves_itself_on_every_call_and_no_client_can_in_its_place() {
+    let ask = || {
+        let request = request("GET", "/v1/dishes/7").header("x-gateway-token", "forged");
+        request.body(Body::empty()).unwrap()
+    };
+    let proofs = |kitchen: &Kitchen| -> Vec<Option<String>> {
+        let seen = kitchen.backend.seen.lock().unwrap();
+        let proof = |call: &backend::Seen| Some(call.metadata.get("x-gateway-token")?.to_str().unwrap().to_owned());
+        seen.iter().map(proof).collect()
+    };
+    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}"))]));
+    kitchen.send(ask()).await.unwrap();
+    assert_eq!(proofs(&kitchen), [None]);
+
+    let secret = quartet_config::Secret::new("0123456789abcdef0123456789abcdef");
+    let tokens = quartet_rpc::token::ServiceTokens::new("gateway", "quartet", &secret, quartet_clock::Clock::system());
+    let current = tokens.current().unwrap();
+    let kitchen = Kitchen::with(Answer::Say(vec![Ok(dish("{}"))]), |config| config.tokens = Some(tokens));
+    kitchen.send(ask()).await.unwrap();
+    assert_eq!(proofs(&kitchen), [Some(current)]);
+}

@@ -391,18 +391,3 @@ fn the_info_comes_from_the_settings() {
     );
     assert_eq!(suite()["openapi"], "3.1.1");
 }
-
-/// Writes the documents where a validator can read them: `OPENAPI_OUT=folder cargo test -p quartet-gateway -- --ignored write_the_documents`.
-#[test]
-#[ignore = "writes files for tools outside"]
-#[expect(clippy::disallowed_methods, reason = "names a folder for this one test")]
-fn write_the_documents() {
-    let folder = std::env::var("OPENAPI_OUT").unwrap();
-    for (name, document) in [("suite", suite()), ("kitchen", kitchen())] {
-        std::fs::write(
-            format!("{folder}/{name}.json"),
-            serde_json::to_vec_pretty(document).unwrap(),
-        )
-        .unwrap();
-    }
-}

@@ -27,6 +27,7 @@ fn malformed(text: &str, error: &Malformed) -> Problem {
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let message = format!("line {line}, column {column}: {}", error.message);
     let mut problem = Problem::new(StatusCode::BAD_REQUEST, Reason::MalformedJson, message);
+    problem.metadata.insert("expected".to_owned(), error.message.to_owned());
     problem.metadata.insert("line".to_owned(), line.to_string());
     problem.metadata.insert("column".to_owned(), column.to_string());
     problem

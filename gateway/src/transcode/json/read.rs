@@ -1,14 +1,18 @@
 //! Reading ProtoJSON into messages.
 
-use http::StatusCode;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
-use quartet_proto::options::Reason;
 
-use super::lexer::{Lexer, Read, Token};
+use super::lexer::{Lexer, Malformed, Read, Token};
 use super::malformed;
 use crate::problem::Problem;
 use crate::transcode::known::known;
 use crate::transcode::violations::{Broken, Violations};
+
+fn not_utf8(body: &[u8], at: usize) -> Problem {
+    let before = std::str::from_utf8(&body[..at]).unwrap_or_default();
+    let message = "the body is not UTF-8";
+    malformed(before, &Malformed { at, message })
+}
 
 /// Paths of the fields that a body names, for an inferred update mask.
 pub(crate) type Recorded = Vec<String>;
@@ -32,8 +36,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// 400 `MALFORMED_JSON` when the body is not UTF-8.
     pub(crate) fn new(body: &'a [u8], barred: &'a [FieldDescriptor]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, Reason::MalformedJson, "the body is not UTF-8"))?;
+        let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
         Ok(Self {
             lexer: Lexer::new(text),
             text,

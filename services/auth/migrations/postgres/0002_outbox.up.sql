@@ -22,13 +22,12 @@ create table outbox (
     due_at        timestamptz not null,
     -- A relay has it in hand until then; past that, the relay is taken for dead.
     claimed_until timestamptz,
-    sent_at       timestamptz,
-    constraint outbox_id_key unique (id)
+    sent_at       timestamptz
 );
 
+-- Few rows are unsent at a time. Sent ones have no index of their own, so that marking one costs little: the oldest have the lowest numbers.
 create index outbox_unsent_idx on outbox (seq) where sent_at is null;
 create index outbox_ordered_idx on outbox (source, subject, seq) where sent_at is null and ordered;
-create index outbox_sent_idx on outbox (sent_at) where sent_at is not null;
 
 -- What this service has heard and done. A row is written in the transaction of the effect, so a message takes effect once.
 create table inbox (

@@ -17,6 +17,8 @@ pub struct Account {
     pub email: String,
     /// Whether the address was proven.
     pub email_verified: bool,
+    /// The address that takes the place of `email` once it is proven.
+    pub pending_email: Option<String>,
     /// The name given at registration, for a user that is yet to be made.
     pub name: String,
     /// What is kept of the password.
@@ -73,6 +75,7 @@ impl Account {
             username: new.username.as_str().to_owned(),
             email: new.email.as_str().to_owned(),
             email_verified: new.email_verified,
+            pending_email: None,
             name: new.name,
             password_hash: new.password_hash,
             role: new.role,

@@ -17,29 +17,41 @@ pub enum Purpose {
     PasswordReset,
     /// Proving the address.
     EmailVerification,
+    /// Proving the address that an account asked for, which takes the place of its own.
+    EmailChange,
+    /// Nothing: the mail tells the owner of an address that their account asked for another one. Its token is kept, and never sent, to tell
+    /// when.
+    EmailChangeNotice,
 }
 
 impl Purpose {
+    const ALL: [Self; 4] = [
+        Self::PasswordReset,
+        Self::EmailVerification,
+        Self::EmailChange,
+        Self::EmailChangeNotice,
+    ];
+
     /// The name, as the store writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::PasswordReset => "password_reset",
             Self::EmailVerification => "email_verification",
+            Self::EmailChange => "email_change",
+            Self::EmailChangeNotice => "email_change_notice",
         }
     }
 
     /// The purpose of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::PasswordReset, Self::EmailVerification]
-            .into_iter()
-            .find(|purpose| purpose.name() == name)
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
     /// How long a token of this purpose works.
     pub fn lifetime(self) -> Duration {
         match self {
-            Self::PasswordReset => Duration::from_secs(3_600),
-            Self::EmailVerification => Duration::from_secs(86_400),
+            Self::PasswordReset | Self::EmailChangeNotice => Duration::from_secs(3_600),
+            Self::EmailVerification | Self::EmailChange => Duration::from_secs(86_400),
         }
     }
 }

@@ -8,7 +8,7 @@ use quartet_rpc::violations::Rule;
 use unicode_normalization::UnicodeNormalization;
 
 use super::text;
-use super::{Email, Username};
+use super::{DisplayName, Email, Username};
 
 /// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn (MIT).
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
@@ -42,10 +42,10 @@ impl Password {
         if is_common(&folded) {
             return Err(Rule::new("PASSWORD_COMMON", "is one of the most used passwords"));
         }
-        if owner.names().any(|name| folded.contains(&name)) {
+        if owner.names().any(|name| folded.contains(&name)) || owner.is_all_of(&folded) {
             return Err(Rule::new(
                 "PASSWORD_CONTAINS_NAME",
-                "must not contain your user name or e-mail address",
+                "must not contain your user name or e-mail address, nor be your name",
             ));
         }
         Ok(password)
@@ -66,6 +66,8 @@ impl fmt::Debug for Password {
 /// Whose password it is to be: what it must not be built around. A name that is itself broken is `None`, and its own rule tells of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Owner<'a> {
+    /// The name shown to others.
+    pub name: Option<&'a DisplayName>,
     /// The account's user name.
     pub username: Option<&'a Username>,
     /// The account's address.
@@ -73,6 +75,18 @@ pub struct Owner<'a> {
 }
 
 impl Owner<'_> {
+    /// Whether the password, folded to lower case, is one of the owner's names and nothing else: the one shown to others, the whole address,
+    /// or the user name, however short, over and over.
+    fn is_all_of(&self, folded: &str) -> bool {
+        let name = self
+            .name
+            .map(|name| name.as_str().nfc().collect::<String>().to_lowercase());
+        let repeated = self
+            .username
+            .is_some_and(|name| folded.replace(&name.as_str().to_lowercase(), "").is_empty());
+        repeated || name.as_deref() == Some(folded) || self.email.is_some_and(|email| email.key() == folded)
+    }
+
     fn names(&self) -> impl Iterator<Item = String> {
         let username = self.username.map(|name| name.as_str().to_lowercase());
         let local = self.email.map(|email| email.local_part().to_lowercase());
@@ -98,6 +112,7 @@ mod tests {
         let username = Username::parse("annlee").unwrap();
         let email = Email::parse("a.lee@example.org").unwrap();
         let owner = Owner {
+            name: None,
             username: Some(&username),
             email: Some(&email),
         };
@@ -143,9 +158,34 @@ mod tests {
         let username = Username::parse("al").unwrap();
         let owner = Owner {
             username: Some(&username),
-            email: None,
+            ..Owner::default()
         };
         assert!(Password::chosen("also fine here", &owner).is_ok());
+    }
+
+    #[test]
+    fn a_password_that_is_nothing_but_a_name_is_refused_however_short_the_name() {
+        let name = DisplayName::parse("Léa Åström").unwrap().unwrap();
+        let username = Username::parse("ab").unwrap();
+        let email = Email::parse("a@Example.org").unwrap();
+        let owner = Owner {
+            name: Some(&name),
+            username: Some(&username),
+            email: Some(&email),
+        };
+        for wrong in [
+            "abababab",
+            "AbaBABab",
+            "a@example.ORG",
+            "LÉA ÅSTRÖM",
+            "le\u{301}a åström",
+        ] {
+            let rule = Password::chosen(wrong, &owner).unwrap_err();
+            assert_eq!(rule.name, "PASSWORD_CONTAINS_NAME", "{wrong:?}");
+        }
+        for right in ["ababababa", "b@example.org", "léa åström 77"] {
+            assert!(Password::chosen(right, &owner).is_ok(), "{right:?}");
+        }
     }
 
     #[test]

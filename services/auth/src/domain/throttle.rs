@@ -4,6 +4,8 @@
 //! - one per name and client address, whose delay doubles with every failure up to minutes: it stops the one who guesses;
 //! - one per name over all addresses, whose delay stays at seconds: it slows those who guess from many addresses. An owner who comes from
 //!   an address of theirs, or with a living session, does not feel it.
+//!
+//! An owner with a living session does not feel the first one either: what is tried with their sessions is counted by itself.
 
 use std::net::IpAddr;
 use std::time::Duration;

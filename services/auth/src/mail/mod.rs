@@ -21,7 +21,7 @@ pub struct Mail {
     pub name: String,
     /// Where it goes.
     pub to: Mailbox,
-    /// The token that it carries.
+    /// The token that it carries; a notice says nothing of it.
     pub token: MailToken,
     /// The language that it is written in.
     pub language: Language,

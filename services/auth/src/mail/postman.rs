@@ -92,48 +92,61 @@ impl Postman {
     async fn fulfil(&self, request: &MailRequest) -> Result<(), Error> {
         let deadline = Deadline::after(LEASE);
         let now = self.clock.now();
-        let sent = match self.recipient(request, deadline).await? {
-            None => None,
-            Some((account, to)) => {
-                let token = MailToken::draw(&self.clock);
-                let hash = token.hash();
-                self.store
-                    .insert_mail_token(hash, account.id, request, now, deadline)
-                    .await?;
-                let mail = Mail {
-                    purpose: request.purpose,
-                    name: account.name_or_username().to_owned(),
-                    to,
-                    token,
-                    language: Language::preferred(&request.language),
-                };
-                if let Err(error) = self.mailer.send(&mail).await {
-                    tracing::warn!(%error, account_id = %account.id, "a mail was not taken; it is tried again when its lease ends");
-                    return Ok(());
-                }
-                Some(hash)
+        let mut sent = Vec::new();
+        for (account, to) in self.recipients(request, deadline).await? {
+            let token = MailToken::draw(&self.clock);
+            let hash = token.hash();
+            self.store
+                .insert_mail_token(hash, account.id, request, now, deadline)
+                .await?;
+            let mail = Mail {
+                purpose: request.purpose,
+                name: account.name_or_username().to_owned(),
+                to,
+                token,
+                language: Language::preferred(&request.language),
+            };
+            if let Err(error) = self.mailer.send(&mail).await {
+                tracing::warn!(%error, account_id = %account.id, "a mail was not taken; it is tried again when its lease ends");
+                return Ok(());
             }
-        };
-        self.store.finish_mail(request, sent, now, deadline).await
+            sent.push(hash);
+        }
+        self.store.finish_mail(request, &sent, now, deadline).await
     }
 
-    /// Who gets the mail; nobody, if the address has no account that needs it, or one that has just had it.
-    async fn recipient(&self, request: &MailRequest, deadline: Deadline) -> Result<Option<(Account, Mailbox)>, Error> {
-        let Some(account) = self.store.find_account_by_email(&request.email_key, deadline).await? else {
-            return Ok(None);
-        };
-        let needless = match request.purpose {
-            Purpose::PasswordReset => account.status() != Status::Active,
-            Purpose::EmailVerification => account.email_verified || account.status() == Status::Closed,
+    /// Who gets the mail; nobody, if the address has no account that needs it, or one that has just had it. Several accounts may have asked
+    /// for one address that is yet to be proven.
+    async fn recipients(&self, request: &MailRequest, deadline: Deadline) -> Result<Vec<(Account, Mailbox)>, Error> {
+        let key = &request.email_key;
+        let accounts = match request.purpose {
+            Purpose::EmailChange => self.store.find_accounts_by_pending_email(key, deadline).await?,
+            Purpose::PasswordReset | Purpose::EmailVerification | Purpose::EmailChangeNotice => {
+                let account = self.store.find_account_by_email(key, deadline).await?;
+                account.into_iter().collect()
+            }
         };
         let since = self.clock.now() - APART;
-        if needless || self.store.was_mailed(account.id, request, since, deadline).await? {
-            return Ok(None);
+        let mut recipients = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            let needless = match request.purpose {
+                Purpose::PasswordReset => account.status() != Status::Active,
+                Purpose::EmailVerification => account.email_verified || account.status() == Status::Closed,
+                Purpose::EmailChange | Purpose::EmailChangeNotice => account.status() == Status::Closed,
+            };
+            if needless || self.store.was_mailed(account.id, request, since, deadline).await? {
+                continue;
+            }
+            let address = match request.purpose {
+                Purpose::EmailChange => account.pending_email.as_deref().unwrap_or_default(),
+                Purpose::PasswordReset | Purpose::EmailVerification | Purpose::EmailChangeNotice => &account.email,
+            };
+            // The store holds only addresses that parse; one that does not could never be reached.
+            if let Ok(address) = address.parse() {
+                let mailbox = Mailbox::new(Some(account.name_or_username().to_owned()), address);
+                recipients.push((account, mailbox));
+            }
         }
-        // The store holds only addresses that parse; one that does not could never be reached.
-        Ok(account.email.parse().ok().map(|address| {
-            let mailbox = Mailbox::new(Some(account.name_or_username().to_owned()), address);
-            (account, mailbox)
-        }))
+        Ok(recipients)
     }
 }

@@ -9,8 +9,8 @@ use crate::Error;
 use crate::domain::throttle::Subject;
 use crate::domain::{EndReason, Password};
 
-/// A stolen access token must not serve to guess the password, from whatever address: all of them count as one.
-const ORIGIN: &str = "password:change";
+/// A stolen access token must not serve to guess the password, from whatever address: all of them count as one, and logins with it, too.
+pub(super) const ORIGIN: &str = "password:change";
 
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::ChangePasswordRequest>) -> Result<Response<()>, Error> {
     let call = Call::of(&request)?;

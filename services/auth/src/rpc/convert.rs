@@ -7,7 +7,9 @@ use quartet_rpc::{Failure, Role, Violations, moment};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Account, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username};
+use crate::domain::{
+    Account, DisplayName, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username,
+};
 use crate::tokens::Pair;
 
 /// Characters of a refresh token or a token from a mail at the most.
@@ -32,9 +34,11 @@ pub(crate) fn new_password(
     account: &Account,
     violations: &mut Violations,
 ) -> Option<Password> {
+    let name = DisplayName::parse(&account.name).ok().flatten();
     let username = Username::parse(&account.username).ok();
     let email = Email::parse(&account.email).ok();
     let owner = Owner {
+        name: name.as_ref(),
         username: username.as_ref(),
         email: email.as_ref(),
     };
@@ -76,6 +80,7 @@ pub(crate) fn account(account: &Account) -> pb::Account {
         username: account.username.clone(),
         email: account.email.clone(),
         email_verified: account.email_verified,
+        pending_email: account.pending_email.clone(),
         role: role_to_proto(account.role),
         status: match account.status() {
             Status::Active => pb::AccountStatus::Active,

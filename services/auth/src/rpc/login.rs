@@ -5,7 +5,7 @@ use quartet_rpc::{Call, Caller, Violations};
 use tonic::{Request, Response};
 use uuid::Uuid;
 
-use super::{Rpc, convert};
+use super::{Rpc, change_password, convert};
 use crate::Error;
 use crate::domain::throttle::{Subject, origin};
 use crate::domain::{Account, Email, Password, PasswordHash, Status, text};
@@ -68,9 +68,13 @@ async fn begin(rpc: &Rpc, call: &Call, name: &str, found: Option<&Account>) -> R
         None => false,
     };
     let signed_in = matches!(&call.caller, Caller::User(user) if user.id == id);
-    // Somebody who guesses from many addresses must not keep the owner out.
+    // Somebody who guesses, from many addresses or from behind the same one, must not keep the owner out. Who is signed in has a count of their
+    // own, since their token may be stolen.
     let over_all = (!at_home && !signed_in).then(|| rpc.config.name_policy());
-    let (subject, origin) = (Subject::of(name), origin(call.client_address));
+    let (subject, origin) = match signed_in {
+        true => (Subject::of(&id.to_string()), change_password::ORIGIN.to_owned()),
+        false => (Subject::of(name), origin(call.client_address)),
+    };
     let begun = rpc
         .store
         .begin_attempt(

@@ -20,6 +20,7 @@ pub(super) async fn handle(
     let username = violations.check("username", Username::parse(&asked.username));
     let email = violations.check("email", Email::parse(&asked.email));
     let owner = Owner {
+        name: name.as_ref().and_then(Option::as_ref),
         username: username.as_ref(),
         email: email.as_ref(),
     };

@@ -16,10 +16,16 @@ pub(super) async fn handle(
     let id = call.user()?.id;
     let account = rpc.store.find_account(id, call.deadline).await?;
     let account = account.ok_or(Error::AccountNotFound { id })?;
-    if account.email_verified {
+    if account.email_verified && account.pending_email.is_none() {
         return Err(Error::EmailAlreadyVerified);
     }
-    let email = Email::parse(&account.email).map_err(|_| Failure::internal())?;
-    rpc.postman.request(call, Purpose::EmailVerification, &email).await?;
+    if let Some(pending) = &account.pending_email {
+        let email = Email::parse(pending).map_err(|_| Failure::internal())?;
+        rpc.postman.request(call, Purpose::EmailChange, &email).await?;
+    }
+    if !account.email_verified {
+        let email = Email::parse(&account.email).map_err(|_| Failure::internal())?;
+        rpc.postman.request(call, Purpose::EmailVerification, &email).await?;
+    }
     Ok(Response::new(()))
 }

@@ -5,21 +5,22 @@ use quartet_rpc::{Call, violations};
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
-use crate::Error;
 use crate::domain::{MailToken, text};
+use crate::{Error, users};
 
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::VerifyEmailRequest>) -> Result<Response<()>, Error> {
     let call = Call::of(&request)?;
     let token = &request.get_ref().token;
     text::required(token, convert::MAX_TOKEN).map_err(|rule| violations::one("token", rule))?;
     let token = MailToken::parse(token).ok_or(Error::InvalidVerificationToken)?;
-    if rpc
+    let proven = rpc
         .store
         .verify_email(token.hash(), rpc.clock.now(), call.deadline)
         .await?
-    {
-        Ok(Response::new(()))
-    } else {
-        Err(Error::InvalidVerificationToken)
+        .ok_or(Error::InvalidVerificationToken)?;
+    if proven.moved {
+        // Best effort, so that the user's copy shows the address at once; the next login does it otherwise.
+        users::ensure(&rpc.users, call, &proven.account).await;
     }
+    Ok(Response::new(()))
 }

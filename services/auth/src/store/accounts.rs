@@ -53,7 +53,12 @@ pub trait Accounts: Send + Sync {
     /// The account of that address; `email_key` is [`Email::key`].
     async fn find_account_by_email(&self, email_key: &str, deadline: Deadline) -> Result<Option<Account>, Error>;
 
-    /// Gives an account another name or address; a new address is unproven, and a mail that proves it is asked for in `language`.
+    /// The accounts that have asked for that address and not proven it yet; `email_key` is [`Email::key`].
+    async fn find_accounts_by_pending_email(&self, email_key: &str, deadline: Deadline) -> Result<Vec<Account>, Error>;
+
+    /// Gives an account another name, and notes the address that it asks for. The account keeps its own until the other one is proven
+    /// ([`verify_email`](super::MailRequests::verify_email)): mails that prove the one and warn the other are asked for in `language`. Another
+    /// spelling of its own address is taken at once, and takes back what it asked for before.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn rename_account(
@@ -94,8 +99,8 @@ pub trait Accounts: Send + Sync {
         deadline: Deadline,
     ) -> Result<(), Error>;
 
-    /// Sets another password, unless it has changed since `old` was read; voids the tokens that would reset it, and ends every session but
-    /// `keep`.
+    /// Sets another password, unless it has changed since `old` was read; voids the tokens that would reset it, takes back an address
+    /// that is yet to be proven, since whoever asked for it may be who the password is changed for, and ends every session but `keep`.
     async fn change_password(
         &self,
         id: Uuid,

@@ -22,6 +22,15 @@ pub struct MailRequest {
     pub language: String,
 }
 
+/// An account whose address was proven.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The account after it.
+    pub account: Account,
+    /// Whether the address took the place of another one.
+    pub moved: bool,
+}
+
 /// Mails that were asked for, and their tokens.
 #[async_trait]
 pub trait MailRequests: Send + Sync {
@@ -55,11 +64,11 @@ pub trait MailRequests: Send + Sync {
         deadline: Deadline,
     ) -> Result<(), Error>;
 
-    /// Notes that the request is done, and the token whose mail was sent, if one was.
+    /// Notes that the request is done, and the tokens whose mails were sent.
     async fn finish_mail(
         &self,
         request: &MailRequest,
-        sent: Option<TokenHash>,
+        sent: &[TokenHash],
         now: OffsetDateTime,
         deadline: Deadline,
     ) -> Result<(), Error>;
@@ -73,7 +82,8 @@ pub trait MailRequests: Send + Sync {
         deadline: Deadline,
     ) -> Result<Option<Account>, Error>;
 
-    /// Uses up a token: sets the password, voids the account's other reset tokens, and ends every session. `None` when the token does not work.
+    /// Uses up a token: sets the password, voids the account's other reset tokens, takes back an address that is yet to be proven, and
+    /// ends every session. `None` when the token does not work.
     async fn reset_password(
         &self,
         token: TokenHash,
@@ -82,6 +92,13 @@ pub trait MailRequests: Send + Sync {
         deadline: Deadline,
     ) -> Result<Option<Vec<EndedSession>>, Error>;
 
-    /// Uses up a token: marks the address as proven. Whether the token worked.
-    async fn verify_email(&self, token: TokenHash, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error>;
+    /// Uses up a token: marks the address as proven, or gives the account the address that it asked for. `None` when the token does not work.
+    ///
+    /// Errors: [`Error::EmailTaken`] when somebody else has proven the address meanwhile.
+    async fn verify_email(
+        &self,
+        token: TokenHash,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<Option<Proven>, Error>;
 }

@@ -20,7 +20,7 @@ use sqlx::migrate::Migrator;
 pub use accounts::{AccountChange, Accounts, NewSession};
 pub use attempts::{Attempt, Attempts};
 pub use keys::SigningKeys;
-pub use mails::{MailRequest, MailRequests};
+pub use mails::{MailRequest, MailRequests, Proven};
 pub use sessions::{Ending, Rotation, Sessions};
 pub use user_news::UserNews;
 

@@ -42,6 +42,26 @@ async fn change_once(auth: Auth) {
 }
 
 #[tokio::test]
+async fn a_password_is_not_the_name_that_others_see() {
+    let auth = start().await;
+    let request = |password: &str| pb::RegisterRequest {
+        name: "Ann of Green Gables".into(),
+        username: "shirley".into(),
+        email: "cordelia@example.org".into(),
+        password: password.into(),
+        use_cookie: false,
+    };
+    let mut client = auth.client.clone();
+    let refused = client.register(request("ann of green gables")).await;
+    assert_eq!(reason(&refused), "VALIDATION_FAILED");
+    let ann = client.register(request(PASSWORD)).await.unwrap().into_inner();
+    assert_eq!(
+        change(&auth, &ann.access_token, PASSWORD, "Ann Of Green Gables").await,
+        "VALIDATION_FAILED"
+    );
+}
+
+#[tokio::test]
 async fn a_stolen_token_does_not_serve_to_guess_the_password() {
     let auth = start().await;
     let ann = auth.register("ann").await;

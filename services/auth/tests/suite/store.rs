@@ -210,6 +210,117 @@ on_both! {
     }
 }
 
+/// On PostgreSQL alone: SQLite has one writer.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_session_that_opens_while_its_account_is_purged_ends_with_it() {
+    let auth = start_with(Kind::Postgres, &[]).await;
+    let id = id_of(&auth, "ann").await;
+    let Database::Postgres(database) = auth.database() else {
+        panic!("the database is PostgreSQL");
+    };
+    let mut login = database.pool().begin().await.unwrap();
+    sqlx::query("select * from accounts where id = $1 for update")
+        .bind(id)
+        .execute(&mut *login)
+        .await
+        .unwrap();
+    let now = auth.clock.now();
+    let ending = Ending {
+        reason: EndReason::Account,
+        now,
+        forget_at: now + Duration::minutes(15),
+    };
+    let store = auth.store.clone();
+    let purge = tokio::spawn(async move { store.purge_account(id, ending, soon()).await });
+    // The purge is at the lock.
+    eventually(async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(database.pool())
+        .await
+        .unwrap();
+        waiting > 0
+    })
+    .await;
+    let session = auth.clock.new_id();
+    sqlx::query(
+        "insert into sessions (id, account_id, secret, user_agent, ip_address, created_at, last_used_at, expires_at)
+         values ($1, $2, '', '', '', $3, $3, $4)",
+    )
+    .bind(session)
+    .bind(id)
+    .bind(quartet_store::Timestamp(now))
+    .bind(quartet_store::Timestamp(now + Duration::days(1)))
+    .execute(&mut *login)
+    .await
+    .unwrap();
+    login.commit().await.unwrap();
+
+    let ended = purge.await.unwrap().unwrap();
+    assert!(ended.iter().any(|ended| ended.id == session), "{ended:?}");
+}
+
+/// On PostgreSQL alone: SQLite has one writer.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
+    let auth = start_with(Kind::Postgres, &[]).await;
+    let id = id_of(&auth, "ann").await;
+    let account = auth.store.find_account(id, soon()).await.unwrap().unwrap();
+    let token = quartet_auth::domain::TokenHash([7; 32]);
+    let request = MailRequest {
+        purpose: Purpose::PasswordReset,
+        email_key: "ann@example.org".into(),
+        language: String::new(),
+    };
+    let now = auth.clock.now();
+    auth.store
+        .insert_mail_token(token, id, &request, now, soon())
+        .await
+        .unwrap();
+    let Database::Postgres(database) = auth.database() else {
+        panic!("the database is PostgreSQL");
+    };
+    // As a change of the password goes: the account, then its tokens.
+    let mut change = database.pool().begin().await.unwrap();
+    sqlx::query("select * from accounts where id = $1 for update")
+        .bind(id)
+        .execute(&mut *change)
+        .await
+        .unwrap();
+    let ending = Ending {
+        reason: EndReason::Password,
+        now,
+        forget_at: now,
+    };
+    let store = auth.store.clone();
+    let hash = account.password_hash.clone();
+    let reset = tokio::spawn(async move { store.reset_password(token, &hash, ending, soon()).await });
+    eventually(async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(database.pool())
+        .await
+        .unwrap();
+        waiting > 0
+    })
+    .await;
+    // Were the token locked, the two would wait for each other, and the database would break one of them off.
+    sqlx::query("delete from mail_tokens where account_id = $1")
+        .bind(id)
+        .execute(&mut *change)
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    assert!(
+        reset.await.unwrap().unwrap().is_none(),
+        "the change has voided the token"
+    );
+}
+
 async fn tokens(auth: &Auth) -> Vec<Vec<u8>> {
     const SELECT: &str = "select token_hash from refresh_tokens";
     match auth.database() {

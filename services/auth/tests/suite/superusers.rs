@@ -174,4 +174,50 @@ async fn a_superuser_is_made_once_and_nobody_else_is_raised() {
         Err(Error::UsernameTaken)
     ));
     assert!(matches!(make("other", "Ann@example.org").await, Err(Error::EmailTaken)));
+    assert!(matches!(make("ann", "Ann@example.org").await, Err(Error::EmailTaken)));
+}
+
+#[tokio::test]
+async fn an_import_finds_an_account_by_both_its_names_alone() {
+    use quartet_auth::Error;
+    use quartet_auth::admin::{Outcome, Secret, Wanted, import_account};
+    let auth = start().await;
+    auth.register("ann").await;
+    auth.register("bob").await;
+    let import = async |username: &str, email: &str| {
+        let wanted = Wanted {
+            id: None,
+            name: "",
+            username,
+            email,
+            secret: Secret::Password(PASSWORD),
+            role: quartet_rpc::Role::User,
+            email_verified: true,
+        };
+        import_account(
+            &*auth.store,
+            &auth.clock,
+            &auth.config.own,
+            wanted,
+            crate::harness::soon(),
+        )
+        .await
+    };
+    let Ok(Outcome::Found(ann)) = import("ann", "Ann@example.org").await else {
+        panic!("ann is there");
+    };
+    assert_eq!(ann.username, "ann");
+    assert!(matches!(import("ann", "bob@example.org").await, Err(Error::EmailTaken)));
+    assert!(matches!(
+        import("carl", "ann@example.org").await,
+        Err(Error::EmailTaken)
+    ));
+    assert!(matches!(
+        import("ann", "carl@example.org").await,
+        Err(Error::UsernameTaken)
+    ));
+    assert!(matches!(
+        import("carl", "carl@example.org").await,
+        Ok(Outcome::Opened(_))
+    ));
 }

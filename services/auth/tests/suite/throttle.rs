@@ -97,6 +97,37 @@ async fn strangers_cannot_keep_an_owner_out() {
     auth.login("ann", PASSWORD, "198.51.100.98").await.unwrap();
 }
 
+#[tokio::test]
+async fn a_neighbour_at_the_same_address_cannot_keep_a_signed_in_owner_out_and_a_stolen_token_guesses_no_faster() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    guesses(&auth, "ann", 20).await;
+    assert_eq!(
+        reason(&auth.login("ann", PASSWORD, ELSEWHERE).await),
+        "TOO_MANY_ATTEMPTS"
+    );
+    let login = async |password: &str, address: &str| {
+        let login = pb::LoginRequest {
+            username_or_email: "ann".into(),
+            password: password.into(),
+            use_cookie: false,
+        };
+        let mut request = with_token(login, &ann.access_token);
+        request
+            .metadata_mut()
+            .insert("x-forwarded-for", address.parse().unwrap());
+        reason(&auth.client.clone().login(request).await)
+    };
+    assert_eq!(login(PASSWORD, ELSEWHERE).await, "");
+    for n in 0..5 {
+        let address = format!("203.0.113.{n}");
+        assert_eq!(login("not the password", &address).await, "INVALID_CREDENTIALS");
+    }
+    assert_eq!(login(PASSWORD, HOME).await, "TOO_MANY_ATTEMPTS");
+    auth.clock.advance(Duration::seconds(1));
+    assert_eq!(login(PASSWORD, HOME).await, "");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_at_once_are_not_all_the_first() {
     guess_at_once(start().await).await;

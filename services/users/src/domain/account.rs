@@ -1,5 +1,6 @@
 //! What the auth service tells of an account.
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Address, Name, Role, Username};
@@ -17,6 +18,8 @@ pub struct Account {
     pub email: Address,
     /// The account's role.
     pub role: Role,
+    /// When the account last changed, if that is told.
+    pub updated_at: Option<OffsetDateTime>,
 }
 
 impl Account {

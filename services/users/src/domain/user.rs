@@ -42,6 +42,8 @@ pub struct UserEdit {
     pub email: Option<Address>,
     /// Picture shown to others.
     pub profile_image_url: Option<Option<ImageUrl>>,
+    /// When the account last changed of which name and address are copied; they are left as they are if the user knows a newer one.
+    pub account_at: Option<OffsetDateTime>,
 }
 
 impl UserEdit {

@@ -48,6 +48,8 @@ pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failur
     let username = violations.check("username", Username::parse(&request.username));
     let email = violations.check("email", Address::parse(&request.email));
     let role = violations.check("role", role(request.role));
+    let updated_at = moment::parse(request.account_updated_at.as_ref());
+    let updated_at = violations.check("account_updated_at", updated_at);
     violations.finish()?;
     Ok(Account {
         id: checked(id)?,
@@ -55,6 +57,7 @@ pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failur
         username: checked(username)?,
         email: checked(email)?,
         role: checked(role)?,
+        updated_at: checked(updated_at)?,
     })
 }
 
@@ -81,6 +84,7 @@ pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEd
                 violations.check("user.profile_image_url", url)
             })
             .flatten(),
+        account_at: None,
     };
     violations.finish()?;
     Ok((checked(id)?, edit))

@@ -10,7 +10,7 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::UpdateUserRequest>) -> Result<Response<pb::User>, Error> {
     let call = Call::of(&request)?.clone();
-    let (id, edit) = convert::user_edit(request.get_ref())?;
+    let (id, mut edit) = convert::user_edit(request.get_ref())?;
     let viewer = permit::own(&call, id)?.clone();
     let rpc = rpc.clone();
     let user = to_its_end(async move {
@@ -18,7 +18,7 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::UpdateUserRequest>) -
             // Auth would change the account of a user that is not there, too.
             let found = rpc.store.find_user(id, call.deadline).await?;
             found.ok_or(Error::UserNotFound { id })?;
-            rpc.accounts.update(&call, id, &edit).await?;
+            rpc.accounts.update(&call, id, &mut edit).await?;
         }
         rpc.store.update_user(id, &edit, rpc.clock.now(), call.deadline).await
     })

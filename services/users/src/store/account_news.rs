@@ -11,7 +11,8 @@ use crate::domain::{Account, Role};
 /// News of accounts, each brought by a message that takes effect once.
 #[async_trait]
 pub trait AccountNews: Send + Sync {
-    /// Makes the user of a new account, unless a call has made it before; that knows what the account's fields are by now.
+    /// Makes the user of a new account, unless a call has made it before, which knows what the account's fields are by now, or the user was purged
+    /// meanwhile.
     async fn account_registered(
         &self,
         message_id: Uuid,

@@ -86,6 +86,19 @@ async fn auth_decides_on_names_and_addresses_before_they_are_copied() {
 }
 
 #[tokio::test]
+async fn an_address_is_shown_once_auth_has_proof_of_it() {
+    let mut users = Users::new().await;
+    let ada = users.ada.clone();
+    users.auth.keep("ada@example.org");
+    let updated = users.update(&ada, &ada, &["username", "email"]).await.unwrap();
+    assert_eq!(
+        (updated.username.as_str(), updated.email()),
+        ("lovelace", "ada@example.org")
+    );
+    assert_eq!(users.get(&ada, &ada).await.unwrap().email(), "ada@example.org");
+}
+
+#[tokio::test]
 async fn other_fields_do_not_need_auth() {
     let mut users = Users::new().await;
     users.auth.set(Mood::Away);

@@ -35,6 +35,8 @@ pub(crate) enum Mood {
 pub(crate) struct FakeAuth {
     mood: Arc<Mutex<Mood>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// The address that accounts keep, whatever is asked.
+    kept: Arc<Mutex<Option<String>>>,
     reached: Arc<Semaphore>,
     released: Arc<Semaphore>,
 }
@@ -44,6 +46,7 @@ impl Default for FakeAuth {
         Self {
             mood: Arc::default(),
             asked: Arc::default(),
+            kept: Arc::default(),
             reached: Arc::new(Semaphore::new(0)),
             released: Arc::new(Semaphore::new(0)),
         }
@@ -53,6 +56,11 @@ impl Default for FakeAuth {
 impl FakeAuth {
     pub(crate) fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Gives accounts no address but this one from now on: any other is yet to be proven.
+    pub(crate) fn keep(&self, email: &str) {
+        *self.kept.lock().unwrap() = Some(email.to_owned());
     }
 
     /// What was asked since the last look.
@@ -121,7 +129,13 @@ auth_service! {
         async fn update_account(&self, request: Request<pb::UpdateAccountRequest>) -> Result<Response<pb::Account>, Status> {
             let pb::UpdateAccountRequest { account_id, username, email } = request.get_ref();
             self.answer(&request, format!("update {account_id} {username:?} {email:?}")).await?;
-            Ok(Response::new(pb::Account::default()))
+            let kept = self.kept.lock().unwrap().clone();
+            Ok(Response::new(pb::Account {
+                id: account_id.clone(),
+                username: username.clone().unwrap_or_default(),
+                email: kept.or_else(|| email.clone()).unwrap_or_default(),
+                ..pb::Account::default()
+            }))
         }
 
         async fn close_account(&self, request: Request<pb::CloseAccountRequest>) -> Result<Response<()>, Status> {

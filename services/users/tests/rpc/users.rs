@@ -257,6 +257,7 @@ async fn what_auth_tells_is_checked_too() {
         username: String::new(),
         email: "nonsense".into(),
         role: 9,
+        account_updated_at: None,
     };
     let request = service_request("auth", &users.clock, wrong);
     let status = users.client.ensure_user(request).await.unwrap_err();

@@ -1,5 +1,7 @@
 //! What is told of users, and what is heard of accounts.
 
+use std::time::Duration;
+
 use quartet_messaging::schema;
 use quartet_rpc::Role;
 use quartet_store::Database;
@@ -12,6 +14,7 @@ use super::{Kept, soon};
 
 quartet_testkit::on_both_databases!(
     a_registered_account_gets_its_user_once,
+    news_that_come_late_do_not_bring_back_a_purged_user,
     a_user_that_a_call_has_made_is_left_alone,
     a_deleted_account_takes_its_user_along_for_good,
     a_changed_role_is_copied,
@@ -55,6 +58,32 @@ async fn a_registered_account_gets_its_user_once(fresh: Fresh) {
         kept.store.find_user(account.id, soon()).await.unwrap().is_none(),
         "it was done before"
     );
+}
+
+async fn news_that_come_late_do_not_bring_back_a_purged_user(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    let account = kept.account("ada");
+    kept.tell(&account).await;
+    let open = kept.store.open_purge(account.id, soon()).await.unwrap().unwrap();
+    let now = kept.clock.now();
+    let (registered, deleted) = (kept.clock.new_id(), kept.clock.new_id());
+
+    // The news comes while the purge is not committed yet.
+    let news = kept.store.account_registered(registered, &account, now, soon());
+    let purge = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        open.commit().await
+    };
+    let (news, purge) = tokio::join!(news, purge);
+    news.unwrap();
+    purge.unwrap();
+
+    assert!(kept.store.find_user(account.id, soon()).await.unwrap().is_none());
+    kept.store
+        .account_deleted(deleted, account.id, now, soon())
+        .await
+        .unwrap();
+    assert!(kept.store.find_user(account.id, soon()).await.unwrap().is_none());
 }
 
 async fn a_user_that_a_call_has_made_is_left_alone(fresh: Fresh) {

@@ -12,6 +12,7 @@ use super::{Kept, account, soon, tier_name};
 quartet_testkit::on_both_databases!(
     ensuring_makes_a_user_once_and_brings_its_copies_up_to_date,
     ensuring_what_is_known_writes_nothing,
+    what_is_told_late_of_an_older_account_is_not_copied,
     ensuring_at_once_makes_one_user,
     ensuring_leaves_a_deleted_user_deleted,
     people_who_swap_names_keep_both_their_users,
@@ -25,6 +26,46 @@ quartet_testkit::on_both_databases!(
     a_passed_deadline_writes_nothing,
     migrations_go_back_and_forth,
 );
+
+async fn what_is_told_late_of_an_older_account_is_not_copied(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    let at = |username: &str, id, seconds| Account {
+        updated_at: Some(kept.clock.now() + time::Duration::seconds(seconds)),
+        ..account(id, username)
+    };
+    let id = kept.clock.new_id();
+    let [first, second, third] = [("one", 1), ("two", 2), ("three", 3)].map(|(name, seconds)| at(name, id, seconds));
+    let name = async || kept.find(id).await.unwrap().username;
+    kept.tell(&first).await;
+    kept.tell(&third).await;
+    kept.tell(&second).await;
+    assert_eq!(name().await, "three");
+
+    // An edit whose answer of auth was overtaken is no newer.
+    let edit = UserEdit {
+        username: Some(Username::parse("two").unwrap()),
+        name: Some(Name::parse("Somebody").unwrap()),
+        account_at: second.updated_at,
+        ..UserEdit::default()
+    };
+    kept.store
+        .update_user(id, &edit, kept.clock.now(), soon())
+        .await
+        .unwrap();
+    let user = kept.find(id).await.unwrap();
+    assert_eq!((user.name.as_str(), user.username.as_str()), ("Somebody", "three"));
+    let edit = UserEdit {
+        username: Some(Username::parse("four").unwrap()),
+        account_at: third.updated_at.map(|at| at + time::Duration::seconds(1)),
+        ..UserEdit::default()
+    };
+    kept.store
+        .update_user(id, &edit, kept.clock.now(), soon())
+        .await
+        .unwrap();
+    kept.tell(&third).await;
+    assert_eq!(name().await, "four");
+}
 
 async fn ensuring_makes_a_user_once_and_brings_its_copies_up_to_date(fresh: Fresh) {
     let kept = Kept::new(fresh).await;

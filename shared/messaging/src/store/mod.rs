@@ -4,7 +4,6 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use bytes::Bytes;
-use quartet_rpc::Deadline;
 use quartet_store::{Database, Error, Timestamp};
 use sqlx::FromRow;
 use std::time::Duration;
@@ -13,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{Message, Route};
 
-/// Bound on each of these statements.
-const BOUND: Duration = Duration::from_secs(5);
+/// Bound on a look at the lag.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A claimed row of the outbox.
 pub(crate) struct Claimed {
@@ -39,12 +38,13 @@ pub(crate) struct Lag {
 #[derive(Clone)]
 pub(crate) struct Rows(pub(crate) Database);
 
-/// Calls a function of the queries of the database at hand, bounded.
+/// Calls a function of the queries of the database at hand. Each is one statement, under the pool's bound on statements and without a transaction
+/// around it: a relay makes many.
 macro_rules! on {
     ($self:ident . $function:ident ( $($argument:expr),* )) => {
         match &$self.0 {
-            Database::Postgres(pool) => postgres::$function(pool, Deadline::after(BOUND), $($argument),*).await,
-            Database::Sqlite(pool) => sqlite::$function(pool, Deadline::after(BOUND), $($argument),*).await,
+            Database::Postgres(pool) => postgres::$function(pool, $($argument),*).await,
+            Database::Sqlite(pool) => sqlite::$function(pool, $($argument),*).await,
         }
     };
 }

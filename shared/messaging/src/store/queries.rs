@@ -7,7 +7,7 @@ use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Claimed, Lag, MessageRow, route_columns};
+use super::{Claimed, LOOK, Lag, MessageRow, route_columns};
 use crate::Message;
 
 #[derive(FromRow)]
@@ -68,12 +68,10 @@ pub(crate) async fn first_time(
 
 pub(super) async fn claim(
     pool: &Pool,
-    deadline: Deadline,
     now: OffsetDateTime,
     until: OffsetDateTime,
     limit: i64,
 ) -> Result<Vec<Claimed>, Error> {
-    let mut transaction = pool.write(deadline).await?;
     let mut rows: Vec<ClaimedRow> = sqlx::query_as(concat!(
         "with claimable as (
             select seq
@@ -101,34 +99,29 @@ pub(super) async fn claim(
     .bind(Timestamp(now))
     .bind(Timestamp(until))
     .bind(limit)
-    .fetch_all(&mut *transaction)
+    .fetch_all(pool.pool())
     .await?;
-    transaction.commit().await?;
     rows.sort_by_key(|row| row.seq);
     let claimed = |row: ClaimedRow| Claimed { seq: row.seq, failures: row.failures, message: row.message.into() };
     Ok(rows.into_iter().map(claimed).collect())
 }
 
-pub(super) async fn mark_sent(pool: &Pool, deadline: Deadline, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
-    let mut transaction = pool.write(deadline).await?;
+pub(super) async fn mark_sent(pool: &Pool, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
     // Whoever has the claim by now: what the broker has confirmed is sent.
     sqlx::query(concat!("update outbox set sent_at = $1, claimed_until = null, failure = null where sent_at is null and seq", among!("$2")))
         .bind(Timestamp(now))
         .bind(bind_numbers(seqs))
-        .execute(&mut *transaction)
+        .execute(pool.pool())
         .await?;
-    transaction.commit().await?;
     Ok(())
 }
 
 pub(super) async fn release(
     pool: &Pool,
-    deadline: Deadline,
     seqs: &[i64],
     due_at: OffsetDateTime,
     failure: &str,
 ) -> Result<(), Error> {
-    let mut transaction = pool.write(deadline).await?;
     sqlx::query(concat!(
         "update outbox set claimed_until = null, due_at = $2, failures = failures + 1, failure = $3 where sent_at is null and seq",
         among!("$1")
@@ -136,40 +129,36 @@ pub(super) async fn release(
     .bind(bind_numbers(seqs))
     .bind(Timestamp(due_at))
     .bind(failure)
-    .execute(&mut *transaction)
+    .execute(pool.pool())
     .await?;
-    transaction.commit().await?;
     Ok(())
 }
 
-pub(super) async fn lag(pool: &Pool, deadline: Deadline) -> Result<Lag, Error> {
-    let mut connection = pool.read(deadline).await?;
+pub(super) async fn lag(pool: &Pool) -> Result<Lag, Error> {
+    let mut connection = pool.read(Deadline::after(LOOK)).await?;
     let (unsent, oldest): (i64, Option<Timestamp>) =
         sqlx::query_as("select count(*), min(time) from outbox where sent_at is null").fetch_one(&mut *connection).await?;
     Ok(Lag { unsent: u64::try_from(unsent).unwrap_or_default(), oldest: oldest.map(Into::into) })
 }
 
-pub(super) async fn prune_outbox(pool: &Pool, deadline: Deadline, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
-    let mut transaction = pool.write(deadline).await?;
-    let done = sqlx::query("delete from outbox where seq in (select seq from outbox where sent_at < $1 order by sent_at limit $2)")
+pub(super) async fn prune_outbox(pool: &Pool, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query("delete from outbox
+          where sent_at < $1 and seq in (select seq from outbox order by seq limit $2)")
         .bind(Timestamp(before))
         .bind(limit)
-        .execute(&mut *transaction)
+        .execute(pool.pool())
         .await?;
-    transaction.commit().await?;
     Ok(done.rows_affected())
 }
 
-pub(super) async fn prune_inbox(pool: &Pool, deadline: Deadline, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
-    let mut transaction = pool.write(deadline).await?;
+pub(super) async fn prune_inbox(pool: &Pool, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query(
         "delete from inbox where (consumer, message_id) in
             (select consumer, message_id from inbox where seen_at < $1 order by seen_at limit $2)",
     )
     .bind(Timestamp(before))
     .bind(limit)
-    .execute(&mut *transaction)
+    .execute(pool.pool())
     .await?;
-    transaction.commit().await?;
     Ok(done.rows_affected())
 }

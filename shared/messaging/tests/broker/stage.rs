@@ -293,7 +293,7 @@ async fn broker(folder: &tempfile::TempDir, clock: &Clock, proxy: Option<&Proxy>
         let url = Secret::new(url.replace(&address, &proxy.address.to_string()));
         return Arc::new(Rabbit::new(&url, "test", clock.clone(), Duration::from_secs(5)).unwrap());
     }
-    let config = quartet_store::Config::read(&Source::of([("DATABASE_ACQUIRE_TIMEOUT", "200ms")])).unwrap();
+    let config = quartet_store::Config::read(&Source::of([("DATABASE_ACQUIRE_TIMEOUT", "2s")])).unwrap();
     Arc::new(
         Local::open(&folder.path().join("broker.db"), &config, clock.clone())
             .await

@@ -36,7 +36,7 @@ impl Accounts for Queries {
             sessions::insert(&mut transaction, session).await?;
         }
         if !account.email_verified {
-            ask_for_proof(&mut transaction, &account.email, language, now).await?;
+            ask_for_mail(&mut transaction, Purpose::EmailVerification, account.email.key(), language, now).await?;
         }
         self.outgoing.say(&mut *transaction, now, account.id, &events::registered(account)).await?;
         transaction.commit().await?;
@@ -64,35 +64,30 @@ impl Accounts for Queries {
         row.map(TryInto::try_into).transpose()
     }
 
+    async fn find_accounts_by_pending_email(&self, email_key: &str, deadline: Deadline) -> Result<Vec<Account>, Error> {
+        let rows: Vec<AccountRow> = sqlx::query_as("select * from accounts where pending_email_key = $1 order by id")
+            .bind(email_key)
+            .fetch_all(&mut *self.pool.read(deadline).await?)
+            .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     async fn rename_account(&self, id: Uuid, username: Option<&Username>, email: Option<&Email>, language: &str, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Account>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
         let Some(before) = find_for_update(&mut transaction, id).await? else {
             return Ok(None);
         };
-        let key = email.map(Email::key);
-        let moved = key.as_ref().is_some_and(|key| *key != before.email.to_lowercase());
-        sqlx::query(
-            "update accounts
-                set username = case when $2 then $3 else username end,
-                    email = case when $4 then $5 else email end,
-                    email_key = case when $4 then $6 else email_key end,
-                    email_verified = case when $7 then false else email_verified end,
-                    updated_at = $8
-              where id = $1",
-        )
-        .bind(id)
-        .bind(username.is_some())
-        .bind(username.map(Username::as_str))
-        .bind(email.is_some())
-        .bind(email.map(Email::as_str))
-        .bind(&key)
-        .bind(moved)
-        .bind(Timestamp(now))
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken)?;
-        if let (true, Some(email)) = (moved, email) {
-            ask_for_proof(&mut transaction, email, language, now).await?;
+        if let Some(username) = username {
+            sqlx::query("update accounts set username = $2, updated_at = $3 where id = $1")
+                .bind(id)
+                .bind(username.as_str())
+                .bind(Timestamp(now))
+                .execute(&mut *transaction)
+                .await
+                .map_err(taken)?;
+        }
+        if let Some(email) = email {
+            ask_for_address(&mut transaction, &before, email, language, now).await?;
         }
         let after = find(&mut transaction, id).await?;
         transaction.commit().await?;
@@ -143,6 +138,8 @@ impl Accounts for Queries {
         if is_last_superuser(&mut transaction, id).await? {
             return Err(Error::LastSuperuser);
         }
+        // A login under way has then opened its session, which ends here, or finds no account.
+        find_for_update(&mut transaction, id).await?;
         let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
         let done = sqlx::query("delete from accounts where id = $1").bind(id).execute(&mut *transaction).await?;
         if done.rows_affected() > 0 {
@@ -174,7 +171,10 @@ impl Accounts for Queries {
 
     async fn change_password(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash, keep: Option<Uuid>, ending: Ending, deadline: Deadline) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let changed = sqlx::query("update accounts set password_hash = $3, updated_at = $4 where id = $1 and password_hash = $2")
+        let changed = sqlx::query(
+            "update accounts set password_hash = $3, pending_email = null, pending_email_key = null, updated_at = $4
+              where id = $1 and password_hash = $2",
+        )
             .bind(id)
             .bind(old.as_str())
             .bind(new.as_str())
@@ -217,12 +217,40 @@ async fn is_last_superuser(connection: &mut Connection, id: Uuid) -> Result<bool
     Ok(superusers == [id])
 }
 
-async fn ask_for_proof(connection: &mut Connection, email: &Email, language: &str, now: OffsetDateTime) -> Result<(), Error> {
-    let request = MailRequest { purpose: Purpose::EmailVerification, email_key: email.key(), language: language.to_owned() };
+/// Notes the address that an account asks for. An account that a stolen token speaks for must not be lost with one call: until the address is
+/// proven, the old one signs in and resets the password, and its owner hears of it.
+async fn ask_for_address(connection: &mut Connection, account: &Account, email: &Email, language: &str, now: OffsetDateTime) -> Result<(), Error> {
+    let (own_key, key) = (account.email.to_lowercase(), email.key());
+    if key == own_key {
+        sqlx::query("update accounts set email = $2, pending_email = null, pending_email_key = null, updated_at = $3 where id = $1")
+            .bind(account.id)
+            .bind(email.as_str())
+            .bind(Timestamp(now))
+            .execute(connection)
+            .await?;
+        return Ok(());
+    }
+    let holder: Option<Uuid> = sqlx::query_scalar("select id from accounts where email_key = $1").bind(&key).fetch_optional(&mut *connection).await?;
+    if holder.is_some() {
+        return Err(Error::EmailTaken);
+    }
+    sqlx::query("update accounts set pending_email = $2, pending_email_key = $3, updated_at = $4 where id = $1")
+        .bind(account.id)
+        .bind(email.as_str())
+        .bind(&key)
+        .bind(Timestamp(now))
+        .execute(&mut *connection)
+        .await?;
+    ask_for_mail(connection, Purpose::EmailChangeNotice, own_key, language, now).await?;
+    ask_for_mail(connection, Purpose::EmailChange, key, language, now).await
+}
+
+async fn ask_for_mail(connection: &mut Connection, purpose: Purpose, email_key: String, language: &str, now: OffsetDateTime) -> Result<(), Error> {
+    let request = MailRequest { purpose, email_key, language: language.to_owned() };
     mails::insert(connection, &request, now).await
 }
 
-fn taken(error: sqlx::Error) -> Error {
+pub(super) fn taken(error: sqlx::Error) -> Error {
     let error = quartet_store::Error::from(error);
     if error.violates("accounts_username_key", "accounts.username") {
         Error::UsernameTaken

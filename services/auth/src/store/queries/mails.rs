@@ -8,11 +8,11 @@ use quartet_store::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::sessions;
+use super::{accounts, sessions};
 use crate::Error;
 use crate::domain::{Account, EndedSession, PasswordHash, Purpose, Status, TokenHash};
 use crate::store::rows::AccountRow;
-use crate::store::{Ending, MailRequest, MailRequests};
+use crate::store::{Ending, MailRequest, MailRequests, Proven};
 
 #[async_trait]
 impl MailRequests for Queries {
@@ -76,9 +76,9 @@ impl MailRequests for Queries {
         Ok(())
     }
 
-    async fn finish_mail(&self, request: &MailRequest, sent: Option<TokenHash>, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
+    async fn finish_mail(&self, request: &MailRequest, sent: &[TokenHash], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        if let Some(token) = sent {
+        for token in sent {
             sqlx::query("update mail_tokens set sent_at = $2 where token_hash = $1")
                 .bind(token.0.as_slice())
                 .bind(Timestamp(now))
@@ -111,11 +111,16 @@ impl MailRequests for Queries {
 
     async fn reset_password(&self, token: TokenHash, new: &PasswordHash, ending: Ending, deadline: Deadline) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
+        // The account before its tokens, as a change of the password locks them.
+        let Some(account_id) = account_of(&mut transaction, token).await? else {
+            return Ok(None);
+        };
+        accounts::find_for_update(&mut transaction, account_id).await?;
         let Some(account_id) = take_token(&mut transaction, token, Purpose::PasswordReset, ending.now).await? else {
             return Ok(None);
         };
         void(&mut transaction, account_id, Purpose::PasswordReset).await?;
-        sqlx::query("update accounts set password_hash = $2, updated_at = $3 where id = $1")
+        sqlx::query("update accounts set password_hash = $2, pending_email = null, pending_email_key = null, updated_at = $3 where id = $1")
             .bind(account_id)
             .bind(new.as_str())
             .bind(Timestamp(ending.now))
@@ -126,18 +131,38 @@ impl MailRequests for Queries {
         Ok(Some(ended))
     }
 
-    async fn verify_email(&self, token: TokenHash, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
+    async fn verify_email(&self, token: TokenHash, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Proven>, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let Some(account_id) = take_token(&mut transaction, token, Purpose::EmailVerification, now).await? else {
-            return Ok(false);
+        let Some(account_id) = account_of(&mut transaction, token).await? else {
+            return Ok(None);
         };
-        sqlx::query("update accounts set email_verified = true, updated_at = $2 where id = $1")
+        accounts::find_for_update(&mut transaction, account_id).await?;
+        let moved = if take_token(&mut transaction, token, Purpose::EmailVerification, now).await?.is_some() {
+            sqlx::query("update accounts set email_verified = true, updated_at = $2 where id = $1")
+                .bind(account_id)
+                .bind(Timestamp(now))
+                .execute(&mut *transaction)
+                .await?;
+            false
+        } else if take_token(&mut transaction, token, Purpose::EmailChange, now).await?.is_some() {
+            sqlx::query(
+                "update accounts
+                    set email = pending_email, email_key = pending_email_key, email_verified = true,
+                        pending_email = null, pending_email_key = null, updated_at = $2
+                  where id = $1",
+            )
             .bind(account_id)
             .bind(Timestamp(now))
             .execute(&mut *transaction)
-            .await?;
+            .await
+            .map_err(accounts::taken)?;
+            true
+        } else {
+            return Ok(None);
+        };
+        let account = accounts::find(&mut transaction, account_id).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(account.map(|account| Proven { account, moved }))
     }
 }
 
@@ -167,17 +192,30 @@ pub(super) async fn void(connection: &mut Connection, account_id: Uuid, purpose:
     Ok(())
 }
 
-/// Uses up a token, if it works and its account still has the address that it was sent to.
+/// The account of a token, whether or not it still works.
+async fn account_of(connection: &mut Connection, token: TokenHash) -> Result<Option<Uuid>, Error> {
+    let account_id = sqlx::query_scalar("select account_id from mail_tokens where token_hash = $1")
+        .bind(token.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(account_id)
+}
+
+/// Uses up a token, if it works and its account still has the address that it was sent to, or still asks for it.
 async fn take_token(connection: &mut Connection, token: TokenHash, purpose: Purpose, now: OffsetDateTime) -> Result<Option<Uuid>, Error> {
     let account_id = sqlx::query_scalar(
         "delete from mail_tokens
           where token_hash = $1 and purpose = $2 and expires_at > $3
-            and exists (select 1 from accounts where id = mail_tokens.account_id and email_key = mail_tokens.email_key and not closed)
+            and exists (
+                select 1 from accounts
+                 where id = mail_tokens.account_id and not closed
+                   and case when $4 then pending_email_key else accounts.email_key end = mail_tokens.email_key)
       returning account_id",
     )
     .bind(token.0.as_slice())
     .bind(purpose.name())
     .bind(Timestamp(now))
+    .bind(purpose == Purpose::EmailChange)
     .fetch_optional(connection)
     .await?;
     Ok(account_id)

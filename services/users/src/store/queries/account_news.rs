@@ -26,9 +26,12 @@ impl AccountNews for Queries {
         if !inbox::first_time(&mut *transaction, CONSUMER, message_id, now).await? {
             return Ok(());
         }
+        // A user who is being purged right now is waited for, so that the next statement sees what came of it.
+        sqlx::query("update users set id = id where id = $1").bind(account.id).execute(&mut *transaction).await?;
         sqlx::query(
             "insert into users (id, name, username, username_at, email, role, created_at, updated_at)
-             values ($1, $2, $3, $6, $4, $5, $6, $6)
+             select $1, $2, $3, $6, $4, $5, $6, $6
+              where not exists (select 1 from purged_users where id = $1)
         on conflict (id) do nothing",
         )
         .bind(account.id)
@@ -80,6 +83,7 @@ impl AccountNews for Queries {
         if done.rows_affected() > 0 {
             self.outgoing.say(&mut *transaction, now, id, &events::purged(id)).await?;
         }
+        sqlx::query("delete from purged_users where id = $1").bind(id).execute(&mut *transaction).await?;
         transaction.commit().await?;
         self.outgoing.said();
         Ok(())

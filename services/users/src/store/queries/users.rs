@@ -81,21 +81,25 @@ impl Users for Queries {
         // Every login and refresh comes here, and hardly any has news.
         let found = copies(&mut *self.pool.read(deadline).await?, account.id).await?;
         if let Some(found) = found
-            && found.are_those_of(account)
+            && found.need_nothing_of(account)
         {
             return Ok(found.tier);
         }
         let mut transaction = self.pool.write(deadline).await?;
+        let before = copies(&mut transaction, account.id).await?;
+        let news = before.is_none_or(|before| !before.are_those_of(account));
         // Two calls for a new account may both have found nothing: the second one changes what the first one has made.
-        sqlx::query(
-            "insert into users (id, name, username, username_at, email, role, created_at, updated_at)
-             values ($1, $2, $3, $6, $4, $5, $6, $6)
+        let done = sqlx::query(
+            "insert into users (id, name, username, username_at, email, role, account_at, created_at, updated_at)
+             values ($1, $2, $3, $6, $4, $5, $7, $6, $6)
         on conflict (id) do update
                 set username_at = case when users.username = excluded.username then users.username_at else excluded.username_at end,
                     username = excluded.username,
                     email = excluded.email,
                     role = excluded.role,
-                    updated_at = excluded.updated_at",
+                    account_at = coalesce(excluded.account_at, users.account_at),
+                    updated_at = case when $8 then excluded.updated_at else users.updated_at end
+              where excluded.account_at is null or users.account_at is null or users.account_at <= excluded.account_at",
         )
         .bind(account.id)
         .bind(account.first_name())
@@ -103,10 +107,14 @@ impl Users for Queries {
         .bind(account.email.as_str())
         .bind(account.role.name())
         .bind(Timestamp(now))
+        .bind(account.updated_at.map(Timestamp))
+        .bind(news)
         .execute(&mut *transaction)
         .await?;
         let tier = copies(&mut transaction, account.id).await?.and_then(|found| found.tier);
-        if let Some(user) = user(&mut transaction, account.id).await? {
+        if news
+            && done.rows_affected() > 0
+            && let Some(user) = user(&mut transaction, account.id).await? {
             self.outgoing.say(&mut *transaction, now, account.id, &events::updated(&user)).await?;
         }
         transaction.commit().await?;
@@ -184,9 +192,12 @@ impl Users for Queries {
         sqlx::query(
             "update users
                 set name = coalesce($2, name),
-                    username = coalesce($3, username),
-                    username_at = case when $3 is null then username_at else $7 end,
-                    email = coalesce($4, email),
+                    username = case when $8 is null or account_at is null or account_at <= $8 then coalesce($3, username) else username end,
+                    username_at = case
+                        when $3 is not null and ($8 is null or account_at is null or account_at <= $8) then $7
+                        else username_at end,
+                    email = case when $8 is null or account_at is null or account_at <= $8 then coalesce($4, email) else email end,
+                    account_at = case when account_at is null or account_at <= $8 then coalesce($8, account_at) else account_at end,
                     profile_image_url = case when $5 then $6 else profile_image_url end,
                     updated_at = $7
               where id = $1 and deleted_at is null",
@@ -198,6 +209,7 @@ impl Users for Queries {
         .bind(image.is_some())
         .bind(image.flatten())
         .bind(Timestamp(now))
+        .bind(edit.account_at.map(Timestamp))
         .execute(&mut *transaction)
         .await?;
         let user = user(&mut transaction, id).await?;
@@ -289,7 +301,13 @@ impl Users for Queries {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        self.outgoing.say(&mut *transaction, self.outgoing.now(), id, &events::purged(id)).await?;
+        let now = self.outgoing.now();
+        sqlx::query("insert into purged_users (id, purged_at) values ($1, $2) on conflict (id) do nothing")
+            .bind(id)
+            .bind(Timestamp(now))
+            .execute(&mut *transaction)
+            .await?;
+        self.outgoing.say(&mut *transaction, now, id, &events::purged(id)).await?;
         Ok(Some(open_change!(self, transaction)))
     }
 }
@@ -301,9 +319,19 @@ struct Copies {
     email: String,
     role: String,
     tier: Option<String>,
+    account_at: Option<Timestamp>,
 }
 
 impl Copies {
+    /// Whether they are of a newer account than this, or of this one.
+    fn need_nothing_of(&self, account: &Account) -> bool {
+        match (self.account_at, account.updated_at) {
+            (Some(Timestamp(known)), Some(told)) => known > told || known == told && self.are_those_of(account),
+            (_, None) => self.are_those_of(account),
+            (None, Some(_)) => false,
+        }
+    }
+
     fn are_those_of(&self, account: &Account) -> bool {
         self.username == account.username.as_str()
             && self.email == account.email.as_str()
@@ -314,7 +342,7 @@ impl Copies {
 /// Of a deleted user as well.
 async fn copies(connection: &mut Connection, id: Uuid) -> Result<Option<Copies>, Error> {
     let copies = sqlx::query_as(
-        "select users.username, users.email, users.role, tiers.name as tier
+        "select users.username, users.email, users.role, tiers.name as tier, users.account_at
            from users left join tiers on tiers.id = users.tier_id
           where users.id = $1",
     )

@@ -1,0 +1,6 @@
+-- Users who were deleted for good while their accounts may not be yet, or while news of them is still under way: they are not made again. The news
+-- that the account is gone is the last there is of it, and takes the row away.
+create table purged_users (
+    id        uuid primary key,
+    purged_at timestamptz not null
+);
