@@ -15,6 +15,8 @@ rate-limited = Too many requests
     .detail = Too many requests. Please wait before you try again.
 cancelled = The request was given up
     .detail = The request was given up before it was answered.
+slow-consumer = Read too slowly
+    .detail = The stream was read too slowly and was ended. Take it up again from the last message that you have.
 
 token-missing = An access token is needed
     .detail = Please sign in: the request carries no access token.

@@ -7,6 +7,7 @@ mod accept;
 mod content;
 mod cookie;
 mod deprecation;
+mod events;
 mod location;
 mod metadata;
 mod plan;
@@ -16,6 +17,7 @@ mod reply;
 mod request;
 pub mod status;
 mod stream;
+pub(crate) mod topics;
 mod upload;
 mod upstream;
 
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use plan::Plan;
 pub use plan::StartError;
+use topics::Topics;
 
 use crate::problem::Problem;
 use crate::routes::{Found, Match, Routes};
@@ -87,6 +90,7 @@ pub struct Config {
 pub struct Transcoder {
     routes: Arc<Routes>,
     plans: Vec<Arc<Plan>>,
+    topics: Topics,
     config: Arc<Config>,
 }
 
@@ -96,15 +100,27 @@ impl Transcoder {
     /// # Errors
     /// Names the method that has no backend, or whose options cannot be served.
     pub fn new(routes: Arc<Routes>, backends: &HashMap<String, Upstream>, config: Config) -> Result<Self, StartError> {
-        let plans = routes
+        let plans: Vec<_> = routes
             .shared_bindings()
             .map(|binding| Plan::compile(binding, backends, &config).map(Arc::new))
             .collect::<Result<_, _>>()?;
+        let config = Arc::new(config);
         Ok(Self {
             routes,
+            topics: Topics::compile(&plans, config.clone())?,
             plans,
-            config: Arc::new(config),
+            config,
         })
+    }
+
+    /// The streams that a WebSocket can subscribe to.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The document of a problem for a client with these headers.
+    pub(crate) fn render(&self, problem: &Problem, headers: &HeaderMap) -> Bytes {
+        (self.config.render)(problem, headers)
     }
 
     /// The routes that are served.
@@ -181,9 +197,11 @@ impl Transcoder {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(status::expired());
         }
+        let mut metadata = metadata::forwarded(parts);
+        metadata::prove(&mut metadata, self.config.tokens.as_ref());
         let call = upstream::Call {
             plan,
-            metadata: metadata::forwarded(parts, self.config.tokens.as_ref()),
+            metadata,
             deadline,
             config: &self.config,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 
 use prost_reflect::DescriptorPool;
@@ -38,6 +39,20 @@ quartet_config::settings! {
         trusted_proxies: List<Network> = "TRUSTED_PROXIES" or "";
         /// Whether cookies are `Secure`; by default everywhere but in local.
         cookie_secure: Option<bool> = "COOKIE_SECURE";
+        /// Largest message that a client may send over a WebSocket.
+        ws_max_message: Bytes = "WS_MAX_MESSAGE" or "32KiB";
+        /// Messages that wait for a WebSocket's client before their senders do.
+        ws_queue: NonZeroUsize = "WS_QUEUE" or "128";
+        /// Topics and rooms that one WebSocket may listen to.
+        ws_max_subscriptions: usize = "WS_MAX_SUBSCRIPTIONS" or "32";
+        /// Messages a second that a WebSocket's client may send for long; for a moment, twice as many.
+        ws_rate: NonZeroU32 = "WS_RATE" or "20";
+        /// A WebSocket whose client gives no sign of life for this long, not even the answer to a ping, is closed.
+        ws_idle_timeout: Span = "WS_IDLE_TIMEOUT" or "60s";
+        /// A WebSocket whose client does not take a message within this time is closed.
+        ws_patience: Span = "WS_PATIENCE" or "10s";
+        /// Time within which a WebSocket's client that has connected without a token sends one.
+        ws_sign_in_timeout: Span = "WS_SIGN_IN_TIMEOUT" or "5s";
         /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already says no, so that load balancers notice.
         shutdown_delay: Span = "SHUTDOWN_DELAY" or "0s";
         /// Title of the API's description.

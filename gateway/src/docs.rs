@@ -1,9 +1,11 @@
-//! The interface described for people and programs: `/openapi.json`, and the pages `/docs` (Swagger UI) and `/redoc` that show it.
+//! The interface described for people and programs: `/openapi.json`, the pages `/docs` (Swagger UI) and `/redoc` that show it, and
+//! `/asyncapi.json` for the WebSocket.
 
 pub(crate) mod comments;
 pub mod openapi;
 
 mod assets;
+mod asyncapi;
 mod pages;
 mod visibility;
 
@@ -19,7 +21,9 @@ use serde_json::{Value, json};
 
 use crate::call::Transcoder;
 use crate::config::Config;
-use crate::routes::{Binding, Routes};
+use crate::docs::comments::Comments;
+use crate::routes::Binding;
+use crate::ws::limits::Limits;
 
 use assets::Asset;
 use visibility::{Gate, Visibility};
@@ -28,6 +32,7 @@ use visibility::{Gate, Visibility};
 pub struct Docs {
     visibility: Visibility,
     document: Bytes,
+    socket: Bytes,
     root: Value,
     token_url: Option<String>,
     verifier: Option<Verifier>,
@@ -35,14 +40,19 @@ pub struct Docs {
 
 impl Docs {
     /// Writes the description of every route.
-    pub fn new(config: &Config, pool: &DescriptorPool, routes: &Routes, verifier: Option<Verifier>) -> Self {
+    pub fn new(config: &Config, pool: &DescriptorPool, transcoder: &Transcoder, verifier: Option<Verifier>) -> Self {
         let visibility = Visibility::in_environment(config.environment);
-        let document = openapi::document(pool, routes.bindings(), &config.into());
+        let routes = transcoder.routes();
+        let info: openapi::Info = config.into();
+        let document = openapi::document(pool, routes.bindings(), &info);
         let bindings: Vec<&Binding> = routes.bindings().collect();
+        let limits = Limits::of(config);
+        let socket = asyncapi::document(transcoder.topics(), &limits, &Comments::read(pool), &document, &info);
         Self {
             visibility,
             // The description is made of strings and numbers, which always have a JSON form.
             document: serde_json::to_vec(&document).unwrap_or_default().into(),
+            socket: serde_json::to_vec(&socket).unwrap_or_default().into(),
             root: root(config, visibility),
             token_url: openapi::token_url(&bindings).map(str::to_owned),
             verifier,
@@ -54,8 +64,10 @@ impl Docs {
         let root = self.root;
         let open = Router::new().route("/", get(async move || Json(root.clone())));
         let document = Asset::new("application/json", self.document);
+        let socket = Asset::new("application/json", self.socket);
         let pages = Router::new()
             .route("/openapi.json", get(async move |headers| document.respond(&headers)))
+            .route("/asyncapi.json", get(async move |headers| socket.respond(&headers)))
             .route("/docs", get(pages::swagger))
             .route("/redoc", get(pages::redoc))
             .route("/docs/assets/{name}", get(assets::serve));
@@ -74,7 +86,12 @@ impl Docs {
 fn root(config: &Config, visibility: Visibility) -> Value {
     let mut links = json!({"health": "/health"});
     if visibility != Visibility::Absent {
-        for (name, path) in [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json")] {
+        for (name, path) in [
+            ("docs", "/docs"),
+            ("redoc", "/redoc"),
+            ("openapi", "/openapi.json"),
+            ("asyncapi", "/asyncapi.json"),
+        ] {
             links[name] = path.into();
         }
     }

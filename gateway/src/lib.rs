@@ -1,7 +1,7 @@
 //! REST/JSON in front of gRPC, from the protos' annotations alone: this crate knows descriptors, and no service.
 //!
 //! In reading order: [`config`] and [`backends`] say what to serve and who is behind it; [`edge`] is what every request passes; [`routes`]
-//! finds the RPC and [`call`] makes it; [`problem`] and [`l10n`] are what a client reads when something fails; [`docs`] describes the
+//! finds the RPC and [`call`] makes it, and [`ws`] keeps a connection open for what happens meanwhile; [`problem`] and [`l10n`] are what a client reads when something fails; [`docs`] describes the
 //! interface, [`health`] tells whether it can serve, [`server`] puts it on a port, and [`start`] is for the
 //! process that is the gateway alone.
 
@@ -17,6 +17,7 @@ pub mod routes;
 pub mod server;
 pub mod start;
 mod transcode;
+pub mod ws;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use quartet_rpc::token::ServiceTokens;
 use quartet_rpc::{Upstream, Verifier};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use config::Config;
 
@@ -39,7 +41,10 @@ use crate::call::Transcoder;
 use crate::docs::Docs;
 use crate::edge::{Edge, RouteTemplate};
 use crate::routes::{Binding, Found, Routes};
-use crate::server::{Draining, Limits};
+use crate::server::Draining;
+use crate::ws::Sockets;
+use crate::ws::limits::Limits;
+use crate::ws::rooms::Rooms;
 
 /// Largest message that a service may send.
 const MAX_REPLY: usize = 64 << 20;
@@ -52,10 +57,13 @@ pub struct Deps {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Time and ids.
     pub clock: Clock,
-    /// Tells who a token speaks for, where the docs pages are for superusers only.
+    /// Tells who a token speaks for: whose WebSocket it is, and who sees the docs pages where they are for superusers only. Without it there
+    /// are no WebSockets.
     pub verifier: Option<Verifier>,
     /// What the gateway proves itself with: services believe what it says of a client only then.
     pub tokens: Option<ServiceTokens>,
+    /// The rooms that WebSockets meet in.
+    pub rooms: Rooms,
 }
 
 /// Why the gateway cannot be built.
@@ -81,6 +89,8 @@ pub struct Gateway {
     draining: Draining,
     delay: Duration,
     closing: CancellationToken,
+    sockets: TaskTracker,
+    rooms: Rooms,
 }
 
 /// Builds the gateway: compiles the routes and writes the API's description. Binds nothing and calls nobody.
@@ -89,7 +99,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let pool = descriptors::pool();
     let backends = backends::by_service(pool, &deps.upstreams).map_err(Error::NoUpstream)?;
     let routes = Arc::new(Routes::compile(pool)?);
-    let edge = Edge::new(config, deps.clock);
+    let edge = Edge::new(config, deps.clock.clone());
     let closing = CancellationToken::new();
     let transcoder = Arc::new(Transcoder::new(
         routes.clone(),
@@ -97,19 +107,37 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
         calls(config, &edge, deps.tokens, closing.clone()),
     )?);
 
+    let sockets = TaskTracker::new();
+    let websocket = deps.verifier.clone().map(|verifier| {
+        let cookies = edge.clone();
+        let sockets = Sockets {
+            verifier,
+            transcoder: transcoder.clone(),
+            rooms: deps.rooms.clone(),
+            limits: Limits::of(config),
+            origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
+            clock: deps.clock,
+            closing: closing.clone(),
+            open: sockets.clone(),
+        };
+        sockets.routes()
+    });
     let draining = Draining::default();
     let health = health::Health::new(deps.upstreams, draining.clone(), config.version());
-    let docs = Docs::new(config, pool, &routes, deps.verifier);
+    let docs = Docs::new(config, pool, &transcoder, deps.verifier);
     let router = Router::new()
         .route("/problems/{code}", get(problem::page::show))
         .merge(health.routes())
         .merge(docs.routes(transcoder.clone()))
+        .merge(websocket.unwrap_or_default())
         .fallback(async move |request: Request| call(&transcoder, request).await);
     Ok(Gateway {
         router: edge.around(router),
         draining,
         delay: config.shutdown_delay.0,
         closing,
+        sockets,
+        rooms: deps.rooms,
     })
 }
 
@@ -162,12 +190,17 @@ impl Gateway {
     /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
     /// ended, at the latest after `grace`.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
-        let limits = Limits {
+        let limits = server::Limits {
             head: server::HEAD_TIMEOUT,
             delay: self.delay,
             timeout: grace,
             closing: self.closing,
+            sockets: self.sockets,
         };
+        let end = CancellationToken::new();
+        let _end = end.clone().drop_guard();
+        // Rooms reach the other instances until the last connection here has ended.
+        tokio::spawn(self.rooms.run(end));
         server::serve(self.router, listener, stop, self.draining, limits).await;
     }
 }

@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::edge::Peer;
@@ -61,6 +62,8 @@ pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     /// Cancelled at that moment, so that streams end.
     pub(crate) closing: CancellationToken,
+    /// The WebSockets, which say goodbye then; the HTTP server no longer counts them as its connections.
+    pub(crate) sockets: TaskTracker,
 }
 
 /// Serves `router` on `listener` until `stop`, then drains.
@@ -104,11 +107,12 @@ pub(crate) async fn serve(
     }
     drop(listener);
     limits.closing.cancel();
-    let open = connections.count();
-    if tokio::time::timeout(limits.timeout, connections.shutdown())
-        .await
-        .is_err()
-    {
+    limits.sockets.close();
+    let open = connections.count() + limits.sockets.len();
+    let ended = async {
+        tokio::join!(connections.shutdown(), limits.sockets.wait());
+    };
+    if tokio::time::timeout(limits.timeout, ended).await.is_err() {
         tracing::warn!(open, "requests were cut off after SHUTDOWN_TIMEOUT");
     }
 }
@@ -208,6 +212,7 @@ mod tests {
             delay: Duration::ZERO,
             timeout,
             closing: CancellationToken::new(),
+            sockets: TaskTracker::new(),
         };
         let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), limits));
         Running {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use quartet_clock::Clock;
-use quartet_config::{Environment, Error, Source};
+use quartet_config::{Error, Source};
 use quartet_proto::descriptors;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::Host;
@@ -11,10 +11,11 @@ use quartet_rpc::token::ServiceTokens;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, upstream_addresses};
+use crate::config::upstream_addresses;
+use crate::ws::rooms::Rooms;
 use crate::{Deps, backends};
 
-/// The upstreams of the settings, and in staging, where the docs are for superusers, what tells who is one. Call it inside a tokio runtime.
+/// The upstreams of the settings, and what tells whose token counts. Call it inside a tokio runtime.
 pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<Deps, Error> {
     let mut upstreams = std::collections::BTreeMap::new();
     for (name, address) in upstream_addresses(source, descriptors::pool())? {
@@ -26,18 +27,14 @@ pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<D
         })?;
         upstreams.insert(name, upstream);
     }
-    let verifier = match (Config::read(source)?.environment, upstreams.get(backends::AUTH)) {
-        (Environment::Staging, Some(auth)) => {
-            let host = Host::new(
-                "gateway",
-                quartet_rpc::Config::read(source)?,
-                clock.clone(),
-                auth.clone(),
-            )?;
+    let verifier = match upstreams.get(backends::AUTH) {
+        Some(auth) => {
+            let config = quartet_rpc::Config::read(source)?;
+            let host = Host::new("gateway", config, clock.clone(), auth.clone())?;
             tokio::spawn(host.clone().watch_revocations(stop.clone()));
             Some(host.verifier())
         }
-        _ => None,
+        None => None,
     };
     let rpc = quartet_rpc::Config::read(source)?;
     let tokens = rpc
@@ -45,6 +42,7 @@ pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<D
         .as_ref()
         .map(|secret| ServiceTokens::new("gateway", &rpc.token_audience, secret, clock.clone()));
     Ok(Deps {
+        rooms: Rooms::connect(&quartet_messaging::Config::read(source)?, "gateway", &clock)?,
         upstreams,
         clock,
         verifier,

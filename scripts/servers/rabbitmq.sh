@@ -99,9 +99,16 @@ rabbitmq_answers() {
 
 # Ends the node and the process that knew its name.
 rabbitmq_kill() {
-    kill -KILL "$rabbitmq_pid" 2>/dev/null
+    # The server's script only waits for the node, which is a process of its own.
+    local node _
+    node=$(cat "$rabbitmq_folder/pid" 2>/dev/null)
+    kill -KILL "$rabbitmq_pid" ${node:+"$node"} 2>/dev/null
     wait "$rabbitmq_pid" 2>/dev/null
-    env "${rabbitmq_settings[@]}" epmd -kill >/dev/null 2>&1
+    # It stays as long as it believes that the node lives.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        env "${rabbitmq_settings[@]}" epmd -kill 2>/dev/null | grep -q Killed && break
+        sleep 0.2
+    done
     rm -f "$rabbitmq_folder"/log/*.log
 }
 

@@ -8,7 +8,9 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 
 fn main() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when this runs, not when it is built: a target folder may serve several checkouts.
+    let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?);
+    let root = here.join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
 
     let mut files = Vec::new();

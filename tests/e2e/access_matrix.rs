@@ -172,6 +172,11 @@ async fn every_method_admits_whom_its_policy_admits(app: App) {
             } else {
                 request
             };
+            let request = if method.is_server_streaming() {
+                request.opens()
+            } else {
+                request
+            };
             let reply = request.send().await;
             let code = if reply.status >= 400 {
                 reply.json()["error_code"].as_str().expect("a code").to_uppercase()

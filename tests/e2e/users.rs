@@ -123,10 +123,7 @@ async fn a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven
     app.post("/api/v1/auth/email:verify", json!({"token": token}))
         .await
         .expect(204);
-    assert_eq!(
-        ada.get("/api/v1/users/me").await.expect(200)["email"],
-        email.as_str()
-    );
+    assert_eq!(ada.get("/api/v1/users/me").await.expect(200)["email"], email.as_str());
     for name in [&username, &email] {
         let login = json!({"username_or_email": name, "password": ada.password});
         app.post("/api/v1/auth/login", login).await.expect(200);

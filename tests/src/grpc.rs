@@ -1,5 +1,7 @@
 //! Calls of any method by its descriptor, message by message as bytes, and what their failures say.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -67,7 +69,11 @@ pub async fn call(
         .map_err(|error| Status::unavailable(error.to_string()))?;
     let reply = if method.is_server_streaming() {
         let mut stream = client.server_streaming(request, path, Wire).await?.into_inner();
-        stream.message().await?.unwrap_or_default()
+        // A stream that is open and has nothing to say yet has admitted its caller.
+        match tokio::time::timeout(Duration::from_secs(2), stream.message()).await {
+            Ok(first) => first?.unwrap_or_default(),
+            Err(_) => Default::default(),
+        }
     } else {
         client.unary(request, path, Wire).await?.into_inner()
     };

@@ -50,6 +50,7 @@ impl Rest {
             client: self.client.clone(),
             request,
             body: Bytes::new(),
+            opens: false,
         }
     }
 
@@ -84,6 +85,7 @@ pub struct Call {
     client: Client<HttpConnector, Full<Bytes>>,
     request: http::request::Builder,
     body: Bytes,
+    opens: bool,
 }
 
 impl Call {
@@ -123,13 +125,25 @@ impl Call {
         let request = self.request.body(Full::new(self.body))?;
         let asked = format!("{} {}", request.method(), request.uri());
         let (parts, body) = self.client.request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
+        // An answer that streams may have no end: it counts as it opens.
+        let endless = self.opens && parts.status.is_success();
+        let body = if endless {
+            Bytes::new()
+        } else {
+            body.collect().await?.to_bytes()
+        };
         Ok(Reply {
             asked,
             status: parts.status.as_u16(),
             headers: parts.headers,
             body,
         })
+    }
+
+    /// Reads no body of a success, which may be a stream without an end.
+    pub fn opens(mut self) -> Self {
+        self.opens = true;
+        self
     }
 }
 

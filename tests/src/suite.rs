@@ -157,19 +157,19 @@ impl Suite {
 
     /// Runs `quartet` with these arguments and the settings of this suite; its output.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let output = Command::new(programs::path("quartet"))
-            .args(arguments)
-            .env_clear()
-            .env("ADMIN_PASSWORD", ROOT.1)
-            .envs(&self.settings)
-            .current_dir(self.folder.path())
-            .output()
-            .expect("quartet runs");
+        let mut command = Command::new(programs::path("quartet"));
+        command.args(arguments).env_clear().env("ADMIN_PASSWORD", ROOT.1);
+        let output = self.in_place(&mut command).output().expect("quartet runs");
         let text = [output.stdout, output.stderr]
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .concat();
         assert!(output.status.success(), "quartet {arguments:?}: {text}");
         text
+    }
+
+    /// Gives a command the settings and the folder of this suite, as its operator has them.
+    pub fn in_place<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.envs(&self.settings).current_dir(self.folder.path())
     }
 
     /// Ends every process at once (`kill -9`).

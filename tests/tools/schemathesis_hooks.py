@@ -1,56 +1,80 @@
 """Signs schemathesis in: a session of its own for every request, since some of them end sessions, and a new user whenever one was deleted."""
 
+import base64
 import json
 import os
+import subprocess
 import urllib.error
 import urllib.request
 import uuid
 
 import schemathesis
 
-ADDRESS = os.environ["QUARTET_ADDRESS"]
+ADDRESS = os.environ["TEST_ADDRESS"]
 PASSWORD = "correct horse battery"
-# Makes a registered user a superuser, where the run is one of a superuser.
-ROOT_TOKEN = os.environ.get("QUARTET_ROOT_TOKEN")
 
 
-def call(method, path, body, token=None):
+def call(method, path, body):
     headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(f"http://{ADDRESS}{path}", json.dumps(body).encode(), headers, method=method)
     with urllib.request.urlopen(request, timeout=30) as reply:
         return json.load(reply)
 
 
-def register():
+def new_user():
     username = f"s{uuid.uuid4().hex[:16]}"
-    body = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
-    user = call("POST", "/api/v1/auth/register", body)["user"]
-    if ROOT_TOKEN:
-        call("PUT", f"/api/v1/auth/accounts/{user['id']}/role", {"role": "ROLE_SUPERUSER"}, ROOT_TOKEN)
+    email = f"{username}@example.org"
+    if os.environ["TEST_ROLE"] == "superuser":
+        # As an operator does it: a superuser who could make another one may be gone as well.
+        command = [os.environ["TEST_OPERATOR"], "create-superuser", "--username", username, "--email", email]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "ADMIN_PASSWORD": PASSWORD})
+    else:
+        call("POST", "/api/v1/auth/register", {"username": username, "email": email, "password": PASSWORD})
     return username
+
+
+def login(username):
+    return call("POST", "/api/v1/auth/login", {"username_or_email": username, "password": PASSWORD})["access_token"]
 
 
 @schemathesis.auth(refresh_interval=None)
 class SignedIn:
     username = None
+    id = None
 
     def get(self, case, context):
-        for attempt in range(2):
-            if self.username is None:
-                SignedIn.username = register()
-            try:
-                body = {"username_or_email": self.username, "password": PASSWORD}
-                return call("POST", "/api/v1/auth/login", body)["access_token"]
-            except urllib.error.HTTPError as error:
-                if error.code not in (401, 403) or attempt:
-                    raise
-                SignedIn.username = None
+        try:
+            if self.username is not None:
+                return login(self.username)
+        except urllib.error.HTTPError as error:
+            if error.code not in (401, 403):
+                raise
+        SignedIn.username = new_user()
+        token = login(self.username)
+        payload = token.split(".")[1]
+        SignedIn.id = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+        return token
 
     def set(self, case, data, context):
         case.headers = case.headers or {}
         case.headers["Authorization"] = f"Bearer {data}"
+
+
+# What ends the one it is done to.
+ENDINGS = {
+    ("DELETE", "/api/v1/users/{user_id}"): "user_id",
+    ("DELETE", "/api/v1/users/{user_id}:purge"): "user_id",
+    ("PUT", "/api/v1/auth/accounts/{account_id}/role"): "account_id",
+    ("PUT", "/api/v1/auth/accounts/{account_id}/status"): "account_id",
+}
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Nobody ends the one they work as: what they made before would be gone for the steps after."""
+    name = ENDINGS.get((case.method.upper(), case.operation.path))
+    if name and (case.path_parameters or {}).get(name) == SignedIn.id:
+        case.path_parameters[name] = str(uuid.uuid4())
 
 
 # Rules that no schema of the description states.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
+use quartet_gateway::ws::rooms::Rooms;
 use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
@@ -123,6 +124,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         clock: host.clock(),
         verifier: Some(host.verifier()),
         tokens,
+        rooms: Rooms::connect(&settings.messaging, "quartet", &host.clock())?,
     };
     let gateway = quartet_gateway::build(&settings.gateway, deps)?;
     Ok(Suite {

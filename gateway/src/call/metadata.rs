@@ -20,7 +20,7 @@ const PROOF: HeaderName = HeaderName::from_static("x-gateway-token");
 
 /// The metadata of the call that serves the request. Everything else a client sends stays at the edge: a service must be able to trust
 /// what only the gateway can have set.
-pub(super) fn forwarded(parts: &http::request::Parts, tokens: Option<&ServiceTokens>) -> MetadataMap {
+pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
     let mut headers = HeaderMap::with_capacity(8);
     for name in &PASSED {
         if let Some(value) = parts.headers.get(name) {
@@ -34,16 +34,20 @@ pub(super) fn forwarded(parts: &http::request::Parts, tokens: Option<&ServiceTok
         .extensions
         .get::<ClientAddress>()
         .and_then(|client| HeaderValue::try_from(client.0.to_string()).ok());
-    // A call without its proof is served as well; the service takes the gateway for the client then.
-    match tokens.map(ServiceTokens::current) {
-        Some(Ok(token)) => headers.extend(secret(&token).map(|token| (PROOF, token))),
-        Some(Err(error)) => tracing::error!(%error, "the gateway cannot prove itself"),
-        None => {}
-    }
     if let Some(address) = address {
         headers.insert("x-forwarded-for", address);
     }
     MetadataMap::from_headers(headers)
+}
+
+/// Adds the gateway's proof, which is good for a minute, so every call has its own. A call without it is served as well; the service takes
+/// the gateway for the client then.
+pub(super) fn prove(metadata: &mut MetadataMap, tokens: Option<&ServiceTokens>) {
+    match tokens.map(ServiceTokens::current) {
+        Some(Ok(token)) => metadata.as_mut().extend(secret(&token).map(|token| (PROOF, token))),
+        Some(Err(error)) => tracing::error!(%error, "the gateway cannot prove itself"),
+        None => {}
+    }
 }
 
 /// A value that no log shows.

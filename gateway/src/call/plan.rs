@@ -11,7 +11,7 @@ use quartet_proto::options;
 use quartet_rpc::Upstream;
 
 use super::location::Location;
-use super::{Config, accept, cookie, deprecation};
+use super::{Config, accept, cookie, deprecation, events};
 use crate::problem::Problem;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::query::Excluded;
@@ -43,6 +43,7 @@ pub(super) struct Plan {
     pub(super) mask: Option<FieldDescriptor>,
     pub(super) cookies_in: Vec<cookie::Incoming>,
     pub(super) cookies_out: Vec<cookie::Outgoing>,
+    pub(super) events: events::Fields,
     /// Reply fields that stay out of the JSON.
     pub(super) omitted: Vec<FieldDescriptor>,
     pub(super) reply: Reply,
@@ -166,6 +167,7 @@ impl Plan {
             form,
             mask,
             cookies_in: cookie::incoming(&input, config.secure_cookies)?,
+            events: events::Fields::of(method)?,
             omitted: cookies_out.iter().map(|cookie| cookie.field.clone()).collect(),
             cookies_out,
             reply: reply(&binding, &output),

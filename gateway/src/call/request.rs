@@ -136,6 +136,7 @@ fn finish(
         }
         query::apply(raw, message, &plan.query)?;
     }
+    plan.events.take_up(message, &parts.headers);
     cookie::fill(message, &plan.cookies_in, &parts.headers, config)?;
     let mut violations = Violations::default();
     for (chain, text) in plan.binding.path_fields.iter().zip(captures) {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use tokio::time::Instant;
 
 use super::plan::{Format, Plan, Reply};
 use super::replies::{Next, Replies};
-use super::{Config, reply, status};
+use super::{Config, events, reply, status};
 use crate::problem::Problem;
 
 /// How long an event stream waits for its first message before it opens anyway: a browser takes a stream without headers for one that is
@@ -77,6 +78,9 @@ pub(super) async fn respond(
         deadline,
         written: 0,
     };
+    // Tells a browser how soon to come back, where it can go on from where it was.
+    let resumes = format == Format::Events && writer.plan.events.can_resume();
+    let head = resumes.then(|| Ok(events::retry()));
     let state = State {
         writer,
         replies,
@@ -84,7 +88,8 @@ pub(super) async fn respond(
         ended,
         closed: false,
     };
-    *response.body_mut() = Body::from_stream(futures::stream::unfold(state, State::chunk));
+    let chunks = futures::stream::unfold(state, State::chunk);
+    *response.body_mut() = Body::from_stream(futures::stream::iter(head).chain(chunks));
     Ok(response)
 }
 
@@ -185,6 +190,14 @@ impl Writer {
             return Ok(reply::raw(&message, field.as_ref()).1);
         }
         let json = reply::json(&self.plan, &message)?;
+        if self.format == Format::Events
+            && let Some(id) = self.plan.events.id_of(&message)
+        {
+            self.written += 1;
+            return Ok(Bytes::from(
+                [b"id: ", id.as_bytes(), b"\ndata: ", &json, b"\n\n"].concat(),
+            ));
+        }
         Ok(self.framed(&json))
     }
 

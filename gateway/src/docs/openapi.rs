@@ -93,6 +93,10 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
         "openapi": "3.1.1",
         "info": describe_info(info),
         "servers": [{"url": "/"}],
+        "externalDocs": {
+            "description": "The WebSocket `/api/v1/ws`, over which streams and rooms are listened to, as AsyncAPI 3.0",
+            "url": "/asyncapi.json",
+        },
         "tags": tags,
         "paths": paths,
         "components": {

@@ -46,6 +46,7 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
         clock,
         verifier: Some(verifier),
         tokens: None,
+        rooms: crate::ws::rooms::Rooms::default(),
     };
     Fixture {
         router: build(&config, deps).unwrap().router(),
@@ -108,7 +109,13 @@ async fn fetch(fixture: &Fixture, path: &str, pairs: &[(&str, &str)]) -> (Status
     (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
 }
 
-const PATHS: [&str; 4] = ["/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-start.js"];
+const PATHS: [&str; 5] = [
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/docs/assets/swagger-start.js",
+];
 
 #[tokio::test]
 async fn the_docs_are_open_to_everybody_before_staging() {
@@ -248,6 +255,44 @@ async fn the_description_is_asked_for_again_and_sent_once() {
     let tag = headers["etag"].to_str().unwrap();
     let (status, _, body) = fetch(&fixture, "/openapi.json", &[("if-none-match", tag)]).await;
     assert_eq!((status.as_u16(), body.len()), (304, 0));
+}
+
+#[tokio::test]
+async fn the_socket_is_described_with_its_topics_and_what_they_carry() {
+    let fixture = fixture("local", "");
+    let openapi: Value = serde_json::from_slice(&fetch(&fixture, "/openapi.json", &[]).await.2).unwrap();
+    let socket: Value = serde_json::from_slice(&fetch(&fixture, "/asyncapi.json", &[]).await.2).unwrap();
+    assert_eq!(openapi["externalDocs"]["url"], "/asyncapi.json");
+    assert_eq!(socket["asyncapi"], "3.0.0");
+    assert_eq!(socket["channels"]["socket"]["address"], "/api/v1/ws");
+    let event = &socket["components"]["messages"]["event.todos.WatchTodos"];
+    let data = event["payload"]["properties"]["data"]["$ref"].as_str().unwrap();
+    assert_eq!(data, "/openapi.json#/components/schemas/TodoChange");
+    assert!(openapi["components"]["schemas"]["TodoChange"].is_object());
+
+    // Every reference within the document leads somewhere, and nothing is left out.
+    let mut references = Vec::new();
+    collect(&socket, &mut references);
+    for reference in references.iter().filter_map(|reference| reference.strip_prefix('#')) {
+        assert!(socket.pointer(reference).is_some(), "{reference}");
+    }
+    let operations = &socket["operations"];
+    let said = ["hear", "say"].map(|name| operations[name]["messages"].as_array().unwrap().len());
+    assert_eq!(
+        said[0] + said[1],
+        socket["components"]["messages"].as_object().unwrap().len()
+    );
+}
+
+fn collect(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            references.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|value| collect(value, references));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, references)),
+        _ => {}
+    }
 }
 
 #[tokio::test]

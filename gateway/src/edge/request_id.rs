@@ -20,6 +20,14 @@ pub(crate) fn take(headers: &mut HeaderMap, clock: &Clock) -> String {
     id
 }
 
+/// The id that [`take`] has put into a request's headers.
+pub(crate) fn of(headers: &HeaderMap) -> &str {
+    headers
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
 /// Puts the id into the headers of the request or the reply.
 pub(crate) fn echo(headers: &mut HeaderMap, id: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {

@@ -77,15 +77,11 @@ pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
 
 /// The document of a problem that ends a stream, as its last element.
 pub(crate) fn for_stream(problem: &Problem, headers: &HeaderMap) -> Bytes {
-    let request_id = headers
-        .get(request_id::HEADER)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
     let context = Context {
         method: Method::GET,
         path: String::new(),
         language: Language::preferred(headers),
-        request_id: request_id.to_owned(),
+        request_id: request_id::of(headers).to_owned(),
     };
     document(problem, &context).into()
 }

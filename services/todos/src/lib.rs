@@ -1,12 +1,13 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases),
-//! [`events`] (what is said and heard), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), `feed` (changes as they happen),
+//! [`store`] (traits, two databases), [`events`] (what is said and heard), [`error`].
 
 pub mod config;
 pub mod domain;
 pub mod error;
 pub mod events;
+mod feed;
 pub mod rpc;
 pub mod store;
 
@@ -35,6 +36,7 @@ pub struct Deps {
 /// The service, built and ready to be served.
 pub struct Service {
     rpc: rpc::Rpc,
+    feed: feed::Feed,
     messenger: Messenger,
     purge: events::Purge,
 }
@@ -42,13 +44,20 @@ pub struct Service {
 /// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = store::open(&config).await?;
-    let messenger = Messenger::new(database.clone(), deps.broker, deps.clock.clone(), config.messaging);
+    let messenger = Messenger::new(
+        database.clone(),
+        deps.broker,
+        deps.clock.clone(),
+        config.messaging.clone(),
+    );
     let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
     let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
+    let feed = feed::Feed::new(store.clone(), deps.clock.clone(), &config);
     Ok(Service {
         purge: events::Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
-        rpc: rpc::Rpc::new(store, deps.clock),
+        rpc: rpc::Rpc::new(store, deps.clock, feed.clone()),
         messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        feed,
     })
 }
 
@@ -58,6 +67,10 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.messenger.run(stop.clone()), self.purge.run(stop));
+        tokio::join!(
+            self.messenger.run(stop.clone()),
+            self.purge.run(stop.clone()),
+            self.feed.run(stop)
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! The RPCs as a client meets them: over gRPC, through the access layer.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "rpc/watch.rs"]
+mod watch;
 
 use quartet_clock::Clock;
 use quartet_proto::todos::v1 as pb;
@@ -8,10 +11,12 @@ use quartet_proto::todos::v1::tag_service_client::TagServiceClient;
 use quartet_proto::todos::v1::todo_service_client::TodoServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::failure::reason_of;
+use quartet_rpc::host::{Host, Hosted};
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{Identity, service_request};
 use quartet_testkit::stack;
 use quartet_todos::{Config, Deps, PACKAGES, build};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
@@ -20,26 +25,38 @@ struct Todos {
     tags: TagServiceClient<Upstream>,
     clock: Clock,
     user: Identity,
-    _fresh: Fresh,
+    host: Host,
+    stop: DropGuard,
+    fresh: Fresh,
 }
 
 impl Todos {
     async fn new() -> Self {
-        let fresh = database::sqlite().await;
-        let setting = fresh.setting();
-        let config = Config::read(&quartet_config::Source::of([("TODOS_DATABASE_URL", setting.as_str())])).unwrap();
+        Self::over(database::sqlite().await).await
+    }
+
+    async fn over(fresh: Fresh) -> Self {
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
-        let service = build(
-            config,
-            Deps {
-                clock: clock.clone(),
-                broker: None,
-            },
-        )
-        .await
-        .unwrap();
+        Self::instance(fresh, clock).await
+    }
+
+    /// An instance of the service; several may share a database.
+    async fn instance(fresh: Fresh, clock: Clock) -> Self {
+        let setting = fresh.setting();
+        let settings = [
+            ("TODOS_DATABASE_URL", setting.as_str()),
+            ("TODOS_WATCH_PATIENCE", "200ms"),
+        ];
+        let config = Config::read(&quartet_config::Source::of(settings)).unwrap();
+        let deps = Deps {
+            clock: clock.clone(),
+            broker: None,
+        };
+        let service = build(config, deps).await.unwrap();
         let host = stack::host("todos", &clock, Upstream::local("auth").0);
         let upstream = stack::upstream(&host, PACKAGES, &service).await;
+        let stop = CancellationToken::new();
+        tokio::spawn(service.run(stop.clone()));
         let (client, tags) = (
             TodoServiceClient::new(upstream.clone()),
             TagServiceClient::new(upstream),
@@ -49,7 +66,9 @@ impl Todos {
             tags,
             user: Identity::user(&clock),
             clock,
-            _fresh: fresh,
+            host,
+            stop: stop.drop_guard(),
+            fresh,
         }
     }
 

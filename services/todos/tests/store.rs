@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "store/changes.rs"]
+mod changes;
 #[path = "store/departures.rs"]
 mod departures;
 #[path = "store/lists.rs"]

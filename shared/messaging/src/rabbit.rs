@@ -10,6 +10,7 @@
 mod consumer;
 mod dead_letters;
 mod envelope;
+mod fanout;
 mod lanes;
 mod link;
 mod publisher;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use crate::broker::{DeadLetter, Error, Published, QueueStats};
 use crate::{Broker, Config, Handler, Message, Queue, Subscription};
+pub use fanout::Fanout;
 use link::Link;
 use publisher::{Parcel, Publisher};
 
@@ -95,14 +97,17 @@ pub fn connect(settings: &Config, name: &str, clock: Clock) -> Result<Option<Arc
     let Some(url) = &settings.rabbitmq_url else {
         return Ok(None);
     };
-    let rabbit =
-        Rabbit::new(url, name, clock, settings.confirm_timeout.0).map_err(|error| quartet_config::Error::Invalid {
-            name: "RABBITMQ_URL".into(),
-            shown: "…".into(),
-            origin: "its layer".into(),
-            rule: format!("expected `amqp://user:password@host:port/vhost`: {error}"),
-        })?;
+    let rabbit = Rabbit::new(url, name, clock, settings.confirm_timeout.0).map_err(invalid)?;
     Ok(Some(Arc::new(rabbit)))
+}
+
+fn invalid(error: String) -> quartet_config::Error {
+    quartet_config::Error::Invalid {
+        name: "RABBITMQ_URL".into(),
+        shown: "…".into(),
+        origin: "its layer".into(),
+        rule: format!("expected `amqp://user:password@host:port/vhost`: {error}"),
+    }
 }
 
 impl Inner {

@@ -36,9 +36,23 @@ pub fn cookie(field: &FieldDescriptor) -> Option<Cookie> {
 
 /// Whether `field` holds a secret.
 pub fn secret(field: &FieldDescriptor) -> bool {
+    flag(field, "quartet.options.v1.secret")
+}
+
+/// Whether `field` is the id of the event that a streamed reply becomes.
+pub fn event_id(field: &FieldDescriptor) -> bool {
+    flag(field, "quartet.options.v1.event_id")
+}
+
+/// Whether `field` is filled from the `Last-Event-ID` header.
+pub fn last_event_id(field: &FieldDescriptor) -> bool {
+    flag(field, "quartet.options.v1.last_event_id")
+}
+
+fn flag(field: &FieldDescriptor, name: &str) -> bool {
     field
         .parent_pool()
-        .get_extension_by_name("quartet.options.v1.secret")
+        .get_extension_by_name(name)
         .is_some_and(|extension| field.options().get_extension(&extension).as_bool() == Some(true))
 }
 

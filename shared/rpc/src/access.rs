@@ -1,4 +1,5 @@
-//! The layer in front of every method of every service: deadline, identity, policy, panic guard.
+//! The layer in front of every method of every service: deadline, identity, policy, panic guard, and the end of a stream whose caller is no
+//! longer welcome.
 //!
 //! The policies come from the descriptors, so a method cannot be forgotten; one that they do not know is denied.
 
@@ -20,14 +21,32 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::{Call, Caller, Deadline, Failure, Verifier};
+use crate::guard::GuardedBody;
+use crate::{Call, Caller, Deadline, Failure, User, Verifier};
 
 /// Metadata in which the gateway proves itself by a service token, beside the client's own token.
 pub const GATEWAY_TOKEN: &str = "x-gateway-token";
 
 /// The policy of every method, by its path, as `/quartet.todos.v1.TodoService/GetTodo`.
 #[derive(Clone)]
-pub struct Policies(Arc<HashMap<String, Access>>);
+pub struct Policies(Arc<HashMap<String, Policy>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Policy {
+    access: Access,
+    streams: Streams,
+}
+
+/// How a method's replies come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Streams {
+    /// One reply.
+    No,
+    /// A file in pieces: it ends by itself, and whoever was let in at its start may have all of it.
+    File,
+    /// Replies that may go on for as long as anybody listens.
+    News,
+}
 
 impl Policies {
     /// The policies that the contracts declare, and those of health checks and reflection, which anybody may call.
@@ -37,7 +56,13 @@ impl Policies {
             .flat_map(|service| service.methods().collect::<Vec<_>>());
         let declared = methods.filter_map(|method| {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-            Some((path, options::access(&method)?))
+            let streams = match (method.is_server_streaming(), method.output().full_name()) {
+                (false, _) => Streams::No,
+                (true, "google.api.HttpBody") => Streams::File,
+                (true, _) => Streams::News,
+            };
+            let access = options::access(&method)?;
+            Some((path, Policy { access, streams }))
         });
         let standard = [
             "/grpc.health.v1.Health/Check",
@@ -45,14 +70,19 @@ impl Policies {
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ];
-        let standard = standard.into_iter().map(|path| (path.to_owned(), Access::Public));
+        // They tell nobody's secrets, so that nobody's standing matters to their streams.
+        let open = Policy {
+            access: Access::Public,
+            streams: Streams::No,
+        };
+        let standard = standard.into_iter().map(|path| (path.to_owned(), open));
         Self(Arc::new(declared.chain(standard).collect()))
     }
 
     /// Whether `caller` may call the method at `path`.
     pub fn admit(&self, path: &str, caller: &Caller) -> Result<(), Failure> {
         let denied = |message: &str| Err(Failure::new(Code::PermissionDenied, Reason::PermissionDenied, message));
-        match (self.0.get(path), caller) {
+        match (self.0.get(path).map(|policy| policy.access), caller) {
             (None | Some(Access::Unspecified), _) => denied("there is no such method for you"),
             (Some(Access::Public), _)
             | (Some(Access::User), Caller::User(_))
@@ -70,7 +100,11 @@ impl Policies {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        self.0.get(path) == Some(&Access::Public)
+        self.0.get(path).is_some_and(|policy| policy.access == Access::Public)
+    }
+
+    fn streams(&self, path: &str) -> Streams {
+        self.0.get(path).map_or(Streams::No, |policy| policy.streams)
     }
 }
 
@@ -153,12 +187,21 @@ where
             if layer.is_from_gateway(request.headers()).await {
                 call.believe_gateway(request.headers());
             }
+            let streams = layer.policies.streams(request.uri().path());
+            let user = match (&call.caller, streams) {
+                (_, Streams::No) | (Caller::Anonymous | Caller::Service(_), _) => None,
+                (Caller::User(user), Streams::File | Streams::News) => Some(user.clone()),
+            };
             request.extensions_mut().insert(call);
             match deadline
                 .bound(AssertUnwindSafe(inner.call(request)).catch_unwind())
                 .await
             {
-                Ok(Ok(reply)) => reply,
+                Ok(Ok(Ok(reply))) => Ok(match user {
+                    Some(user) => reply.map(|body| layer.guard(body, user, streams == Streams::File)),
+                    None => reply,
+                }),
+                Ok(Ok(Err(error))) => Err(error),
                 Ok(Err(_)) => {
                     tracing::error!("the method panicked");
                     Ok(refuse(Failure::internal()))
@@ -171,6 +214,12 @@ where
 }
 
 impl AccessLayer {
+    /// A stream that ends when `user` may no longer have it.
+    fn guard(&self, body: Body, user: User, past_expiry: bool) -> Body {
+        let verifier = self.verifier.clone();
+        GuardedBody::around(body, async move { verifier.until_unwelcome(&user, past_expiry).await })
+    }
+
     /// Whether the gateway sent the call, which its own token beside the client's proves.
     async fn is_from_gateway(&self, headers: &HeaderMap) -> bool {
         let Some(token) = headers.get(GATEWAY_TOKEN).and_then(|token| token.to_str().ok()) else {

@@ -83,6 +83,11 @@ impl Host {
         self.verifier.clone()
     }
 
+    /// The sessions that no longer count.
+    pub fn revocations(&self) -> Revocations {
+        self.revocations.clone()
+    }
+
     /// The layer in front of every method.
     pub fn access(&self) -> AccessLayer {
         AccessLayer::new(self.verifier.clone(), self.config.default_deadline.0)

@@ -27,8 +27,11 @@ pub struct Revocations {
     state: Arc<RwLock<State>>,
 }
 
+#[derive(Default)]
 struct State {
     ended: HashMap<Uuid, OffsetDateTime>,
+    /// The sessions that something long waits on, and how many wait on each.
+    watched: HashMap<Uuid, (CancellationToken, usize)>,
     /// Since when the stream is lost; `None` while it is up.
     lost_since: Option<OffsetDateTime>,
 }
@@ -50,9 +53,25 @@ impl Revocations {
             clock,
             grace,
             state: Arc::new(RwLock::new(State {
-                ended: HashMap::new(),
                 lost_since,
+                ..State::default()
             })),
+        }
+    }
+
+    /// Hears at once when this session ends, for what lasts longer than a call's first check. One that has ended already is heard as well.
+    pub fn watch_session(&self, session_id: Uuid) -> SessionWatch {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let (ended, watchers) = state.watched.entry(session_id).or_default();
+        *watchers += 1;
+        let ended = ended.clone();
+        if state.ended.contains_key(&session_id) {
+            ended.cancel();
+        }
+        SessionWatch {
+            revocations: self.clone(),
+            session_id,
+            ended,
         }
     }
 
@@ -60,7 +79,12 @@ impl Revocations {
     pub fn add(&self, ended: impl IntoIterator<Item = (Uuid, OffsetDateTime)>) {
         let now = self.clock.now();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.ended.extend(ended);
+        for (session_id, forget_at) in ended {
+            if let Some((watched, _)) = state.watched.get(&session_id) {
+                watched.cancel();
+            }
+            state.ended.insert(session_id, forget_at);
+        }
         state.ended.retain(|_, forget_at| *forget_at > now);
     }
 
@@ -136,7 +160,77 @@ impl Revocations {
     }
 }
 
+/// Hears when a session ends.
+pub struct SessionWatch {
+    revocations: Revocations,
+    session_id: Uuid,
+    ended: CancellationToken,
+}
+
+impl SessionWatch {
+    /// Resolves when the session has ended.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+impl Drop for SessionWatch {
+    fn drop(&mut self) {
+        let mut state = self.revocations.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, watchers)) = state.watched.get_mut(&self.session_id) {
+            *watchers -= 1;
+            if *watchers == 0 {
+                state.watched.remove(&self.session_id);
+            }
+        }
+    }
+}
+
 fn parse(revoked: &pb::RevokedSession) -> Option<(Uuid, OffsetDateTime)> {
     let forget_at = OffsetDateTime::from_unix_timestamp(revoked.forget_at?.seconds).ok()?;
     Some((revoked.session_id.parse().ok()?, forget_at + time::Duration::seconds(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revocations() -> (Clock, Revocations) {
+        let clock = Clock::manual(OffsetDateTime::UNIX_EPOCH);
+        (clock.clone(), Revocations::new(clock, Duration::from_secs(60)))
+    }
+
+    #[tokio::test]
+    async fn a_watched_session_is_heard_when_it_ends_and_no_other() {
+        let (clock, revocations) = revocations();
+        let (mine, other) = (clock.new_id(), clock.new_id());
+        let watch = revocations.watch_session(mine);
+        let forget_at = clock.now() + time::Duration::hours(1);
+        revocations.add([(other, forget_at)]);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), watch.ended())
+                .await
+                .is_err()
+        );
+        revocations.add([(mine, forget_at)]);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(5), watch.ended())
+                .await
+                .is_ok()
+        );
+        // Whoever comes later hears it as well.
+        let late = revocations.watch_session(mine);
+        assert!(tokio::time::timeout(Duration::from_secs(5), late.ended()).await.is_ok());
+    }
+
+    #[test]
+    fn a_session_that_nobody_watches_any_more_takes_no_room() {
+        let (clock, revocations) = revocations();
+        let id = clock.new_id();
+        let (first, second) = (revocations.watch_session(id), revocations.watch_session(id));
+        drop(first);
+        assert_eq!(revocations.state.read().unwrap().watched.len(), 1);
+        drop(second);
+        assert!(revocations.state.read().unwrap().watched.is_empty());
+    }
 }

@@ -1,6 +1,7 @@
 //! Checks a token: signature, kind, issuer, audience, time, and whether its session still counts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use moka::sync::Cache;
@@ -18,6 +19,8 @@ use crate::{Caller, Failure, Role, User};
 
 /// Verified tokens remembered at the most.
 const REMEMBERED: u64 = 100_000;
+/// How often a stream's token and session are looked at, beside the news of ended sessions, which comes at once.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A longer token is none of ours, and is not worth decoding.
 const MAX_LENGTH: usize = 4_096;
 
@@ -76,12 +79,35 @@ impl Verifier {
             return Err(unauthenticated(Reason::TokenExpired, "the token has expired"));
         }
         match &caller {
-            Caller::User(user) => match self.revocations.standing(user) {
-                Standing::Counts => Ok(caller),
-                Standing::Ended => Err(unauthenticated(Reason::TokenRevoked, "the session was ended")),
-                Standing::Unknown => Err(Failure::unavailable("auth")),
-            },
+            Caller::User(user) => self.still_counts(user).map(|()| caller),
             Caller::Anonymous | Caller::Service(_) => Ok(caller),
+        }
+    }
+
+    /// Whether the session behind a token that was verified before still counts.
+    fn still_counts(&self, user: &User) -> Result<(), Failure> {
+        match self.revocations.standing(user) {
+            Standing::Counts => Ok(()),
+            Standing::Ended => Err(unauthenticated(Reason::TokenRevoked, "the session was ended")),
+            Standing::Unknown => Err(Failure::unavailable("auth")),
+        }
+    }
+
+    /// Waits until what `user` was admitted for has to end, and tells why: their session was ended, which is heard at once, nobody can tell
+    /// whether it was, or, unless `past_expiry`, their token has expired. For what lasts longer than the check at its start.
+    pub async fn until_unwelcome(&self, user: &User, past_expiry: bool) -> Failure {
+        let watch = self.revocations.watch_session(user.session_id);
+        loop {
+            if !past_expiry && user.expires_at <= self.clock.now() {
+                return unauthenticated(Reason::TokenExpired, "the token has expired");
+            }
+            if let Err(failure) = self.still_counts(user) {
+                return failure;
+            }
+            tokio::select! {
+                () = watch.ended() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
     }
 

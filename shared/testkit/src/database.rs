@@ -16,6 +16,11 @@ pub struct Fresh {
 }
 
 impl Fresh {
+    /// The database of another `Fresh`, which has to outlive this one.
+    pub fn at(url: DatabaseUrl) -> Self {
+        Self { url, _folder: None }
+    }
+
     /// Opens it with default settings.
     pub async fn open(&self) -> Database {
         let config = Config::read(&quartet_config::Source::default()).expect("the defaults are valid");

@@ -3,6 +3,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use quartet_clock::Clock;
 use quartet_config::Secret;
+use quartet_rpc::access::GATEWAY_TOKEN;
 use quartet_rpc::token::{ACCESS_TYPE, AccessClaims, ServiceTokens};
 use quartet_rpc::{Role, keys};
 use tonic::Request;
@@ -36,7 +37,15 @@ impl Identity {
     }
 
     fn with_role(clock: &Clock, role: Role) -> Self {
-        let (id, session_id) = (clock.new_id(), clock.new_id());
+        Self::signed(clock, clock.new_id(), clock.new_id(), role)
+    }
+
+    /// The same user in the same session, with a new token.
+    pub fn renewed(&self, clock: &Clock) -> Self {
+        Self::signed(clock, self.id, self.session_id, Role::User)
+    }
+
+    fn signed(clock: &Clock, id: Uuid, session_id: Uuid, role: Role) -> Self {
         let now = clock.now().unix_timestamp();
         let claims = AccessClaims {
             iss: "quartet".into(),
@@ -71,6 +80,17 @@ impl Identity {
 pub fn service_request<T>(name: &str, clock: &Clock, message: T) -> Request<T> {
     let tokens = ServiceTokens::new(name, "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
     bearer(&tokens.current().expect("claims are signed"), message)
+}
+
+/// Makes `request` one that the gateway sends for a client at `address`.
+pub fn for_client_at<T>(request: &mut Request<T>, address: &str, clock: &Clock) {
+    let tokens = ServiceTokens::new("gateway", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
+    let proof = tokens.current().expect("claims are signed");
+    for (name, value) in [(GATEWAY_TOKEN, proof.as_str()), ("x-forwarded-for", address)] {
+        request
+            .metadata_mut()
+            .insert(name, value.parse().expect("metadata is ASCII"));
+    }
 }
 
 /// A request that bears `token`.

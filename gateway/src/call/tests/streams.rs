@@ -151,3 +151,46 @@ async fn streams_end_well_when_the_gateway_drains() {
     let body = tokio::time::timeout(Duration::from_secs(5), short(response)).await;
     assert_eq!(body.unwrap(), "[a]");
 }
+
+fn listen(query: &str, last_event_id: Option<&str>) -> Request<Body> {
+    let request = request("GET", &format!("/v1/listen{query}")).header(header::ACCEPT, "text/event-stream");
+    let request = last_event_id
+        .into_iter()
+        .fold(request, |request, id| request.header("last-event-id", id));
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn events_carry_the_id_to_resume_from_and_say_when_to_come_back() {
+    let heard = [
+        "{\"id\":\"7\",\"word\":\"a\"}",
+        "{\"word\":\"b\"}",
+        "{\"id\":\"8\\ndata: forged\"}",
+    ];
+    let replies = heard.iter().map(|json| Ok(message("Heard", json))).collect();
+    let kitchen = Kitchen::new(Answer::Say(replies));
+    let body = text(kitchen.send(listen("", None)).await.unwrap()).await;
+    let (retry, events) = body.split_once("\n\n").unwrap();
+    let retry: u64 = retry.strip_prefix("retry: ").unwrap().parse().unwrap();
+    assert!((1_000..3_000).contains(&retry));
+    assert_eq!(
+        events,
+        "id: 7\ndata: {\"id\":\"7\",\"word\":\"a\"}\n\ndata: {\"id\":\"\",\"word\":\"b\"}\n\n\
+         data: {\"id\":\"8\\ndata: forged\",\"word\":\"\"}\n\n"
+    );
+}
+
+#[tokio::test]
+async fn last_event_id_wins_over_the_query_of_the_first_attempt() {
+    for (query, header, asked) in [
+        ("", Some("7"), "after:\"7\""),
+        ("?after=1", Some("7"), "after:\"7\""),
+        ("?after=1", None, "after:\"1\""),
+        ("?after=1", Some(""), "after:\"1\""),
+        ("", None, ""),
+    ] {
+        let kitchen = Kitchen::new(Answer::Say(vec![]));
+        text(kitchen.send(listen(query, header)).await.unwrap()).await;
+        assert_eq!(kitchen.backend.message(), asked, "{query} {header:?}");
+    }
+}

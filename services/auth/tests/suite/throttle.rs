@@ -1,5 +1,6 @@
 //! The throttle on guessing.
 
+use quartet_testkit::identity::for_client_at;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -89,7 +90,7 @@ async fn strangers_cannot_keep_an_owner_out() {
         },
         &session.access_token,
     );
-    request.metadata_mut().insert("x-forwarded-for", fresh.parse().unwrap());
+    for_client_at(&mut request, fresh, &auth.clock);
     auth.client.clone().login(request).await.unwrap();
 
     // And from anywhere else the wait is short, however long the strangers went on.
@@ -113,9 +114,7 @@ async fn a_neighbour_at_the_same_address_cannot_keep_a_signed_in_owner_out_and_a
             use_cookie: false,
         };
         let mut request = with_token(login, &ann.access_token);
-        request
-            .metadata_mut()
-            .insert("x-forwarded-for", address.parse().unwrap());
+        for_client_at(&mut request, address, &auth.clock);
         reason(&auth.client.clone().login(request).await)
     };
     assert_eq!(login(PASSWORD, ELSEWHERE).await, "");

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Description, Priority, Title};
+use super::{ChangeKind, Description, Priority, Title};
 
 /// The fields to write; `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
@@ -36,5 +36,14 @@ impl Edit {
                 tag_ids: None,
             }
         )
+    }
+
+    /// What the feed of changes calls it: completing and reopening by themselves have names of their own.
+    pub fn kind(&self) -> ChangeKind {
+        match self.completed {
+            Some(true) if self.is_completion() => ChangeKind::Completed,
+            Some(false) if self.is_completion() => ChangeKind::Reopened,
+            _ => ChangeKind::Updated,
+        }
     }
 }

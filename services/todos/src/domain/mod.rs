@@ -1,5 +1,6 @@
 //! Types and rules of todos and tags; nothing here knows of protos or SQL.
 
+mod change;
 mod description;
 mod edit;
 mod list;
@@ -8,6 +9,7 @@ mod tag;
 mod title;
 mod todo;
 
+pub use change::{Change, ChangeKind, Next, Recorded, Stretch, Subject};
 pub use description::Description;
 pub use edit::Edit;
 pub use list::{Filter, Key, Order, Sort, SortValue};

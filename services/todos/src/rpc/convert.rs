@@ -8,7 +8,12 @@ use quartet_store::page::{Asked, Page};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Description, Edit, Filter, Key, NewTodo, Order, Priority, Tag, TagName, Title, Todo};
+use super::resume_token;
+use crate::domain::{
+    ChangeKind, Description, Edit, Filter, Key, NewTodo, Order, Priority, Recorded, Subject, Tag, TagName, TagRef,
+    Title, Todo,
+};
+use crate::feed::{Start, Told};
 
 /// Items of a batch at the most.
 pub(super) const MAX_BATCH: usize = 100;
@@ -193,14 +198,7 @@ pub(super) fn todo(todo: Todo) -> pb::Todo {
             Priority::High => pb::Priority::High,
         }
         .into(),
-        tags: todo
-            .tags
-            .into_iter()
-            .map(|tag| pb::TagRef {
-                id: tag.id.to_string(),
-                name: tag.name,
-            })
-            .collect(),
+        tags: todo.tags.into_iter().map(tag_ref).collect(),
         user_id: todo.user_id.to_string(),
         created_at: timestamp(Some(todo.created_at)),
         updated_at: timestamp(Some(todo.updated_at)),
@@ -215,6 +213,72 @@ pub(super) fn tag(tag: Tag) -> pb::Tag {
         user_id: tag.user_id.to_string(),
         created_at: timestamp(Some(tag.created_at)),
         updated_at: timestamp(Some(tag.updated_at)),
+    }
+}
+
+/// Where a stream of changes begins. A token from another user's feed is what a browser sends after its user has changed: it gets a reset.
+pub(super) fn start(owner: Uuid, token: &str) -> Result<Start, Failure> {
+    if token.is_empty() {
+        return Ok(Start::Now);
+    }
+    match resume_token::read(owner, token) {
+        Some(resume_token::Read::Mine(position)) => Ok(Start::After(position)),
+        Some(resume_token::Read::Foreign) => Ok(Start::Unknown),
+        None => Err(violations::one(
+            "resume_token",
+            Rule::new("RESUME_TOKEN", "must be the id of a change"),
+        )),
+    }
+}
+
+pub(super) fn change(owner: Uuid, told: Told) -> pb::TodoChange {
+    use pb::todo_change::Kind;
+    let (position, kind) = match told {
+        Told::Change(recorded) => return recorded_change(owner, *recorded),
+        Told::Ready(position) => (position, Kind::Ready),
+        Told::Reset(position) => (position, Kind::Reset),
+    };
+    pb::TodoChange {
+        id: resume_token::write(owner, position),
+        kind: kind.into(),
+        ..Default::default()
+    }
+}
+
+fn recorded_change(owner: Uuid, recorded: Recorded) -> pb::TodoChange {
+    use pb::todo_change::Kind;
+    let Recorded { position, at, change } = recorded;
+    let kind = match change.kind {
+        ChangeKind::Created => Kind::Created,
+        ChangeKind::Updated => Kind::Updated,
+        ChangeKind::Completed => Kind::Completed,
+        ChangeKind::Reopened => Kind::Reopened,
+        ChangeKind::Deleted => Kind::Deleted,
+        ChangeKind::Restored => Kind::Restored,
+        ChangeKind::Purged => Kind::Purged,
+        ChangeKind::TagRenamed => Kind::TagRenamed,
+        ChangeKind::TagDeleted => Kind::TagDeleted,
+    };
+    let is_tag = matches!(kind, Kind::TagRenamed | Kind::TagDeleted);
+    let (todo_of, tag_of) = match change.subject {
+        Subject::Todo(subject) => (Some(todo(*subject)), None),
+        Subject::Tag(subject) => (None, Some(tag_ref(subject))),
+        Subject::Gone => (None, None),
+    };
+    pb::TodoChange {
+        id: resume_token::write(owner, position),
+        kind: kind.into(),
+        todo_id: (!is_tag).then(|| change.subject_id.to_string()),
+        todo: todo_of,
+        tag: tag_of,
+        changed_at: timestamp(Some(at)),
+    }
+}
+
+fn tag_ref(tag: TagRef) -> pb::TagRef {
+    pb::TagRef {
+        id: tag.id.to_string(),
+        name: tag.name,
     }
 }
 

@@ -10,7 +10,11 @@ use crate::Error;
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::DeleteTagRequest>) -> Result<Response<()>, Error> {
     let call = Call::of(&request)?;
     let id = convert::id("tag_id", &request.get_ref().tag_id)?;
-    match rpc.store.delete_tag(call.user()?.id, id, call.deadline).await? {
+    match rpc
+        .store
+        .delete_tag(call.user()?.id, id, rpc.clock.now(), call.deadline)
+        .await?
+    {
         true => Ok(Response::new(())),
         false => Err(Error::TagNotFound { id }),
     }

@@ -15,8 +15,10 @@ mod list_todos;
 mod purge_todo;
 mod reopen_todo;
 mod restore_todo;
+mod resume_token;
 mod update_tag;
 mod update_todo;
+mod watch_todos;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use quartet_proto::todos::v1::todo_service_server::{TodoService, TodoServiceServ
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
+use crate::feed::Feed;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -35,11 +38,12 @@ use crate::store::Store;
 pub(crate) struct Rpc {
     store: Arc<dyn Store>,
     clock: Clock,
+    feed: Feed,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, feed: Feed) -> Self {
+        Self { store, clock, feed }
     }
 
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
@@ -99,6 +103,15 @@ impl TodoService for Rpc {
 
     async fn batch_delete_todos(&self, request: Request<pb::BatchDeleteTodosRequest>) -> Result<Response<()>, Status> {
         Ok(batch_delete_todos::handle(self, request).await?)
+    }
+
+    type WatchTodosStream = watch_todos::Stream;
+
+    async fn watch_todos(
+        &self,
+        request: Request<pb::WatchTodosRequest>,
+    ) -> Result<Response<watch_todos::Stream>, Status> {
+        Ok(watch_todos::handle(self, request).await?)
     }
 }
 

@@ -1,10 +1,13 @@
-//! Where todos and tags are kept: a trait for each, two databases.
+//! Where todos, tags and the feed of their changes are kept: a trait for each, two databases.
 //!
 //! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
 
+mod changes;
 mod departures;
+mod heads;
 mod list;
 mod postgres;
+mod snapshot;
 mod sqlite;
 mod tags;
 mod todos;
@@ -14,7 +17,9 @@ use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
+pub use changes::Changes;
 pub use departures::{Departures, UserNews};
+pub use heads::{Follower, Heads};
 pub use tags::Tags;
 pub use todos::Todos;
 
@@ -30,9 +35,9 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags + Departures {}
+pub trait Store: Todos + Tags + Changes + Departures {}
 
-impl<T: Todos + Tags + Departures> Store for T {}
+impl<T: Todos + Tags + Changes + Departures> Store for T {}
 
 /// Opens the database that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Database, StartError> {

@@ -4,10 +4,19 @@ use quartet_messaging::Outgoing;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 
+use super::Heads;
+
 /// SQL that tells whether an id is among those bound at `$parameter`.
 macro_rules! among {
     ($parameter:literal) => {
         concat!(" = any(", $parameter, ")")
+    };
+}
+
+/// SQL at the end of a select that passes over rows which another transaction has locked.
+macro_rules! skip_locked {
+    () => {
+        " for update skip locked"
     };
 }
 
@@ -19,12 +28,18 @@ fn bind_ids(ids: &[uuid::Uuid]) -> Vec<uuid::Uuid> {
 pub(super) struct Queries {
     pool: Pool,
     outgoing: Outgoing,
+    heads: Heads,
 }
 
 impl Queries {
     pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
-        Self { pool, outgoing }
+        let heads = Heads::default();
+        Self { pool, outgoing, heads }
     }
+}
+
+mod changes {
+    include!("queries/changes.rs");
 }
 
 mod todos {

@@ -4,10 +4,19 @@ use quartet_messaging::Outgoing;
 use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
+use super::Heads;
+
 /// SQL that tells whether an id is among those bound at `$parameter`.
 macro_rules! among {
     ($parameter:literal) => {
         concat!(" in (select unhex(value) from json_each(", $parameter, "))")
+    };
+}
+
+/// SQL at the end of a select that passes over rows which another transaction has locked: none, with one writer at a time.
+macro_rules! skip_locked {
+    () => {
+        ""
     };
 }
 
@@ -20,12 +29,18 @@ fn bind_ids(ids: &[uuid::Uuid]) -> String {
 pub(super) struct Queries {
     pool: Pool,
     outgoing: Outgoing,
+    heads: Heads,
 }
 
 impl Queries {
     pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
-        Self { pool, outgoing }
+        let heads = Heads::default();
+        Self { pool, outgoing, heads }
     }
+}
+
+mod changes {
+    include!("queries/changes.rs");
 }
 
 mod todos {

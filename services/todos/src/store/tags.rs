@@ -39,5 +39,5 @@ pub trait Tags: Send + Sync {
     ) -> Result<Option<Tag>, Error>;
 
     /// Deletes a tag and takes it off every todo; whether there was one.
-    async fn delete_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<bool, Error>;
+    async fn delete_tag(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error>;
 }

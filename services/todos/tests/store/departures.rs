@@ -3,7 +3,7 @@
 use quartet_messaging::schema;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
-use quartet_todos::domain::Edit;
+use quartet_todos::domain::{Edit, Next};
 use quartet_todos::store::{MIGRATIONS, UserNews};
 use time::Duration;
 use uuid::Uuid;
@@ -12,10 +12,11 @@ use super::{Kept, soon};
 
 quartet_testkit::on_both_databases!(
     the_todos_of_a_deleted_user_go_and_come_back_with_them,
+    whoever_follows_the_feed_reads_anew_after_its_user_has_gone_or_come_back,
     a_message_that_comes_twice_takes_effect_once,
     what_a_purged_user_owned_is_gone,
     what_departed_users_left_goes_after_a_while,
-    every_write_is_told_of,
+    every_write_that_changes_something_is_told_of,
 );
 
 fn news(kept: &Kept) -> UserNews {
@@ -55,6 +56,34 @@ async fn the_todos_of_a_deleted_user_go_and_come_back_with_them(fresh: Fresh) {
     assert!(!is_there(&kept, thrown_away).await, "the user had deleted it before");
     let forever = kept.clock.now() + Duration::days(400);
     assert_eq!(kept.store.purge_departed(forever, soon()).await.unwrap(), None);
+}
+
+async fn whoever_follows_the_feed_reads_anew_after_its_user_has_gone_or_come_back(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    kept.insert(kept.new_todo("there")).await;
+    let lost = async |position: i64| {
+        let stretch = kept.store.read_feed(kept.owner, position, 100, soon()).await.unwrap();
+        match stretch.after(position) {
+            Next::Lost(head) => head,
+            other => panic!("{other:?}"),
+        }
+    };
+    kept.store
+        .user_deleted(news(&kept), kept.clock.now(), soon())
+        .await
+        .unwrap();
+    assert_eq!(lost(1).await, 2);
+    kept.store
+        .user_restored(news(&kept), kept.clock.now(), soon())
+        .await
+        .unwrap();
+    assert_eq!(lost(2).await, 3);
+    kept.store
+        .user_purged(news(&kept), kept.clock.now(), soon())
+        .await
+        .unwrap();
+    assert_eq!(lost(3).await, 4);
+    assert_eq!(count(&kept, "select count(*) from changes").await, 0);
 }
 
 async fn a_message_that_comes_twice_takes_effect_once(fresh: Fresh) {
@@ -118,13 +147,14 @@ async fn what_departed_users_left_goes_after_a_while(fresh: Fresh) {
     assert_eq!(kept.store.purge_departed(later, soon()).await.unwrap(), None);
 }
 
-async fn every_write_is_told_of(fresh: Fresh) {
+async fn every_write_that_changes_something_is_told_of(fresh: Fresh) {
     let kept = Kept::new(fresh).await;
     let id = kept.insert(kept.new_todo("a todo")).await;
     let done = Edit {
         completed: Some(true),
         ..Edit::default()
     };
+    // The second one changes nothing.
     for _ in 0..2 {
         kept.clock.advance(Duration::seconds(1));
         let now = kept.clock.now();
@@ -156,16 +186,8 @@ async fn every_write_is_told_of(fresh: Fresh) {
     let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(
         kinds,
-        [
-            "created",
-            "updated",
-            "completed",
-            "updated",
-            "deleted",
-            "updated",
-            "deleted"
-        ]
-        .map(|what| format!("todos.todo.{what}.v1"))
+        ["created", "updated", "completed", "deleted", "updated", "deleted"]
+            .map(|what| format!("todos.todo.{what}.v1"))
     );
 }
 

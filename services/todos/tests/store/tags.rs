@@ -56,8 +56,19 @@ async fn deleting_a_tag_takes_it_off_todos(fresh: Fresh) {
             ..kept.new_todo("tagged")
         })
         .await;
-    assert!(!kept.store.delete_tag(kept.clock.new_id(), tag, soon()).await.unwrap());
-    assert!(kept.store.delete_tag(kept.owner, tag, soon()).await.unwrap());
+    assert!(
+        !kept
+            .store
+            .delete_tag(kept.clock.new_id(), tag, kept.clock.now(), soon())
+            .await
+            .unwrap()
+    );
+    assert!(
+        kept.store
+            .delete_tag(kept.owner, tag, kept.clock.now(), soon())
+            .await
+            .unwrap()
+    );
     assert!(
         kept.store
             .find_todo(kept.owner, todo, soon())

@@ -20,6 +20,7 @@ use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
 use quartet_rpc::{Deadline, Upstream};
 use quartet_store::Database;
+use quartet_testkit::identity::for_client_at;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +63,7 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     let mut values = vec![
         ("ARGON2_MEMORY_KIB", "64"),
         ("ARGON2_ITERATIONS", "1"),
-        ("SERVICE_TOKEN_SECRET", "a secret of the tests, long enough for it"),
+        ("SERVICE_TOKEN_SECRET", quartet_testkit::identity::SERVICE_SECRET),
         ("JWT_HS256_SECRET", "another secret of the tests, long enough"),
         // The clock of tests leaps; that must not look like a stream that was lost for long.
         ("REVOCATION_GRACE", "365d"),
@@ -135,9 +136,7 @@ impl Auth {
             use_cookie: false,
         });
         if !address.is_empty() {
-            request
-                .metadata_mut()
-                .insert("x-forwarded-for", address.parse().unwrap());
+            for_client_at(&mut request, address, &self.clock);
         }
         self.client
             .clone()

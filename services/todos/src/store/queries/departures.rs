@@ -7,6 +7,7 @@ use quartet_store::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::changes::skip;
 use super::{Connection, Queries};
 use crate::Error;
 use crate::events::CONSUMER;
@@ -32,7 +33,9 @@ impl Departures for Queries {
             .bind(Timestamp(news.at))
             .execute(&mut *transaction)
             .await?;
+        let head = skip(&mut transaction, news.user_id).await?;
         transaction.commit().await?;
+        self.heads.tell(news.user_id, head);
         Ok(())
     }
 
@@ -47,7 +50,9 @@ impl Departures for Queries {
             .bind(Timestamp(news.at))
             .execute(&mut *transaction)
             .await?;
+        let head = skip(&mut transaction, news.user_id).await?;
         transaction.commit().await?;
+        self.heads.tell(news.user_id, head);
         Ok(())
     }
 
@@ -90,5 +95,8 @@ async fn purge(connection: &mut Connection, user_id: Uuid) -> Result<(), Error> 
     ] {
         sqlx::query(sql).bind(user_id).execute(&mut *connection).await?;
     }
+    skip(connection, user_id).await?;
+    // Under the lock of the feed, so that no change can be on its way into it.
+    sqlx::query("delete from changes where user_id = $1").bind(user_id).execute(connection).await?;
     Ok(())
 }

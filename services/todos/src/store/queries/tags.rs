@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Queries;
+use super::changes::append;
 use crate::Error;
-use crate::domain::{Tag, TagName};
+use crate::domain::{Change, ChangeKind, Tag, TagName};
 use crate::store::Tags;
 
 #[derive(FromRow)]
@@ -104,15 +105,29 @@ impl Tags for Queries {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(|error| name_taken(error, name.as_str()))?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let head = append(&mut transaction, owner, &[Change::of_tag(ChangeKind::TagRenamed, id, &row.name)], now).await?;
         transaction.commit().await?;
-        Ok(row.map(Tag::from))
+        self.heads.tell(owner, head);
+        Ok(Some(Tag::from(row)))
     }
 
-    async fn delete_tag(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<bool, Error> {
+    async fn delete_tag(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from tags where id = $1 and user_id = $2").bind(id).bind(owner).execute(&mut *transaction).await?;
+        let name: Option<String> = sqlx::query_scalar("delete from tags where id = $1 and user_id = $2 returning name")
+            .bind(id)
+            .bind(owner)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(name) = name else {
+            return Ok(false);
+        };
+        let head = append(&mut transaction, owner, &[Change::of_tag(ChangeKind::TagDeleted, id, &name)], now).await?;
         transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
+        self.heads.tell(owner, head);
+        Ok(true)
     }
 }
 

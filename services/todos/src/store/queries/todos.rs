@@ -9,11 +9,12 @@ use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::changes::{append, forget};
 use super::todo_tags::{filter_tags, put_tags, tags_of};
 use super::{Connection, Db, Queries, bind_ids};
 use crate::events;
 use crate::Error;
-use crate::domain::{Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
+use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
 use crate::store::Todos;
 use crate::store::list::{push_filter, push_key, push_order, search_text};
 
@@ -80,8 +81,10 @@ impl Todos for Queries {
         let made: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
         let news: Vec<_> = made.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
         outbox::append_all(&mut *transaction, &news).await?;
+        let changes: Vec<Change> = made.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
+        let head = append(&mut transaction, owner, &changes, now).await?;
         transaction.commit().await?;
-        self.outgoing.said();
+        self.said(owner, head);
         Ok(made)
     }
 
@@ -182,38 +185,48 @@ impl Todos for Queries {
             sqlx::query("delete from todo_tags where todo_id = $1").bind(id).execute(&mut *transaction).await?;
             put_tags(&mut transaction, owner, id, tag_ids).await?;
         }
-        let todo = with_tags(&mut transaction, Some(row)).await?;
-        if let Some(todo) = &todo {
-            self.outgoing.say(&mut *transaction, now, id, &events::updated(todo)).await?;
-            // A todo that was complete before keeps the time of that.
-            if edit.completed == Some(true) && todo.completed_at == Some(now) {
-                self.outgoing.say(&mut *transaction, now, id, &events::completed(todo)).await?;
-            }
+        let tags = tags_of(&mut transaction, &[id]).await?.remove(&id).unwrap_or_default();
+        let todo = row.into_todo(tags);
+        if edit.is_completion() && todo.updated_at != now {
+            // It stood so already, and nothing was changed.
+            return Ok(Some(todo));
         }
+        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
+        // A todo that was complete before keeps the time of that.
+        if edit.completed == Some(true) && todo.completed_at == Some(now) {
+            self.outgoing.say(&mut *transaction, now, id, &events::completed(&todo)).await?;
+        }
+        let head = append(&mut transaction, owner, &[Change::of(edit.kind(), &todo)], now).await?;
         transaction.commit().await?;
-        self.outgoing.said();
-        Ok(todo)
+        self.said(owner, head);
+        Ok(Some(todo))
     }
 
     async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
         let mut transaction = self.pool.write(deadline).await?;
-        let deleted: Vec<Uuid> = sqlx::query_scalar(concat!(
+        let rows: Vec<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
             among!("$3"),
-            " returning id"
+            " returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at"
         ))
         .bind(owner)
         .bind(Timestamp(now))
         .bind(bind_ids(ids))
         .fetch_all(&mut *transaction)
         .await?;
-        if let Some(missing) = ids.iter().find(|id| !deleted.contains(id)) {
+        if let Some(missing) = ids.iter().find(|id| !rows.iter().any(|row| row.id == **id)) {
             return Err(Error::TodoNotFound { id: *missing });
         }
-        let news: Vec<_> = deleted.iter().map(|id| self.outgoing.news(now, id, &events::deleted(*id, owner))).collect();
+        let news: Vec<_> = rows.iter().map(|row| self.outgoing.news(now, row.id, &events::deleted(row.id, owner))).collect();
         outbox::append_all(&mut *transaction, &news).await?;
+        let mut tags = tags_of(&mut transaction, ids).await?;
+        let changes = rows.into_iter().map(|row| {
+            let tags = tags.remove(&row.id).unwrap_or_default();
+            Change::of(ChangeKind::Deleted, &row.into_todo(tags))
+        });
+        let head = append(&mut transaction, owner, &changes.collect::<Vec<_>>(), now).await?;
         transaction.commit().await?;
-        self.outgoing.said();
+        self.said(owner, head);
         Ok(())
     }
 
@@ -229,26 +242,41 @@ impl Todos for Queries {
         .bind(Timestamp(now))
         .fetch_optional(&mut *transaction)
         .await?;
-        let todo = with_tags(&mut transaction, row).await?;
-        if let Some(todo) = &todo {
-            self.outgoing.say(&mut *transaction, now, id, &events::updated(todo)).await?;
-        }
+        let Some(todo) = with_tags(&mut transaction, row).await? else {
+            return Ok(None);
+        };
+        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
+        let head = append(&mut transaction, owner, &[Change::of(ChangeKind::Restored, &todo)], now).await?;
         transaction.commit().await?;
-        self.outgoing.said();
-        Ok(todo)
+        self.said(owner, head);
+        Ok(Some(todo))
     }
 
     async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
         let mut transaction = self.pool.write(deadline).await?;
         let row: Option<(Uuid, Option<Timestamp>)> =
             sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at").bind(id).fetch_optional(&mut *transaction).await?;
+        let Some((owner, deleted_at)) = row else {
+            return Ok(false);
+        };
         // One that was deleted before has been told of.
-        if let Some((owner, None)) = row {
+        if deleted_at.is_none() {
             self.outgoing.say(&mut *transaction, now, id, &events::deleted(id, owner)).await?;
         }
+        let head = append(&mut transaction, owner, &[Change::purged(id)], now).await?;
+        // Under the lock of the feed, so that no change of the todo can be on its way into it.
+        forget(&mut transaction, owner, id).await?;
         transaction.commit().await?;
+        self.said(owner, head);
+        Ok(true)
+    }
+}
+
+impl Queries {
+    /// Tells within the process of what a write has said, now that it is committed.
+    fn said(&self, owner: Uuid, head: i64) {
         self.outgoing.said();
-        Ok(row.is_some())
+        self.heads.tell(owner, head);
     }
 }
 

@@ -1,0 +1,90 @@
+//! Server-sent events that a client can take up again (WHATWG HTML, "Server-sent events"): the options `event_id` and `last_event_id`.
+
+use std::hash::{BuildHasher, RandomState};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
+use quartet_proto::options;
+
+const LAST_EVENT_ID: &str = "last-event-id";
+/// A longer id is none of ours.
+const MAX_ID: usize = 1_024;
+/// How soon a browser comes back, in milliseconds, and by how much that differs from stream to stream, so that the streams of an instance
+/// that stops do not all come back in one moment.
+const RETRY: u64 = 1_000;
+const RETRY_SPREAD: u64 = 2_000;
+
+/// The fields that make a method's event stream resumable.
+#[derive(Debug)]
+pub(super) struct Fields {
+    id: Option<FieldDescriptor>,
+    last_id: Option<FieldDescriptor>,
+}
+
+impl Fields {
+    /// # Errors
+    /// A field that cannot be what its option says.
+    pub(super) fn of(method: &MethodDescriptor) -> Result<Self, String> {
+        if !method.is_server_streaming() {
+            return Ok(Self {
+                id: None,
+                last_id: None,
+            });
+        }
+        Ok(Self {
+            id: only(&method.output(), options::event_id)?,
+            last_id: only(&method.input(), options::last_event_id)?,
+        })
+    }
+
+    /// Whether a client that comes back can go on from where it was.
+    pub(super) fn can_resume(&self) -> bool {
+        self.id.is_some() && self.last_id.is_some()
+    }
+
+    /// The id of the event that `message` becomes.
+    pub(super) fn id_of(&self, message: &DynamicMessage) -> Option<String> {
+        let value = message.get_field(self.id.as_ref()?);
+        // A line break would end the field, and a NUL makes browsers drop the id.
+        let is_id = |id: &&str| !id.is_empty() && !id.contains(['\n', '\r', '\0']);
+        value.as_str().filter(is_id).map(str::to_owned)
+    }
+
+    /// Fills the request from the header with which a browser comes back.
+    pub(super) fn take_up(&self, message: &mut DynamicMessage, headers: &HeaderMap) {
+        if let Some(id) = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()) {
+            self.resume_after(message, id);
+        }
+    }
+
+    /// Has the stream begin after the event `id`.
+    pub(super) fn resume_after(&self, message: &mut DynamicMessage, id: &str) {
+        if let Some(field) = &self.last_id
+            && (1..=MAX_ID).contains(&id.len())
+        {
+            message.set_field(field, Value::String(id.to_owned()));
+        }
+    }
+}
+
+/// The field that tells a browser how soon to come back.
+pub(super) fn retry() -> Bytes {
+    // Each `RandomState` is keyed anew.
+    let spread = RandomState::new().hash_one(0_u8) % RETRY_SPREAD;
+    Bytes::from(format!("retry: {}\n\n", RETRY + spread))
+}
+
+fn only(message: &MessageDescriptor, option: fn(&FieldDescriptor) -> bool) -> Result<Option<FieldDescriptor>, String> {
+    let mut fields = message.fields().filter(option);
+    let Some(field) = fields.next() else {
+        return Ok(None);
+    };
+    if fields.next().is_some() || field.kind() != Kind::String || field.is_list() {
+        return Err(format!(
+            "{} has no single string as the id of its events",
+            message.full_name()
+        ));
+    }
+    Ok(Some(field))
+}

@@ -1,0 +1,116 @@
+//! How a connection ends (RFC 6455 §7.4): a code for programs, and the reason in words of the contracts.
+
+use axum::extract::ws::CloseFrame;
+use http::StatusCode;
+
+use crate::problem::Problem;
+
+/// The end of a connection, as the client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Close {
+    pub(super) code: u16,
+    /// Error code, as `token_revoked`.
+    pub(super) reason: String,
+}
+
+/// Every code that the gateway closes with, and what it means.
+pub(crate) const CODES: [(u16, &str); 12] = [
+    (1000, "The client said goodbye."),
+    (
+        1001,
+        "`going_away`: the gateway stops. Connect again; another instance is there.",
+    ),
+    (1003, "`binary`: frames are text."),
+    (1009, "`too_large`: the message is over the limit."),
+    (
+        1013,
+        "`unavailable`: nobody can tell for now who you are. Connect again later.",
+    ),
+    (4400, "`malformed`: the frame is no JSON object with a `type`."),
+    (
+        4401,
+        "The error code of the token, as `token_missing`, `token_invalid`, `token_expired` or `token_revoked`: get a new token first.",
+    ),
+    (
+        4403,
+        "`other_user`: the token is another user's than the connection's, or `permission_denied`: it is no user's.",
+    ),
+    (4408, "`sign_in_timeout`: no `auth` frame came in time."),
+    (
+        4409,
+        "`slow_consumer`: the client reads too slowly. Connect again, and go on after the last event.",
+    ),
+    (
+        4410,
+        "`idle`: no frame came for too long, not even the answer to a ping.",
+    ),
+    (4429, "`rate_limited`: the client sends too fast."),
+];
+
+impl Close {
+    fn new(code: u16, reason: &str) -> Self {
+        Self {
+            code,
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(super) fn going_away() -> Self {
+        Self::new(1001, "going_away")
+    }
+
+    pub(super) fn binary() -> Self {
+        Self::new(1003, "binary")
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new(1009, "too_large")
+    }
+
+    pub(super) fn malformed() -> Self {
+        Self::new(4400, "malformed")
+    }
+
+    pub(super) fn token_missing() -> Self {
+        Self::new(4401, "token_missing")
+    }
+
+    pub(super) fn other_user() -> Self {
+        Self::new(4403, "other_user")
+    }
+
+    pub(super) fn sign_in_timeout() -> Self {
+        Self::new(4408, "sign_in_timeout")
+    }
+
+    pub(super) fn slow_consumer() -> Self {
+        Self::new(4409, "slow_consumer")
+    }
+
+    pub(super) fn idle() -> Self {
+        Self::new(4410, "idle")
+    }
+
+    pub(super) fn rate_limited() -> Self {
+        Self::new(4429, "rate_limited")
+    }
+
+    /// The end of a connection whose token does not count, or no longer.
+    pub(super) fn unwelcome(problem: &Problem) -> Self {
+        let code = match problem.status {
+            StatusCode::UNAUTHORIZED => 4401,
+            StatusCode::FORBIDDEN => 4403,
+            _ => 1013,
+        };
+        Self::new(code, &problem.reason.to_ascii_lowercase())
+    }
+}
+
+impl From<Close> for CloseFrame {
+    fn from(close: Close) -> Self {
+        Self {
+            code: close.code,
+            reason: close.reason.into(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Talking to others.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use quartet_clock::Clock;
+use quartet_config::Source;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::fixture::Gateway;
+use crate::ws::rooms::{Carrier, Rooms};
+
+#[tokio::test]
+async fn everyone_in_a_room_hears_what_is_said_and_nobody_else() {
+    let gateway = Gateway::start().await;
+    let (anna, boris) = (gateway.user(), gateway.user());
+    let (mut first, mut second) = (gateway.join(&anna).await, gateway.join(&boris).await);
+    let mut elsewhere = gateway.join(&gateway.user()).await;
+    first.subscribe("rooms/lobby").await;
+    second.subscribe("rooms/lobby").await;
+    elsewhere.subscribe("rooms/kitchen").await;
+    let said = json!({"text": "привет", "n": [1, {"x": null}]});
+    first
+        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": said, "ref": "p"}))
+        .await;
+
+    let heard = second.next().await;
+    assert_eq!(heard["type"], "message");
+    assert_eq!((&heard["topic"], &heard["data"]), (&json!("rooms/lobby"), &said));
+    assert_eq!(
+        (&heard["user_id"], &heard["at"]),
+        (&json!(anna.id), &json!("2026-01-01T00:00:00Z"))
+    );
+    // The sender hears itself, and that its message went out, in either order.
+    let mut own = [first.next().await, first.next().await];
+    own.sort_by_key(|frame| frame["type"].to_string());
+    assert_eq!(own[0], heard);
+    assert_eq!(
+        own[1],
+        json!({"type": "published", "topic": "rooms/lobby", "id": heard["id"], "ref": "p"})
+    );
+    assert!(elsewhere.hears_nothing().await);
+
+    second
+        .send(json!({"type": "unsubscribe", "topic": "rooms/lobby"}))
+        .await;
+    assert_eq!(second.next().await["type"], "unsubscribed");
+    first
+        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": 1}))
+        .await;
+    assert_eq!(first.next().await["data"], 1);
+    assert!(second.hears_nothing().await);
+}
+
+/// What is said on either side arrives once at both.
+async fn reach_across(one: Gateway, two: Gateway) {
+    let (mut first, mut second) = (one.join(&one.user()).await, two.join(&two.user()).await);
+    first.subscribe("rooms/lobby").await;
+    second.subscribe("rooms/lobby").await;
+    // An instance that has just started may not be connected to the others yet, and rooms keep nothing for it.
+    let call = json!({"type": "publish", "topic": "rooms/lobby", "data": "anybody there?"});
+    let begun = Instant::now();
+    while second.hears_nothing().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing comes across");
+        first.send(call.clone()).await;
+        assert_eq!(first.next().await["data"], "anybody there?");
+    }
+    second
+        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": "yes"}))
+        .await;
+    assert_eq!(first.next().await["data"], "yes");
+    while second.next().await["data"] != "yes" {}
+    first
+        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": {"n": 1}}))
+        .await;
+    assert_eq!(second.next().await["data"], json!({"n": 1}));
+    assert_eq!(first.next().await["data"], json!({"n": 1}));
+    assert!(first.hears_nothing().await && second.hears_nothing().await);
+}
+
+#[tokio::test]
+async fn a_room_reaches_across_instances() {
+    /// Takes what one instance says straight to the other.
+    #[derive(Default)]
+    struct Wire(OnceLock<Rooms>);
+    #[async_trait]
+    impl Carrier for Wire {
+        fn carry(&self, room: &str, message: Bytes) {
+            self.0.get().unwrap().hear(room, message);
+        }
+
+        async fn bring(&self, _: &Rooms, stop: CancellationToken) {
+            stop.cancelled().await;
+        }
+    }
+    let (there, back) = (Arc::new(Wire::default()), Arc::new(Wire::default()));
+    let one = Gateway::in_rooms(&[], Rooms::carried_by(there.clone())).await;
+    let two = Gateway::in_rooms(&[], Rooms::carried_by(back.clone())).await;
+    assert!(there.0.set(two.rooms.clone()).is_ok() && back.0.set(one.rooms.clone()).is_ok());
+    reach_across(one, two).await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: make test"]
+async fn a_room_reaches_across_instances_through_rabbitmq() {
+    let url = quartet_testkit::rabbitmq::vhost().expect("`make test` starts a server");
+    let source = Source::of([("RABBITMQ_URL", url.as_str())]);
+    let settings = quartet_messaging::Config::read(&source).unwrap();
+    let rooms = || Rooms::connect(&settings, "gateway", &Clock::system()).unwrap();
+    let one = Gateway::in_rooms(&[], rooms()).await;
+    let two = Gateway::in_rooms(&[], rooms()).await;
+    reach_across(one, two).await;
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Runs a command with throw-away servers, as the tests expect them: `scripts/with-servers.sh cargo test --workspace --test store -- --include-ignored`.
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/scripts/needs.sh"
+. "$root/scripts/servers/postgres.sh"
+. "$root/scripts/servers/rabbitmq.sh"
+trap 'postgres_stop; rabbitmq_stop' EXIT
+trap 'exit 130' INT TERM
+postgres_start
+rabbitmq_start
+"$@"

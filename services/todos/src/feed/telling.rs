@@ -1,0 +1,156 @@
+//! One stream of changes, from the store to a reader.
+
+use futures::{Stream, StreamExt};
+use quartet_proto::options::Reason;
+use quartet_rpc::{Deadline, Failure};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use super::{Feed, LOOK};
+use crate::Error;
+use crate::domain::{Next, Recorded};
+
+/// Changes read from the store at once.
+const PAGE: u32 = 64;
+/// Changes that wait for their reader; behind them, the stream waits, and the store keeps the rest.
+const BUFFER: usize = 16;
+
+/// What a reader is told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// A change.
+    Change(Box<Recorded>),
+    /// All changes up to this position were told.
+    Ready(i64),
+    /// The changes that followed are no longer kept; telling goes on after this position.
+    Reset(i64),
+}
+
+/// Where a stream begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    /// After this position.
+    After(i64),
+    /// After something that is none of this feed.
+    Unknown,
+    /// Now.
+    Now,
+}
+
+impl Feed {
+    /// Tells the changes of `owner`, from `start` on, until the reader leaves or the service stops.
+    pub(crate) async fn tell(
+        &self,
+        owner: Uuid,
+        start: Start,
+        deadline: Deadline,
+    ) -> Result<impl Stream<Item = Result<Told, Status>> + Send + use<>, Error> {
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        let (ended, end) = oneshot::channel();
+        let position = match start {
+            Start::After(position) => position,
+            Start::Unknown | Start::Now => self.store.read_feed(owner, 0, 0, deadline).await?.head,
+        };
+        let telling = Telling {
+            feed: self.clone(),
+            owner,
+            position,
+            reader: sender,
+        };
+        let lost = matches!(start, Start::Unknown);
+        tokio::spawn(async move {
+            if let Err(failure) = telling.run(lost).await {
+                // A reader who has left need not know why.
+                let _ = ended.send(failure);
+            }
+        });
+        // What waits in the buffer comes first, then the reason why nothing follows.
+        let end = futures::stream::once(end).filter_map(async |end| end.ok().map(|failure| Err(failure.into())));
+        Ok(ReceiverStream::new(receiver).map(Ok).chain(end))
+    }
+}
+
+struct Telling {
+    feed: Feed,
+    owner: Uuid,
+    position: i64,
+    reader: mpsc::Sender<Told>,
+}
+
+/// Why a stream ends.
+enum End {
+    /// The reader has left.
+    Left,
+    Failed(Failure),
+}
+
+impl Telling {
+    /// Tells until the reader leaves, which is no failure.
+    async fn run(mut self, lost: bool) -> Result<(), Failure> {
+        let stopping = self.feed.stopping.clone();
+        let reader = self.reader.clone();
+        let end = tokio::select! {
+            () = stopping.cancelled() => End::Failed(Failure::unavailable("todos")),
+            () = reader.closed() => End::Left,
+            Err(end) = self.go_on(lost) => end,
+        };
+        match end {
+            End::Left => Ok(()),
+            End::Failed(failure) => Err(failure),
+        }
+    }
+
+    async fn go_on(&mut self, lost: bool) -> Result<std::convert::Infallible, End> {
+        // Following begins before the first look, so that nothing falls between the two.
+        let mut follower = self.feed.store.heads().follow(self.owner);
+        let mut ready = false;
+        if lost {
+            self.send(Told::Reset(self.position)).await?;
+        }
+        loop {
+            let read = self
+                .feed
+                .store
+                .read_feed(self.owner, self.position, PAGE, Deadline::after(LOOK))
+                .await;
+            match read.map_err(failed)?.after(self.position) {
+                Next::Changes(changes) => {
+                    for change in changes {
+                        self.position = change.position;
+                        self.send(Told::Change(Box::new(change))).await?;
+                    }
+                }
+                Next::Lost(head) => {
+                    self.position = head;
+                    self.send(Told::Reset(head)).await?;
+                }
+                Next::CaughtUp => {
+                    if !std::mem::replace(&mut ready, true) {
+                        self.send(Told::Ready(self.position)).await?;
+                    }
+                    follower.past(self.position).await;
+                }
+            }
+        }
+    }
+
+    async fn send(&self, told: Told) -> Result<(), End> {
+        match self.reader.send_timeout(told, self.feed.patience).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Left),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(End::Failed(Failure::new(
+                Code::ResourceExhausted,
+                Reason::SlowConsumer,
+                "the changes are read too slowly",
+            ))),
+        }
+    }
+}
+
+/// The store's failure, as the stream's end; the reader can resume.
+fn failed(error: Error) -> End {
+    tracing::warn!(%error, "reading the feed failed; its stream ends");
+    End::Failed(Failure::unavailable("todos"))
+}

@@ -1,0 +1,100 @@
+//! How far the feeds that somebody follows have come, told within the process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The newest change of each owner that somebody follows. Cheap to clone; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Heads(Arc<Mutex<HashMap<Uuid, watch::Sender<i64>>>>);
+
+/// Follows one owner's feed.
+#[derive(Debug)]
+pub struct Follower {
+    heads: Heads,
+    owner: Uuid,
+    head: watch::Receiver<i64>,
+}
+
+impl Heads {
+    /// Notes that the owner's feed has come to `head`. Nothing is kept for owners whom nobody follows.
+    pub fn tell(&self, owner: Uuid, head: i64) {
+        if let Some(sender) = self.lock().get(&owner) {
+            sender.send_if_modified(|known| {
+                let is_news = head > *known;
+                *known = head.max(*known);
+                is_news
+            });
+        }
+    }
+
+    /// Follows the owner's feed from now on.
+    pub fn follow(&self, owner: Uuid) -> Follower {
+        let head = self
+            .lock()
+            .entry(owner)
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe();
+        Follower {
+            heads: self.clone(),
+            owner,
+            head,
+        }
+    }
+
+    /// The owners whom somebody follows.
+    pub fn owners(&self) -> Vec<Uuid> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<i64>>> {
+        // A panic while the lock was held leaves a valid map behind.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    /// Waits until the feed has come past `position`.
+    pub async fn past(&mut self, position: i64) {
+        // The sender lives as long as its followers.
+        let _ = self.head.wait_for(|head| *head > position).await;
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut heads = self.heads.lock();
+        // This follower still counts as one.
+        if heads
+            .get(&self.owner)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
+            heads.remove(&self.owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_follower_hears_of_its_owner_and_leaves_nothing_behind() {
+        let heads = Heads::default();
+        let owner = Uuid::from_u128(1);
+        let mut follower = heads.follow(owner);
+        heads.tell(Uuid::from_u128(2), 7);
+        heads.tell(owner, 3);
+        heads.tell(owner, 2);
+        follower.past(2).await;
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(20), follower.past(3)).await;
+        assert!(waits.is_err());
+        let second = heads.follow(owner);
+        drop(follower);
+        assert_eq!(heads.owners(), [owner]);
+        drop(second);
+        assert!(heads.owners().is_empty());
+    }
+}
