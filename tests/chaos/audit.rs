@@ -15,7 +15,7 @@ struct Effect {
     id: (&'static str, &'static str),
 }
 
-const EFFECTS: [Effect; 7] = [
+const EFFECTS: [Effect; 9] = [
     effect("users", "user made", "insert on users", None, "id"),
     Effect {
         id: ("old", "id"),
@@ -26,6 +26,14 @@ const EFFECTS: [Effect; 7] = [
         "session ended",
         "update on sessions",
         Some("old.ended_at is null and new.ended_at is not null"),
+        "id",
+    ),
+    effect("todos", "todo made", "insert on todos", None, "id"),
+    effect(
+        "todos",
+        "todo written",
+        "update on todos",
+        Some("old.deleted_at is null and new.deleted_at is null and old.updated_at <> new.updated_at"),
         "id",
     ),
     effect(

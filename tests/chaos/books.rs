@@ -57,12 +57,12 @@ impl Books {
         }
     }
 
-    /// Runs statements.
-    pub async fn run(&self, service: &str, sql: &str) -> Result<(), sqlx::Error> {
+    /// Runs statements; how many rows were written.
+    pub async fn run(&self, service: &str, sql: &str) -> Result<u64, sqlx::Error> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self.open(service).await? {
-            Open::Sqlite(mut connection) => sql.execute(&mut connection).await.map(drop),
-            Open::Postgres(mut connection) => sql.execute(&mut connection).await.map(drop),
+            Open::Sqlite(mut connection) => sql.execute(&mut connection).await.map(|done| done.rows_affected()),
+            Open::Postgres(mut connection) => sql.execute(&mut connection).await.map(|done| done.rows_affected()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What must be true once everything runs again and nothing is under way.
 
 mod accounts;
+mod feed;
 mod messages;
 mod todos;
 
@@ -11,12 +12,14 @@ use crate::ledger::Person;
 use crate::stage::Stage;
 
 pub use accounts::half_gone;
+pub use feed::catch_up;
 pub use messages::{Traffic, drain};
 
 /// Checks everything.
 pub async fn all(stage: &Stage, people: &[Person], findings: &mut Findings) -> Result<Traffic, sqlx::Error> {
     accounts::check(stage, people, findings).await?;
     todos::check(stage, people, findings).await?;
+    feed::check(stage, people, findings).await?;
     messages::check(stage, findings).await
 }
 

@@ -1,5 +1,6 @@
 //! What the checks found: statements with counts, and what contradicts them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Contradictions that are shown of each statement; the rest is counted.
@@ -9,7 +10,8 @@ const SHOWN: usize = 12;
 #[derive(Default)]
 pub struct Findings {
     text: String,
-    broken: Vec<String>,
+    /// How often each statement is contradicted, where it is.
+    broken: BTreeMap<String, usize>,
 }
 
 impl Findings {
@@ -17,7 +19,7 @@ impl Findings {
     pub fn hold(&mut self, statement: &str, count: usize, contradictions: &[String]) {
         let sign = if contradictions.is_empty() { "holds" } else { "BROKEN" };
         if !contradictions.is_empty() {
-            self.broken.push(statement.to_owned());
+            self.broken.insert(statement.to_owned(), contradictions.len());
         }
         let _ = writeln!(self.text, "  {sign:6} {count:6}  {statement}");
         for contradiction in contradictions.iter().take(SHOWN) {
@@ -33,9 +35,14 @@ impl Findings {
         self.hold(statement, things.len(), things);
     }
 
-    /// The statements that are contradicted.
-    pub fn broken(&self) -> &[String] {
-        &self.broken
+    /// Whether no statement is contradicted.
+    pub fn all_hold(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// How often a statement is contradicted.
+    pub fn contradictions(&self, statement: &str) -> usize {
+        self.broken.get(statement).copied().unwrap_or_default()
     }
 
     /// The statements, a line each.

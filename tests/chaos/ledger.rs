@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::follower::Follower;
+
 /// Somebody who was asked to be registered.
 pub struct Person {
     /// Their user name, which nobody else has.
@@ -16,6 +18,28 @@ pub struct Person {
     pub todos: Vec<Todo>,
     /// Whether they were asked to be deleted.
     pub departure: Departure,
+    /// Who follows the feed of their todos, if anybody does.
+    pub follower: Option<Follower>,
+}
+
+impl Person {
+    /// Somebody of whom nothing is known but that they were asked for.
+    pub fn asked(username: String) -> Self {
+        Self {
+            username,
+            id: None,
+            access: String::new(),
+            sessions: Vec::new(),
+            todos: Vec::new(),
+            departure: Departure::Stays,
+            follower: None,
+        }
+    }
+
+    /// Whether they were registered, and not asked to go.
+    pub fn stays(&self) -> bool {
+        self.id.is_some() && self.departure == Departure::Stays
+    }
 }
 
 /// Whether somebody is gone.
@@ -33,7 +57,7 @@ pub enum Departure {
 pub struct Todo {
     /// Its first title, which no other todo ever had.
     pub title: String,
-    /// How many edits were acknowledged.
+    /// How many edits were acknowledged that changed anything.
     pub edits: usize,
     /// How it stands, as far as was answered. One that was not is left alone from then on.
     pub state: State,

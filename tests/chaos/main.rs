@@ -2,8 +2,8 @@
 //! and every event must have taken effect once.
 //!
 //! `make chaos SEED=… ROUNDS=…` plays a schedule again; without them, a short one is played as a test. In reading order: [`schedule`] (what is done
-//! to whom), [`part`] and [`server`] (how), [`stage`] (the two topologies), [`client`] and [`ledger`] (the load and what it was answered), [`books`] and
-//! [`audit`] (the stores and the witnesses in them), [`checks`], and [`run`], which is all of it;
+//! to whom), [`part`] and [`server`] (how), [`stage`] (the two topologies), [`client`], [`ledger`] and [`follower`] (the load, what it was answered, and who listens),
+//! [`books`] and [`audit`] (the stores and the witnesses in them), [`checks`], and [`run`], which is all of it;
 //! [`sabotage`] shows that the checks see what they look for.
 
 mod audit;
@@ -12,6 +12,7 @@ mod chance;
 mod checks;
 mod client;
 mod findings;
+mod follower;
 mod ledger;
 mod part;
 mod report;

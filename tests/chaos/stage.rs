@@ -28,6 +28,8 @@ pub struct Stage {
     pub weights: Vec<usize>,
     /// The stores.
     pub books: Books,
+    /// Address of the REST interface.
+    pub address: String,
     /// A client that is not signed in.
     pub rest: Rest,
     /// The broker, if it is a server.

@@ -200,18 +200,40 @@ async fn news(
         &wrong,
     );
 
+    let written = effects(books, "todos").await?;
+    let written = tally(
+        written
+            .into_iter()
+            .filter(|(name, _)| name == "todo written")
+            .map(|(_, id)| id),
+    );
+    let wrong = rows
+        .iter()
+        .filter(|row| times(&updated, &row[0]) != times(&written, &row[0]));
+    let wrong: Vec<String> = wrong
+        .map(|row| {
+            format!(
+                "{}: written {} times, told {} times",
+                row[0],
+                times(&written, &row[0]),
+                times(&updated, &row[0])
+            )
+        })
+        .collect();
+    findings.hold("edits were told of once", written.values().sum(), &wrong);
+
     let edits = || {
         people
             .iter()
             .flat_map(|person| &person.todos)
             .filter(|todo| todo.edits > 0)
     };
-    let untold = edits().filter(|todo| times(&updated, &bare(todo.state.id().unwrap_or_default())) < todo.edits);
+    let lost = edits().filter(|todo| times(&written, &bare(todo.state.id().unwrap_or_default())) < todo.edits);
     let count = edits().map(|todo| todo.edits).sum();
     findings.hold(
-        "acknowledged edits were told of",
+        "acknowledged edits were made",
         count,
-        &untold.map(describe).collect::<Vec<_>>(),
+        &lost.map(describe).collect::<Vec<_>>(),
     );
     Ok(())
 }

@@ -82,6 +82,7 @@ pub(super) async fn build() -> Stage {
         parts,
         books: Books::Postgres(stores),
         rest: Rest::new(&http),
+        address: http,
         rabbit: Some(rabbit.expect("the URL of the broker")),
         local_broker: None,
         settings,

@@ -31,6 +31,7 @@ pub(super) fn build() -> Stage {
         weights: vec![1],
         books: Books::Sqlite(stores.into()),
         rest: Rest::new(&http),
+        address: http,
         rabbit: None,
         local_broker: Some(store("broker")),
         settings,
