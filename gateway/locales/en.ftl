@@ -88,6 +88,27 @@ tag-not-found = There is no such tag
 tag-name-taken = The name of the tag is taken
     .detail = You have a tag of this name.
 
+task-not-found = There is no such task
+    .detail = There is no such task.
+task-ended = The task has ended
+    .detail = The task has ended, so there is nothing to cancel.
+task-not-retryable = The task has not failed
+    .detail = The task has not failed, so there is nothing to start again.
+task-key-reused = The key belongs to another task
+    .detail = You have a task of another kind or content with this key.
+task-kind-not-allowed = Not a task for you
+    .detail = Only superusers may start tasks of this kind.
+download-link-invalid = The link is not valid
+    .detail = The link is not valid, or it has expired. Its owner gets a new one from the task.
+result-not-found = There is no file
+    .detail = The task has made no file, or its file is gone.
+upload-too-large = The file is too large
+    .detail = The file is larger than { $limit } bytes.
+webhook-not-found = There is no such webhook
+    .detail = There is no such webhook.
+webhook-limit-reached = Too many webhooks
+    .detail = You may have { $limit } webhooks.
+
 route-not-found = There is nothing at this address
     .detail = There is nothing at this address.
 method-not-allowed = The method is not allowed here

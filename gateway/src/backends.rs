@@ -62,7 +62,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_without_an_upstream_is_named() {
         let pool = quartet_proto::descriptors::pool();
-        let upstreams = ["auth", "users"]
+        let upstreams = ["auth", "jobs", "users"]
             .map(|name| (name.to_owned(), Upstream::local(name).0))
             .into();
         let missing = by_service(pool, &upstreams).err().unwrap();

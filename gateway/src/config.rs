@@ -247,19 +247,20 @@ mod tests {
         let all = [
             ("AUTH_URL", "http://a:1"),
             ("USERS_URL", "http://u:2"),
+            ("JOBS_URL", "http://j:4"),
             ("TODOS_URL", "http://t:3"),
         ];
         let addresses = upstream_addresses(&Source::of(all), pool).unwrap();
         assert_eq!(addresses["todos"], "http://t:3");
 
-        let error = upstream_addresses(&Source::of([all[0], all[1]]), pool)
+        let error = upstream_addresses(&Source::of([all[0], all[1], all[2]]), pool)
             .unwrap_err()
             .to_string();
         assert!(
             error.starts_with("TODOS_URL: not set; expected the address of the todos service"),
             "{error}"
         );
-        let wrong = [all[0], all[1], ("TODOS_URL", "localhost:3")];
+        let wrong = [all[0], all[1], all[2], ("TODOS_URL", "localhost:3")];
         let error = upstream_addresses(&Source::of(wrong), pool).unwrap_err().to_string();
         assert!(
             error.starts_with("TODOS_URL: expected an address") && error.contains("localhost:3"),

@@ -21,7 +21,7 @@ pub const ROOT: (&str, &str) = ("root", "a superuser of the tests");
 /// Time that a suite has to come up; generous, since many tests may start at once on few cores.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The packages of the services.
-pub const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+pub const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
 
 /// A running suite. It ends with the process that started it, or when dropped.
 pub struct Suite {
@@ -106,7 +106,7 @@ impl Suite {
             folder: Folder::new(),
             root_token: OnceCell::new(),
         };
-        suite.start(&["auth", "users", "todos", "gateway"]);
+        suite.start(&["auth", "users", "todos", "jobs", "gateway"]);
         suite.make_root();
         suite
     }

@@ -12,17 +12,18 @@ use quartet_config::Source;
 /// Name of the file that holds the secret of service tokens.
 const SECRET_FILE: &str = "service-token-secret";
 
-/// Puts the stores and mails of the suite into `folder` where no layer says otherwise.
+/// Puts the stores, mails and files of the suite into `folder` where no layer says otherwise.
 pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
     let folder = folder.display();
     let mut set = |name: &str, value: String| source.set_default(name, value, "DATA_DIR");
-    for service in ["auth", "users", "todos"] {
+    for service in ["auth", "users", "todos", "jobs"] {
         set(
             &format!("{}_DATABASE_URL", service.to_ascii_uppercase()),
             format!("sqlite://{folder}/{service}.db"),
         );
     }
     set("MAIL_DIR", format!("{folder}/mail"));
+    set("JOBS_FILES_DIR", format!("{folder}/files"));
     set("LOCAL_BROKER_PATH", format!("{folder}/broker.db"));
 }
 

@@ -27,6 +27,7 @@ struct Suite {
     auth: quartet_auth::Service,
     users: quartet_users::Service,
     todos: quartet_todos::Service,
+    jobs: quartet_jobs::Service,
     gateway: Gateway,
 }
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     tasks.spawn(suite.auth.run(drained.clone()));
     tasks.spawn(suite.users.run(drained.clone()));
     tasks.spawn(suite.todos.run(drained.clone()));
+    tasks.spawn(suite.jobs.run(drained.clone()));
     tasks.close();
     println!("{banner}");
 
@@ -77,6 +79,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let (auth_upstream, auth_slot) = Upstream::local("auth");
     let (users_upstream, users_slot) = Upstream::local("users");
     let (todos_upstream, todos_slot) = Upstream::local("todos");
+    let (jobs_upstream, jobs_slot) = Upstream::local("jobs");
     let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
 
     let broker = Some(broker(settings, host.clock()).await?);
@@ -96,23 +99,39 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         .map_err(plain)?;
     let deps = quartet_todos::Deps {
         clock: host.clock(),
-        broker,
+        broker: broker.clone(),
     };
     let todos = quartet_todos::build(settings.todos.clone(), deps)
         .await
         .map_err(plain)?;
+    let deps = quartet_jobs::Deps {
+        clock: host.clock(),
+        broker,
+        todos: host.peer(todos_upstream.clone()),
+        auth: host.auth(),
+        link_key: host.key_for(quartet_jobs::links::PURPOSE),
+        names: Arc::new(quartet_jobs::outgoing::System),
+    };
+    let jobs = quartet_jobs::build(settings.jobs.clone(), deps).await.map_err(plain)?;
 
-    let packages = [quartet_auth::PACKAGES, quartet_users::PACKAGES, quartet_todos::PACKAGES].concat();
+    let packages = [
+        quartet_auth::PACKAGES,
+        quartet_users::PACKAGES,
+        quartet_todos::PACKAGES,
+        quartet_jobs::PACKAGES,
+    ]
+    .concat();
     let stack = Stack::new(host.access(), &packages, |routes| {
         auth.add_to(routes);
         users.add_to(routes);
         todos.add_to(routes);
+        jobs.add_to(routes);
     })
     .await?;
-    for slot in [auth_slot, users_slot, todos_slot] {
+    for slot in [auth_slot, users_slot, todos_slot, jobs_slot] {
         slot.fill(stack.local());
     }
-    let upstreams = [auth_upstream, users_upstream, todos_upstream];
+    let upstreams = [auth_upstream, users_upstream, todos_upstream, jobs_upstream];
     let upstreams = upstreams.map(|upstream| (upstream.name().to_owned(), upstream)).into();
     let rpc = &settings.rpc;
     let tokens = rpc
@@ -133,6 +152,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         auth,
         users,
         todos,
+        jobs,
         gateway,
     })
 }

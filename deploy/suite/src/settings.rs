@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) auth: quartet_auth::Config,
     pub(crate) users: quartet_users::Config,
     pub(crate) todos: quartet_todos::Config,
+    pub(crate) jobs: quartet_jobs::Config,
     pub(crate) gateway: quartet_gateway::Config,
     pub(crate) store: quartet_store::Config,
     pub(crate) messaging: quartet_messaging::Config,
@@ -65,6 +66,7 @@ impl Settings {
             auth: quartet_auth::Config::read(&source)?,
             users: quartet_users::Config::read(&source)?,
             todos: quartet_todos::Config::read(&source)?,
+            jobs: quartet_jobs::Config::read(&source)?,
             gateway: quartet_gateway::Config::read(&source)?,
             store: quartet_store::Config::read(&source)?,
             messaging: quartet_messaging::Config::read(&source)?,
@@ -84,7 +86,7 @@ impl Settings {
 
 /// Every setting of the suite and of its parts alone, by part.
 pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
-    let parts: [(&'static str, &[Setting]); 10] = [
+    let parts: [(&'static str, &[Setting]); 11] = [
         ("The suite in one process", Own::SETTINGS),
         ("Administrative commands", Admin::SETTINGS),
         ("Gateway", quartet_gateway::Config::SETTINGS),
@@ -95,6 +97,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Auth service", quartet_auth::Config::SETTINGS),
         ("Users service", quartet_users::config::Own::SETTINGS),
         ("Todos service", quartet_todos::config::Own::SETTINGS),
+        ("Jobs service", quartet_jobs::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),
         ("Messages between services", quartet_messaging::Config::SETTINGS),
         ("Logs", quartet_telemetry::Config::SETTINGS),

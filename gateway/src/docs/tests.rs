@@ -37,7 +37,7 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
     let logins = Arc::new(Mutex::new(0));
     let auth = auth(token.to_owned(), logins.clone());
     let verifier = host("gateway", &clock, auth.clone()).verifier();
-    let mut upstreams: BTreeMap<String, Upstream> = ["users", "todos"]
+    let mut upstreams: BTreeMap<String, Upstream> = ["jobs", "users", "todos"]
         .map(|name| (name.to_owned(), Upstream::local(name).0))
         .into();
     upstreams.insert("auth".into(), auth);

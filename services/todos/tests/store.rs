@@ -12,6 +12,8 @@ mod lists;
 mod tags;
 #[path = "store/todos.rs"]
 mod todos;
+#[path = "store/transfer.rs"]
+mod transfer;
 
 use std::time::Duration;
 

@@ -35,6 +35,18 @@ pub mod todos {
     }
 }
 
+pub use quartet::jobs;
+
+/// At the depth of its package: code that names `google.api` does so by a relative path.
+mod quartet {
+    /// `quartet.jobs.v1`
+    pub mod jobs {
+        pub mod v1 {
+            tonic::include_proto!("quartet.jobs.v1");
+        }
+    }
+}
+
 /// `google.api`: `HttpBody`, and the HTTP rules as messages.
 pub mod google {
     pub mod api {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use quartet_clock::Clock;
 use quartet_config::{Error as SettingError, Secret, Source};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,16 @@ impl Host {
     /// Checks tokens.
     pub fn verifier(&self) -> Verifier {
         self.verifier.clone()
+    }
+
+    /// A key that every process of the suite has and nobody else: drawn from the shared secret for one `purpose`, so that what is signed for one is
+    /// worth nothing for another.
+    pub fn key_for(&self, purpose: &str) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(Sha256::digest(self.secret.expose()))
+            .chain_update(purpose)
+            .finalize()
+            .into()
     }
 
     /// The sessions that no longer count.

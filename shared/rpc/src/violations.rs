@@ -73,6 +73,11 @@ impl Violations {
         self.0.extend(others.0);
     }
 
+    /// The broken fields themselves, for an answer that is no failure.
+    pub fn into_fields(self) -> Vec<FieldViolation> {
+        self.0
+    }
+
     /// The answer that lists all violations; `Ok` when there are none.
     pub fn finish(self) -> Result<(), Failure> {
         if self.0.is_empty() {

@@ -26,14 +26,21 @@ pub(crate) enum Command {
     Status,
 }
 
-const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
 
-fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 3] {
-    let Settings { auth, users, todos, .. } = settings;
+fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 4] {
+    let Settings {
+        auth,
+        users,
+        todos,
+        jobs,
+        ..
+    } = settings;
     [
         ("auth", &auth.own.database_url, quartet_auth::store::MIGRATIONS),
         ("users", &users.database_url, quartet_users::store::MIGRATIONS),
         ("todos", &todos.database_url, quartet_todos::store::MIGRATIONS),
+        ("jobs", &jobs.own.database_url, quartet_jobs::store::MIGRATIONS),
     ]
 }
 

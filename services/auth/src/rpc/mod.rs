@@ -3,6 +3,7 @@
 mod change_password;
 mod close_account;
 pub(crate) mod convert;
+mod get_contact;
 mod get_jwks;
 mod get_me;
 mod list_sessions;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
+use quartet_proto::auth::v1::contact_service_server::ContactServiceServer;
 use quartet_rpc::{Call, Peer};
 use time::OffsetDateTime;
 use tonic::service::RoutesBuilder;
@@ -60,7 +62,9 @@ pub(crate) struct Rpc {
 
 impl Rpc {
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
-        routes.add_service(AuthServiceServer::new(self));
+        routes
+            .add_service(AuthServiceServer::new(self.clone()))
+            .add_service(ContactServiceServer::new(self));
     }
 
     /// A session that begins now, for the client of `call`.

@@ -210,3 +210,31 @@ async fn the_users_service_renames_an_account() {
     update(Some("anna"), Some("Ann@Example.org")).await.unwrap();
     auth.login("anna", PASSWORD, "").await.unwrap();
 }
+
+#[tokio::test]
+async fn where_somebody_gets_mail_is_told_to_services_alone() {
+    let auth = start().await;
+    let reply = auth.register("ann").await;
+    let id = reply.user.unwrap().id;
+    let mut contacts = auth.contacts();
+    let asked = |account_id: &str| pb::GetContactRequest {
+        account_id: account_id.into(),
+    };
+    let contact = contacts
+        .get_contact(auth.as_service(asked(&id)))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (contact.account_id.as_str(), contact.email.as_str()),
+        (id.as_str(), "ann@example.org")
+    );
+    assert_eq!((contact.email_verified, contact.active), (false, true));
+    let stranger = auth.as_service(asked("0190f0e0-0000-7000-8000-000000000007"));
+    assert_eq!(reason(&contacts.get_contact(stranger).await), "ACCOUNT_NOT_FOUND");
+    let own = with_token(asked(&id), &reply.access_token);
+    assert_eq!(
+        contacts.get_contact(own).await.unwrap_err().code(),
+        tonic::Code::PermissionDenied
+    );
+}

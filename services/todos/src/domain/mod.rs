@@ -8,6 +8,7 @@ mod priority;
 mod tag;
 mod title;
 mod todo;
+mod transfer;
 
 pub use change::{Change, ChangeKind, Next, Recorded, Stretch, Subject};
 pub use description::Description;
@@ -17,3 +18,4 @@ pub use priority::Priority;
 pub use tag::{Tag, TagName, TagRef};
 pub use title::Title;
 pub use todo::{NewTodo, Todo};
+pub use transfer::{DueKey, DueTodo, ImportedTodo, imported_id};

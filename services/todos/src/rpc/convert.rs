@@ -18,7 +18,7 @@ use crate::feed::{Start, Told};
 /// Items of a batch at the most.
 pub(super) const MAX_BATCH: usize = 100;
 /// Tags on a todo at the most.
-const MAX_TAGS: usize = 20;
+pub(super) const MAX_TAGS: usize = 20;
 /// Tags of a filter at the most.
 const MAX_FILTER_TAGS: usize = 10;
 

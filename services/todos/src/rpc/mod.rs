@@ -8,10 +8,14 @@ mod create_tag;
 mod create_todo;
 mod delete_tag;
 mod delete_todo;
+mod export_todos;
 mod get_tag;
 mod get_todo;
+mod import_todos;
+mod list_due_todos;
 mod list_tags;
 mod list_todos;
+mod purge_deleted_todos;
 mod purge_todo;
 mod reopen_todo;
 mod restore_todo;
@@ -27,6 +31,7 @@ use quartet_clock::Clock;
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::tag_service_server::{TagService, TagServiceServer};
 use quartet_proto::todos::v1::todo_service_server::{TodoService, TodoServiceServer};
+use quartet_proto::todos::v1::transfer_service_server::{TransferService, TransferServiceServer};
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
@@ -49,7 +54,8 @@ impl Rpc {
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
         routes
             .add_service(TodoServiceServer::new(self.clone()))
-            .add_service(TagServiceServer::new(self));
+            .add_service(TagServiceServer::new(self.clone()))
+            .add_service(TransferServiceServer::new(self));
     }
 }
 
@@ -135,5 +141,36 @@ impl TagService for Rpc {
 
     async fn delete_tag(&self, request: Request<pb::DeleteTagRequest>) -> Result<Response<()>, Status> {
         Ok(delete_tag::handle(self, request).await?)
+    }
+}
+
+#[async_trait]
+impl TransferService for Rpc {
+    async fn export_todos(
+        &self,
+        request: Request<pb::ExportTodosRequest>,
+    ) -> Result<Response<pb::ExportTodosResponse>, Status> {
+        Ok(export_todos::handle(self, request).await?)
+    }
+
+    async fn import_todos(
+        &self,
+        request: Request<pb::ImportTodosRequest>,
+    ) -> Result<Response<pb::ImportTodosResponse>, Status> {
+        Ok(import_todos::handle(self, request).await?)
+    }
+
+    async fn list_due_todos(
+        &self,
+        request: Request<pb::ListDueTodosRequest>,
+    ) -> Result<Response<pb::ListDueTodosResponse>, Status> {
+        Ok(list_due_todos::handle(self, request).await?)
+    }
+
+    async fn purge_deleted_todos(
+        &self,
+        request: Request<pb::PurgeDeletedTodosRequest>,
+    ) -> Result<Response<pb::PurgeDeletedTodosResponse>, Status> {
+        Ok(purge_deleted_todos::handle(self, request).await?)
     }
 }

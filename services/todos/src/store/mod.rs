@@ -11,6 +11,7 @@ mod snapshot;
 mod sqlite;
 mod tags;
 mod todos;
+mod transfer;
 
 use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
@@ -22,6 +23,7 @@ pub use departures::{Departures, UserNews};
 pub use heads::{Follower, Heads};
 pub use tags::Tags;
 pub use todos::Todos;
+pub use transfer::Transfer;
 
 use crate::Config;
 
@@ -35,9 +37,9 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags + Changes + Departures {}
+pub trait Store: Todos + Tags + Changes + Departures + Transfer {}
 
-impl<T: Todos + Tags + Changes + Departures> Store for T {}
+impl<T: Todos + Tags + Changes + Departures + Transfer> Store for T {}
 
 /// Opens the database that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Database, StartError> {

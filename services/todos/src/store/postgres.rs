@@ -57,3 +57,7 @@ mod departures {
 mod todo_tags {
     include!("queries/todo_tags.rs");
 }
+
+mod transfer {
+    include!("queries/transfer.rs");
+}

@@ -15,6 +15,7 @@ use quartet_config::Source;
 use quartet_messaging::Outgoing;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
+use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
 use quartet_rpc::failure::reason_of;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
@@ -166,6 +167,11 @@ impl Auth {
             .get_me(request)
             .await
             .map(tonic::Response::into_inner)
+    }
+
+    /// What other services ask of contacts.
+    pub(crate) fn contacts(&self) -> ContactServiceClient<Upstream> {
+        ContactServiceClient::new(self.host.auth().upstream())
     }
 
     /// A request in the name of another service.

@@ -78,11 +78,11 @@ pub(super) async fn skip(connection: &mut Connection, owner: Uuid) -> Result<i64
     Ok(head)
 }
 
-/// Forgets what the feed holds of a todo that was deleted for good.
-pub(super) async fn forget(connection: &mut Connection, owner: Uuid, todo_id: Uuid) -> Result<(), Error> {
-    sqlx::query("update changes set payload = null where user_id = $1 and subject_id = $2")
+/// Forgets what the feed holds of todos that were deleted for good.
+pub(super) async fn forget(connection: &mut Connection, owner: Uuid, todo_ids: &[Uuid]) -> Result<(), Error> {
+    sqlx::query(concat!("update changes set payload = null where user_id = $1 and subject_id", among!("$2")))
         .bind(owner)
-        .bind(todo_id)
+        .bind(bind_ids(todo_ids))
         .execute(connection)
         .await?;
     Ok(())

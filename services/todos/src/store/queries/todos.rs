@@ -265,7 +265,7 @@ impl Todos for Queries {
         }
         let head = append(&mut transaction, owner, &[Change::purged(id)], now).await?;
         // Under the lock of the feed, so that no change of the todo can be on its way into it.
-        forget(&mut transaction, owner, id).await?;
+        forget(&mut transaction, owner, &[id]).await?;
         transaction.commit().await?;
         self.said(owner, head);
         Ok(true)
@@ -274,7 +274,7 @@ impl Todos for Queries {
 
 impl Queries {
     /// Tells within the process of what a write has said, now that it is committed.
-    fn said(&self, owner: Uuid, head: i64) {
+    pub(super) fn said(&self, owner: Uuid, head: i64) {
         self.outgoing.said();
         self.heads.tell(owner, head);
     }
@@ -289,7 +289,8 @@ async fn with_tags(connection: &mut Connection, row: Option<TodoRow>) -> Result<
     Ok(Some(row.into_todo(tags)))
 }
 
-fn made(owner: Uuid, todo: &NewTodo, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {
+/// A todo that was just made.
+pub(super) fn made(owner: Uuid, todo: &NewTodo, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {
     Todo {
         id: todo.id,
         user_id: owner,

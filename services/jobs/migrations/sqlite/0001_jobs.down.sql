@@ -1,0 +1,4 @@
+drop table webhooks;
+drop table schedules;
+drop table queues;
+drop table jobs;

@@ -1,0 +1,140 @@
+//! Settings of the jobs service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use quartet_config::value::{Bytes, List, Span};
+use quartet_config::{Secret, Source};
+use quartet_store::database::DatabaseUrl;
+
+use crate::domain::{Cron, InvalidCron, Network};
+
+quartet_config::settings! {
+    /// Settings of the jobs service.
+    pub struct Own {
+        /// Address to serve gRPC on, when the service runs alone.
+        grpc_address: SocketAddr = "JOBS_GRPC_ADDRESS" or "127.0.0.1:50054";
+        /// Store of the jobs service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        @secret database_url: DatabaseUrl = "JOBS_DATABASE_URL" or "sqlite://data/jobs.db";
+        /// What a process of the service does: `api` (answers calls), `worker` (does jobs), or `both`.
+        role: Role = "JOBS_ROLE" or "both";
+        /// Where the todos service is, for a jobs service that runs apart from it.
+        todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
+        /// Jobs that a worker does at once, in each of the three queues.
+        concurrency: u16 = "JOBS_CONCURRENCY" or "8";
+        /// How long a job is a worker's own without a sign of life; past that it is taken from it, with the attempt counted.
+        lease: Span = "JOBS_LEASE" or "30s";
+        /// How often a worker looks for what is due: scheduled jobs, schedules, orphans.
+        poll_interval: Span = "JOBS_POLL_INTERVAL" or "1s";
+        /// How long a queued job waits for a worker before its message is taken for lost and sent again.
+        ask_again_after: Span = "JOBS_ASK_AGAIN_AFTER" or "15m";
+        /// Folder of exported and uploaded files, which every process of the service shares.
+        files_dir: PathBuf = "JOBS_FILES_DIR" or "data/files";
+        /// Size of an uploaded file at the most.
+        upload_limit: Bytes = "JOBS_UPLOAD_LIMIT" or "10MiB";
+        /// How long the link to an exported file counts.
+        link_ttl: Span = "JOBS_LINK_TTL" or "15m";
+        /// When reminders of due todos are made, in the syntax of cron, in UTC; `off` for never.
+        remind_schedule: Pattern = "JOBS_REMIND_SCHEDULE" or "*/15 * * * *";
+        /// How long before a todo is due its owner is reminded.
+        remind_within: Span = "JOBS_REMIND_WITHIN" or "1d";
+        /// When deleted todos are purged, in the syntax of cron, in UTC; `off` for never.
+        purge_schedule: Pattern = "JOBS_PURGE_SCHEDULE" or "30 3 * * *";
+        /// How long after its deletion a todo is purged; until then it can be restored.
+        purge_after: Span = "JOBS_PURGE_AFTER" or "30d";
+        /// Addresses and networks that webhooks may reach besides the public internet, with commas, as `10.1.0.0/16`.
+        webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
+        /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
+        welcome_mail: bool = "WELCOME_MAIL" or "true";
+        /// Language of mails to users whose preference is not known: `en` or `ru`.
+        mail_language: String = "MAIL_LANGUAGE" or "en";
+        /// The server that takes mails: `smtps://user:password@host:465`, `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS.
+        /// Unset, mails are written as files into MAIL_DIR.
+        @secret smtp_url: Option<Secret> = "SMTP_URL";
+    }
+}
+
+quartet_config::settings! {
+    /// Settings of mails that other services have as well.
+    pub struct Mails {
+        /// Folder that mails are written to, as `.eml` files.
+        dir: PathBuf = "MAIL_DIR" or "data/mail";
+        /// Sender of mails.
+        from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
+    }
+}
+
+/// What a process of the service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers calls.
+    Api,
+    /// Does jobs.
+    Worker,
+    /// Answers calls and does jobs.
+    Both,
+}
+
+/// When a schedule comes due, if ever.
+#[derive(Debug, Clone)]
+pub struct Pattern(pub Option<Cron>);
+
+/// All that the service is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Settings of the service.
+    pub own: Own,
+    /// Settings of mails.
+    pub mails: Mails,
+    /// Settings that all stores share.
+    pub store: quartet_store::Config,
+    /// Settings of messages.
+    pub messaging: quartet_messaging::Config,
+}
+
+impl Config {
+    /// Reads every setting from `source`.
+    pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
+        Ok(Self {
+            own: Own::read(source)?,
+            mails: Mails::read(source)?,
+            store: quartet_store::Config::read(source)?,
+            messaging: quartet_messaging::Config::read(source)?,
+        })
+    }
+}
+
+impl Role {
+    /// Whether the process does jobs.
+    pub fn works(self) -> bool {
+        match self {
+            Self::Api => false,
+            Self::Worker | Self::Both => true,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "api" => Ok(Self::Api),
+            "worker" => Ok(Self::Worker),
+            "both" => Ok(Self::Both),
+            _ => Err("expected api, worker or both".into()),
+        }
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = InvalidCron;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCron> {
+        match text {
+            "off" => Ok(Self(None)),
+            pattern => pattern.parse().map(|cron| Self(Some(cron))),
+        }
+    }
+}

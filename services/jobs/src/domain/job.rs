@@ -1,0 +1,173 @@
+//! A job.
+
+use quartet_rpc::violations::{Rule, text};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::{Kind, Queue, Status};
+
+/// The owner of what belongs to no user: the suite itself.
+pub const SUITE: Uuid = Uuid::nil();
+
+/// A piece of work, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Whose it is; [`SUITE`] when it is no user's.
+    pub owner: Uuid,
+    /// What kind of work it is.
+    pub kind: Kind,
+    /// What is to be done: the encoded message of the kind.
+    pub payload: Vec<u8>,
+    /// Where it waits.
+    pub queue: Queue,
+    /// Where it stands.
+    pub status: Status,
+    /// The owner's key for it.
+    pub unique_key: Option<String>,
+    /// Attempts begun.
+    pub attempts: i16,
+    /// Attempts at the most.
+    pub max_attempts: i16,
+    /// How far it is, in percent.
+    pub progress: i16,
+    /// How far it is, in words.
+    pub note: String,
+    /// What came of it: the encoded message of the kind's result.
+    pub result: Option<Vec<u8>>,
+    /// Why the last attempt failed.
+    pub problem: Option<Problem>,
+    /// Whether its owner has asked for it to end.
+    pub cancel_requested: bool,
+    /// When it is due: its first attempt, or its next one.
+    pub run_at: OffsetDateTime,
+    /// How long it is kept once it has ended.
+    pub result_ttl: Duration,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    pub updated_at: OffsetDateTime,
+    /// When its last attempt began.
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    pub finished_at: Option<OffsetDateTime>,
+    /// When it is forgotten.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// A job to be made.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Id to give it.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: Uuid,
+    /// What kind of work it is.
+    pub kind: Kind,
+    /// What is to be done.
+    pub payload: Vec<u8>,
+    /// Where it waits.
+    pub queue: Queue,
+    /// The owner's key for it: the same key makes no second job.
+    pub unique_key: Option<UniqueKey>,
+    /// Attempts at the most.
+    pub max_attempts: i16,
+    /// Not before this moment; at once when it has passed.
+    pub run_at: OffsetDateTime,
+    /// How long it is kept once it has ended.
+    pub result_ttl: Duration,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// For programs, as `TIMED_OUT`.
+    pub reason: String,
+    /// For people, in English.
+    pub message: String,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Done, with the encoded result.
+    Succeeded(Vec<u8>),
+    /// Over, and another attempt would not mend it.
+    Failed(Problem),
+    /// Another attempt is made at that moment, unless there were enough of them.
+    Retry(Problem, OffsetDateTime),
+    /// Ended at its owner's wish.
+    Cancelled,
+    /// Given back unfinished because the worker stops; the attempt does not count.
+    HandedBack,
+}
+
+/// 1 to 128 characters of the caller's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueKey(String);
+
+impl NewJob {
+    /// A job of the suite itself or of `owner` with the defaults of its kind, due at once.
+    pub fn new(id: Uuid, owner: Uuid, kind: Kind, payload: Vec<u8>, now: OffsetDateTime) -> Self {
+        Self {
+            id,
+            owner,
+            kind,
+            payload,
+            queue: Queue::Default,
+            unique_key: None,
+            max_attempts: kind.max_attempts(),
+            run_at: now,
+            result_ttl: Duration::days(1),
+        }
+    }
+
+    /// In this queue.
+    #[must_use]
+    pub fn in_queue(self, queue: Queue) -> Self {
+        Self { queue, ..self }
+    }
+
+    /// Once per key.
+    #[must_use]
+    pub fn once(self, key: UniqueKey) -> Self {
+        Self {
+            unique_key: Some(key),
+            ..self
+        }
+    }
+
+    /// Kept for so long once it has ended.
+    #[must_use]
+    pub fn kept_for(self, result_ttl: Duration) -> Self {
+        Self { result_ttl, ..self }
+    }
+}
+
+impl Problem {
+    /// A problem by reason and message.
+    pub fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl UniqueKey {
+    /// Parses a key; blanks around it are dropped.
+    pub fn parse(raw: &str) -> Result<Self, Rule> {
+        text::line(raw, 1, 128).map(Self)
+    }
+
+    /// A key that the suite itself makes up: what it is for, and what of.
+    pub fn of(what: &str, which: impl std::fmt::Display) -> Self {
+        Self(format!("{what}:{which}"))
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

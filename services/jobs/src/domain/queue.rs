@@ -1,0 +1,53 @@
+//! Which queue a job waits in.
+
+use time::OffsetDateTime;
+
+/// A job's priority: each has a queue and workers of its own, so that a full queue holds up no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Queue {
+    /// Can wait.
+    Low,
+    /// As most do.
+    #[default]
+    Default,
+    /// Somebody waits for it.
+    High,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueState {
+    /// Which one.
+    pub queue: Queue,
+    /// Whether its jobs are kept from beginning.
+    pub paused: bool,
+    /// Jobs that wait for their time.
+    pub scheduled: i64,
+    /// Jobs that wait for a worker.
+    pub queued: i64,
+    /// Jobs that workers are at.
+    pub running: i64,
+    /// Jobs whose attempts are used up.
+    pub dead: i64,
+    /// Since when the longest-waiting queued job has been due.
+    pub oldest_queued_at: Option<OffsetDateTime>,
+}
+
+impl Queue {
+    /// Every queue, the most pressing first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Default, Self::Low];
+
+    /// The name that stores keep and people use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Default => "default",
+            Self::High => "high",
+        }
+    }
+
+    /// The queue of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name() == name)
+    }
+}

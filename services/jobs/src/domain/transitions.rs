@@ -1,0 +1,111 @@
+//! How a job goes from one status to the next. Stores lock the row, apply one of these, and write the row back.
+
+use time::OffsetDateTime;
+
+use super::{Ending, Job, Problem, Status};
+
+impl Job {
+    /// Ends at its owner's wish: at once when it waits; a running one learns of the wish. Whether there was anything to end.
+    pub fn cancel(&mut self, now: OffsetDateTime) -> bool {
+        match self.status {
+            Status::Scheduled | Status::Queued => {
+                self.cancel_requested = true;
+                self.settle(Status::Cancelled, now);
+                true
+            }
+            Status::Running => {
+                self.cancel_requested = true;
+                self.updated_at = now;
+                true
+            }
+            Status::Cancelled => true,
+            Status::Succeeded | Status::Failed | Status::Dead => false,
+        }
+    }
+
+    /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled.
+    pub fn restart(&mut self, now: OffsetDateTime) -> bool {
+        match self.status {
+            Status::Failed | Status::Dead | Status::Cancelled => {
+                self.attempts = 0;
+                self.cancel_requested = false;
+                self.problem = None;
+                self.run_at = now;
+                self.finished_at = None;
+                self.expires_at = None;
+                self.wait(Status::Queued, now);
+                true
+            }
+            Status::Scheduled | Status::Queued | Status::Running | Status::Succeeded => false,
+        }
+    }
+
+    /// A worker begins an attempt.
+    pub fn begin(&mut self, now: OffsetDateTime) {
+        self.status = Status::Running;
+        self.attempts = self.attempts.saturating_add(1);
+        self.progress = 0;
+        self.note.clear();
+        self.started_at = Some(now);
+        self.updated_at = now;
+    }
+
+    /// The attempt that runs has ended.
+    pub fn end(&mut self, ending: Ending, now: OffsetDateTime) {
+        match ending {
+            Ending::Succeeded(result) => {
+                self.result = Some(result);
+                self.problem = None;
+                self.progress = 100;
+                self.settle(Status::Succeeded, now);
+            }
+            Ending::Failed(problem) => {
+                self.problem = Some(problem);
+                self.settle(Status::Failed, now);
+            }
+            Ending::Cancelled => self.settle(Status::Cancelled, now),
+            Ending::Retry(problem, _) if self.cancel_requested => {
+                self.problem = Some(problem);
+                self.settle(Status::Cancelled, now);
+            }
+            Ending::Retry(problem, _) if self.attempts >= self.max_attempts => {
+                self.problem = Some(problem);
+                self.settle(Status::Dead, now);
+            }
+            Ending::Retry(problem, at) => {
+                self.problem = Some(problem);
+                self.run_at = at;
+                self.wait(Status::Scheduled, now);
+            }
+            Ending::HandedBack if self.cancel_requested => self.settle(Status::Cancelled, now),
+            Ending::HandedBack => {
+                self.attempts = (self.attempts - 1).max(0);
+                self.wait(Status::Queued, now);
+            }
+        }
+    }
+
+    /// What a worker that died with the job in hand leaves behind: an attempt that counts, and the next one at `at`.
+    pub fn rescue(&mut self, at: OffsetDateTime, now: OffsetDateTime) {
+        let problem = Problem::new("WORKER_LOST", "the worker died or lost touch while it was at this task");
+        self.end(Ending::Retry(problem, at), now);
+    }
+
+    fn wait(&mut self, status: Status, now: OffsetDateTime) {
+        self.status = status;
+        self.progress = 0;
+        self.note.clear();
+        self.updated_at = now;
+    }
+
+    fn settle(&mut self, status: Status, now: OffsetDateTime) {
+        self.status = status;
+        self.updated_at = now;
+        self.finished_at = Some(now);
+        // Dead letters wait for a superuser, who is not there every day.
+        self.expires_at = match status {
+            Status::Dead => now.checked_add(self.result_ttl.max(time::Duration::days(30))),
+            _ => now.checked_add(self.result_ttl),
+        };
+    }
+}

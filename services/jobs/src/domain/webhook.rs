@@ -1,0 +1,175 @@
+//! Webhooks: addresses that hear of what happens.
+
+use std::net::IpAddr;
+
+use quartet_rpc::violations::Rule;
+use time::OffsetDateTime;
+use url::{Host, Url};
+use uuid::Uuid;
+
+use super::Reach;
+
+/// An address that hears of events, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: Uuid,
+    /// Where deliveries go.
+    pub url: String,
+    /// The events that it hears of.
+    pub events: Vec<EventType>,
+    /// Whether deliveries are made.
+    pub enabled: bool,
+    /// Signs the deliveries.
+    pub secret: Vec<u8>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// A webhook to be made.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    /// Id to give it.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: Uuid,
+    /// Where deliveries go.
+    pub target: Target,
+    /// The events to hear of.
+    pub events: Vec<EventType>,
+    /// Signs the deliveries.
+    pub secret: Vec<u8>,
+}
+
+/// The fields of a webhook to write; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookEdit {
+    /// Where deliveries go.
+    pub target: Option<Target>,
+    /// The events to hear of.
+    pub events: Option<Vec<EventType>>,
+    /// Whether deliveries are made.
+    pub enabled: Option<bool>,
+}
+
+/// What a webhook can hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventType {
+    /// A todo was made.
+    TodoCreated,
+    /// A todo was changed.
+    TodoUpdated,
+    /// A todo was marked as done.
+    TodoCompleted,
+    /// A todo was deleted.
+    TodoDeleted,
+}
+
+impl EventType {
+    /// Every event.
+    pub const ALL: [Self; 4] = [
+        Self::TodoCreated,
+        Self::TodoUpdated,
+        Self::TodoCompleted,
+        Self::TodoDeleted,
+    ];
+
+    /// The name that stores keep and deliveries carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TodoCreated => "todos.todo.created",
+            Self::TodoUpdated => "todos.todo.updated",
+            Self::TodoCompleted => "todos.todo.completed",
+            Self::TodoDeleted => "todos.todo.deleted",
+        }
+    }
+
+    /// The event of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.name() == name)
+    }
+}
+
+/// Where deliveries go: `http` or `https`, without a user, a password or a fragment. A host that is an address is in reach; a name is looked up at
+/// each delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target(Url);
+
+impl Target {
+    /// Parses an address.
+    pub fn parse(raw: &str, reach: &Reach) -> Result<Self, Rule> {
+        let wrong = |text: &str| Rule::new("STRING_URI", text);
+        if raw.is_empty() {
+            return Err(Rule::required());
+        }
+        if raw.chars().count() > 2_048 {
+            return Err(Rule::new("STRING_MAX_LEN", "must be at most 2048 characters"));
+        }
+        let url = Url::parse(raw).map_err(|_| wrong("must be a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("must begin with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(wrong("must have no user, password or fragment"));
+        }
+        let address = match url.host() {
+            None => return Err(wrong("must have a host")),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        };
+        if address.is_some_and(|address| !reach.includes(address)) {
+            return Err(Rule::new("NOT_PUBLIC", "must be a public address"));
+        }
+        Ok(Self(url))
+    }
+
+    /// The address.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_private_address_is_refused() {
+        for wrong in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://[::1]:80/x",
+            "https://[::ffff:10.0.0.1]/",
+        ] {
+            assert_eq!(
+                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                "NOT_PUBLIC",
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_plain_web_address() {
+        assert!(Target::parse("https://example.com:8443/hooks?x=1", &Reach::default()).is_ok());
+        for wrong in [
+            "ftp://example.com",
+            "example.com",
+            "https://a:b@example.com/",
+            "https://example.com/#x",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(
+                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                "STRING_URI",
+                "{wrong}"
+            );
+        }
+    }
+}

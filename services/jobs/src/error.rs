@@ -1,0 +1,125 @@
+//! What can go wrong, and what a caller is told.
+
+use quartet_proto::options::Reason;
+use quartet_rpc::Failure;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::domain::Kind;
+
+/// Every failure of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such job of the caller.
+    #[error("task {id} not found")]
+    TaskNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// There is nothing to cancel.
+    #[error("task {id} has ended")]
+    TaskEnded {
+        /// The job.
+        id: Uuid,
+    },
+    /// There is nothing to start again.
+    #[error("task {id} has not failed")]
+    TaskNotRetryable {
+        /// The job.
+        id: Uuid,
+    },
+    /// The key belongs to a job of another kind or payload.
+    #[error("the key belongs to another task, {id}")]
+    TaskKeyReused {
+        /// The job that has it.
+        id: Uuid,
+    },
+    /// Only superusers start jobs of that kind.
+    #[error("only superusers start tasks of the kind {}", kind.name())]
+    TaskKindNotAllowed {
+        /// The kind.
+        kind: Kind,
+    },
+    /// The link is forged or has expired.
+    #[error("the link does not count, or no longer")]
+    DownloadLinkInvalid,
+    /// The job has made no file, or its file is gone.
+    #[error("task {id} has no file")]
+    ResultNotFound {
+        /// The job.
+        id: Uuid,
+    },
+    /// The uploaded file is larger than the limit.
+    #[error("the file is larger than {limit} bytes")]
+    UploadTooLarge {
+        /// Bytes that it may have.
+        limit: usize,
+    },
+    /// No such webhook of the caller.
+    #[error("webhook {id} not found")]
+    WebhookNotFound {
+        /// The id asked for.
+        id: Uuid,
+    },
+    /// The caller has as many webhooks as there may be.
+    #[error("there may be {limit} webhooks")]
+    WebhookLimitReached {
+        /// How many there may be.
+        limit: i64,
+    },
+    /// An answer that is made already: invalid fields, a passed deadline.
+    #[error("{0:?}")]
+    Refused(Failure),
+    /// A file cannot be read or written.
+    #[error("a file cannot be read or written: {0}")]
+    File(#[from] std::io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] quartet_store::Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let failure = |code, reason| Failure::new(code, reason, message);
+        let failure = match error {
+            Error::TaskNotFound { id } => failure(Code::NotFound, Reason::TaskNotFound).with("task_id", id),
+            Error::TaskEnded { id } => failure(Code::FailedPrecondition, Reason::TaskEnded).with("task_id", id),
+            Error::TaskNotRetryable { id } => {
+                failure(Code::FailedPrecondition, Reason::TaskNotRetryable).with("task_id", id)
+            }
+            Error::TaskKeyReused { id } => failure(Code::AlreadyExists, Reason::TaskKeyReused).with("task_id", id),
+            Error::TaskKindNotAllowed { kind } => {
+                failure(Code::PermissionDenied, Reason::TaskKindNotAllowed).with("kind", kind.name())
+            }
+            Error::DownloadLinkInvalid => failure(Code::PermissionDenied, Reason::DownloadLinkInvalid),
+            Error::ResultNotFound { id } => failure(Code::NotFound, Reason::ResultNotFound).with("task_id", id),
+            Error::UploadTooLarge { limit } => {
+                failure(Code::FailedPrecondition, Reason::UploadTooLarge).with("limit", limit)
+            }
+            Error::WebhookNotFound { id } => failure(Code::NotFound, Reason::WebhookNotFound).with("webhook_id", id),
+            Error::WebhookLimitReached { limit } => {
+                failure(Code::FailedPrecondition, Reason::WebhookLimitReached).with("limit", limit)
+            }
+            Error::Refused(failure) => failure,
+            Error::File(error) => {
+                tracing::error!(%error, "a file cannot be read or written");
+                Failure::internal()
+            }
+            Error::Store(error) => error.into_failure(),
+        };
+        failure.into()
+    }
+}

@@ -1,0 +1,63 @@
+//! What jobs do, one file per kind. This file is their table of contents.
+//!
+//! A job can be done more than once, so each kind says what makes its effect happen once.
+
+mod export_todos;
+mod import_todos;
+mod purge_deleted;
+mod remind_due;
+mod send_email;
+mod todo_file;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_rpc::Peer;
+
+use crate::domain::Kind;
+use crate::files::Files;
+use crate::mail::Carrier;
+use crate::outgoing::Outgoing;
+use crate::store::Store;
+use crate::worker::Handlers;
+use crate::worker::run::Handler;
+
+/// What the kinds work with.
+pub struct Tools {
+    /// Where jobs and webhooks are.
+    pub store: Arc<dyn Store>,
+    /// Files of jobs.
+    pub files: Files,
+    /// The todos service.
+    pub todos: Peer,
+    /// The auth service.
+    pub auth: Peer,
+    /// Carries mails.
+    pub mails: Arc<dyn Carrier>,
+    /// Language of mails to users whose preference is not known.
+    pub mail_language: String,
+    /// Calls addresses that users name.
+    pub outgoing: Outgoing,
+    /// How long before a todo is due its owner is reminded.
+    pub remind_within: Duration,
+    /// How long after its deletion a todo is purged.
+    pub purge_after: Duration,
+}
+
+/// Who does which kind.
+pub fn handlers(tools: Tools) -> Handlers {
+    let tools = Arc::new(tools);
+    let handler = |kind: Kind| -> Arc<dyn Handler> {
+        let tools = Arc::clone(&tools);
+        match kind {
+            Kind::SendEmail => Arc::new(send_email::SendEmail(tools)),
+            Kind::ExportTodos => Arc::new(export_todos::ExportTodos(tools)),
+            Kind::ImportTodos => Arc::new(import_todos::ImportTodos(tools)),
+            Kind::RemindDue => Arc::new(remind_due::RemindDue(tools)),
+            Kind::PurgeDeleted => Arc::new(purge_deleted::PurgeDeleted(tools)),
+            Kind::Webhook => Arc::new(webhook::Webhook(tools)),
+        }
+    };
+    Kind::ALL.into_iter().map(|kind| (kind, handler(kind))).collect()
+}

@@ -1,0 +1,132 @@
+//! Tells a webhook of one event, as Standard Webhooks has it (https://www.standardwebhooks.com, version 1.0).
+//!
+//! Once: not ours to promise. Every attempt carries the event's id as `webhook-id`, by which the receiver knows a copy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderName, HeaderValue, StatusCode};
+use quartet_proto::jobs::v1 as pb;
+use sha2::Sha256;
+use url::Url;
+use uuid::Uuid;
+
+use super::Tools;
+use crate::domain::WebhookEdit;
+use crate::outgoing::{OutgoingError, Reply};
+use crate::worker::run::{Done, Handler, Run, Trouble};
+
+/// How long a receiver may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest pause that a receiver may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
+
+pub(super) struct Webhook(pub(super) Arc<Tools>);
+
+#[async_trait]
+impl Handler for Webhook {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
+    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
+        let payload: pb::DeliverWebhook = run.payload()?;
+        let id: Uuid = payload
+            .webhook_id
+            .parse()
+            .map_err(|error| Trouble::fail("INVALID", error))?;
+        let webhook = self.0.store.find_webhook(run.job.owner, id, run.step()).await?;
+        let Some(webhook) = webhook.filter(|webhook| webhook.enabled) else {
+            return Err(Trouble::fail("WEBHOOK_GONE", "the webhook was deleted or switched off"));
+        };
+        let url = Url::parse(&webhook.url).map_err(|error| Trouble::fail("INVALID", error))?;
+        let timestamp = run.clock.now().unix_timestamp();
+        let signature = sign(&webhook.secret, &payload.event_id, timestamp, &payload.body);
+        let headers = headers(&payload.event_id, timestamp, &signature)?;
+        run.check()?;
+        match self.0.outgoing.post(&url, headers, payload.body.into(), PATIENCE).await {
+            Ok(reply) if reply.status.is_success() => Ok(Done::with(&pb::DeliverWebhookResult {
+                status_code: reply.status.as_u16().into(),
+            })),
+            Ok(reply) if reply.status == StatusCode::GONE => {
+                // The receiver says that it wants no more.
+                let edit = WebhookEdit {
+                    enabled: Some(false),
+                    ..WebhookEdit::default()
+                };
+                self.0
+                    .store
+                    .update_webhook(run.job.owner, id, &edit, run.clock.now(), run.step())
+                    .await?;
+                Err(Trouble::fail(
+                    "WEBHOOK_GONE",
+                    "the receiver answered 410, so the webhook was switched off",
+                ))
+            }
+            Ok(reply) => Err(refused(&reply)),
+            Err(error @ OutgoingError::OutOfReach(_)) => Err(Trouble::fail("TARGET_REFUSED", error)),
+            Err(error) => Err(Trouble::retry("UNREACHABLE", error)),
+        }
+    }
+}
+
+fn refused(reply: &Reply) -> Trouble {
+    let message = format!("the receiver answered {}", reply.status.as_u16());
+    // A redirect is not followed: where it leads nobody has agreed to, and it may lead inside.
+    let reason = if reply.status.is_redirection() {
+        "REDIRECTED"
+    } else {
+        "REFUSED"
+    };
+    let problem = crate::domain::Problem::new(reason, message);
+    Trouble::Retry(problem, reply.retry_after.map(|pause| pause.min(LONGEST_PAUSE)))
+}
+
+fn headers(id: &str, timestamp: i64, signature: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Trouble> {
+    let value = |text: &str| HeaderValue::try_from(text).map_err(|error| Trouble::fail("INVALID", error));
+    Ok(vec![
+        (
+            HeaderName::from_static("content-type"),
+            HeaderValue::from_static("application/json"),
+        ),
+        (
+            HeaderName::from_static("user-agent"),
+            HeaderValue::from_static("Quartet-Webhooks/1"),
+        ),
+        (HeaderName::from_static("webhook-id"), value(id)?),
+        (
+            HeaderName::from_static("webhook-timestamp"),
+            value(&timestamp.to_string())?,
+        ),
+        (HeaderName::from_static("webhook-signature"), value(signature)?),
+    ])
+}
+
+/// `v1,` and the HMAC-SHA256 of id, timestamp and body.
+#[expect(clippy::expect_used, reason = "an HMAC takes a key of any length")]
+fn sign(secret: &[u8], id: &str, timestamp: i64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length is fine");
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_standards_example() {
+        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = sign(
+            &secret,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            r#"{"test": 2432232314}"#,
+        );
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}

@@ -1,0 +1,191 @@
+//! The jobs service: work that goes on after the answer.
+//!
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`worker`] (who does
+//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`outgoing`] and [`files`], [`events`] (what is heard from others),
+//! [`error`].
+
+pub mod changes;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod events;
+pub mod files;
+pub mod kinds;
+pub mod links;
+pub mod mail;
+pub mod outgoing;
+pub mod rpc;
+pub mod store;
+pub mod worker;
+
+use std::sync::Arc;
+
+use quartet_clock::Clock;
+use quartet_messaging::{Broker, Messenger};
+use quartet_rpc::Peer;
+use quartet_rpc::host::{Hosted, StartError};
+use quartet_store::Database;
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+
+pub use config::Config;
+pub use error::Error;
+
+use changes::Changes;
+use domain::{Kind, Reach};
+use files::Files;
+use kinds::Tools;
+use links::Links;
+use mail::{Carrier, Smtp};
+use outgoing::{Outgoing, Resolve};
+use worker::{Handlers, Pace, Worker};
+
+/// The proto packages that this service serves.
+pub const PACKAGES: &[&str] = &["quartet.jobs.v1"];
+
+/// What the service needs from the process it runs in.
+pub struct Deps {
+    /// Time, ids and randomness.
+    pub clock: Clock,
+    /// Carries messages; without one, jobs wait in the outbox.
+    pub broker: Option<Arc<dyn Broker>>,
+    /// The todos service.
+    pub todos: Peer,
+    /// The auth service.
+    pub auth: Peer,
+    /// Signs links to files: `host.key_for(links::PURPOSE)`.
+    pub link_key: [u8; 32],
+    /// What names mean, for webhooks: [`outgoing::System`].
+    pub names: Arc<dyn Resolve>,
+}
+
+/// The service, built and ready to be served.
+pub struct Service {
+    rpc: rpc::Rpc,
+    messenger: Messenger,
+    worker: Option<Worker>,
+}
+
+/// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
+pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
+    let database = Database::open(&config.own.database_url, &config.store).await?;
+    if config.store.migrate_on_start {
+        store::MIGRATIONS.up(&database).await?;
+    }
+    over(config, deps, database, |handlers| handlers)
+}
+
+/// The service over a store that is open and migrated. `adapt` may put other handlers in the place of the service's own; tests do.
+pub fn over(
+    config: Config,
+    deps: Deps,
+    database: Database,
+    adapt: impl FnOnce(Handlers) -> Handlers,
+) -> Result<Service, StartError> {
+    let Config {
+        own, mails, messaging, ..
+    } = config;
+    let Deps {
+        clock,
+        broker,
+        todos,
+        auth,
+        link_key,
+        names,
+    } = deps;
+    let messenger = Messenger::new(database.clone(), broker.clone(), clock.clone(), messaging);
+    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), messenger.outgoing()).into();
+    let hearing = events::Hearing {
+        store: store.clone(),
+        clock: clock.clone(),
+        welcome: own.welcome_mail.then(|| own.mail_language.clone()),
+    };
+    let (changes, files) = (Changes::new(), Files::new(&own.files_dir));
+    let reach = Arc::new(Reach::new(own.webhook_allow.0.clone()));
+
+    let worker = match broker.filter(|_| own.role.works()) {
+        None => None,
+        Some(broker) => {
+            let tools = Tools {
+                store: store.clone(),
+                files: files.clone(),
+                todos,
+                auth,
+                mails: carrier(&own, &mails)?,
+                mail_language: own.mail_language.clone(),
+                outgoing: Outgoing::new(reach.clone(), names)?,
+                remind_within: own.remind_within.0,
+                purge_after: own.purge_after.0,
+            };
+            let schedules = [
+                (Kind::RemindDue, own.remind_schedule.0.clone()),
+                (Kind::PurgeDeleted, own.purge_schedule.0.clone()),
+            ];
+            Some(Worker {
+                store: store.clone(),
+                clock: clock.clone(),
+                broker,
+                handlers: Arc::new(adapt(kinds::handlers(tools))),
+                schedules: Arc::new(
+                    schedules
+                        .into_iter()
+                        .filter_map(|(kind, cron)| Some((kind, cron?)))
+                        .collect(),
+                ),
+                changes: changes.clone(),
+                files: files.clone(),
+                pace: Pace {
+                    concurrency: own.concurrency,
+                    lease: own.lease.0,
+                    poll: own.poll_interval.0,
+                    ask_again_after: own.ask_again_after.0,
+                },
+            })
+        }
+    };
+    let rpc = rpc::Rpc {
+        store,
+        clock,
+        changes,
+        files,
+        links: Links::new(link_key),
+        link_ttl: own.link_ttl.0,
+        upload_limit: own.upload_limit.0,
+        reach,
+    };
+    Ok(Service {
+        rpc,
+        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        worker,
+    })
+}
+
+/// Who carries mails: a mail server where one is set, else a folder.
+fn carrier(own: &config::Own, mails: &config::Mails) -> Result<Arc<dyn Carrier>, StartError> {
+    let from = mails.from.parse().map_err(|_| {
+        let from = &mails.from;
+        format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)")
+    })?;
+    Ok(match &own.smtp_url {
+        Some(url) => Arc::new(Smtp::new(url, from)?),
+        None => Arc::new(mail::Files::new(&mails.dir, from)),
+    })
+}
+
+impl Hosted for Service {
+    fn add_to(&self, routes: &mut RoutesBuilder) {
+        self.rpc.clone().add_to(routes);
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        // What a stopping worker hands back is told through the relay, so that one stops last.
+        let told = CancellationToken::new();
+        let messenger = tokio::spawn(self.messenger.run(told.clone()));
+        match self.worker {
+            Some(worker) => worker.run(stop).await,
+            None => stop.cancelled().await,
+        }
+        told.cancel();
+        let _ = messenger.await;
+    }
+}

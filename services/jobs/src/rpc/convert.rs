@@ -1,0 +1,36 @@
+//! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
+
+mod queue;
+mod task;
+mod webhook;
+
+use prost_types::Timestamp;
+use quartet_rpc::violations;
+use quartet_rpc::{Failure, Violations, moment};
+use quartet_store::page::{Asked, Page};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::Key;
+
+pub(super) use queue::{queue, queue_named};
+pub(super) use task::{dead_letters, export_format, import, list, new_job, schedule, submitted, task};
+pub(super) use webhook::{edit, events, secret, webhook};
+
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
+    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+}
+
+/// The value of a field that has passed its check; its absence would be a mistake in this file.
+pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
+    value.ok_or_else(Failure::internal)
+}
+
+fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
+    time.map(moment::to_proto)
+}
+
+/// The page that a list request asks for.
+pub(super) fn page(asked: Asked<'_>, signature: &str, violations: &mut Violations) -> Option<Page<Key>> {
+    Page::parse(asked, signature, violations)
+}

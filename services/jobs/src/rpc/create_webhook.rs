@@ -1,0 +1,40 @@
+//! CreateWebhook.
+
+use quartet_proto::jobs::v1 as pb;
+use quartet_rpc::{Call, Violations};
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+use crate::domain::{NewWebhook, Target};
+
+/// Webhooks of one owner at the most.
+const LIMIT: i64 = 20;
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::CreateWebhookRequest>,
+) -> Result<Response<pb::Webhook>, Error> {
+    let call = Call::of(&request)?;
+    let asked = request.get_ref();
+    let mut violations = Violations::new();
+    let target = violations.check("url", Target::parse(&asked.url, &rpc.reach));
+    let events = convert::events("events", &asked.events, &mut violations);
+    violations.finish()?;
+    let webhook = NewWebhook {
+        id: rpc.clock.new_id(),
+        owner: call.user()?.id,
+        target: convert::checked(target)?,
+        events,
+        // Standard Webhooks asks for 24 to 64 bytes.
+        secret: rpc.clock.random::<32>().to_vec(),
+    };
+    let made = rpc
+        .store
+        .insert_webhook(&webhook, LIMIT, rpc.clock.now(), call.deadline)
+        .await?;
+    Ok(Response::new(pb::Webhook {
+        secret: convert::secret(&webhook.secret),
+        ..convert::webhook(made)
+    }))
+}

@@ -1,0 +1,55 @@
+//! DownloadResult. Public, so that the link alone is enough; whoever is signed in reads their own without one.
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use quartet_proto::google::api::HttpBody;
+use quartet_proto::jobs::v1 as pb;
+use quartet_rpc::{Call, Caller};
+use tokio::fs::File;
+use tonic::{Request, Response, Status};
+
+use super::{Rpc, convert};
+use crate::Error;
+use crate::files;
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::DownloadResultRequest>,
+) -> Result<Response<BoxStream<'static, Result<HttpBody, Status>>>, Error> {
+    let call = Call::of(&request)?;
+    let asked = request.get_ref();
+    let id = convert::id("task_id", &asked.task_id)?;
+    let linked = rpc.links.counts(id, &asked.token, rpc.clock.now());
+    let job = match &call.caller {
+        _ if linked => rpc.store.find_any_job(id, call.deadline).await?,
+        Caller::User(user) if asked.token.is_empty() => rpc.store.find_job(user.id, id, call.deadline).await?,
+        Caller::User(_) | Caller::Anonymous | Caller::Service(_) => return Err(Error::DownloadLinkInvalid),
+    };
+    let job = job.filter(Rpc::has_file).ok_or(Error::ResultNotFound { id })?;
+    let (file, _) = rpc.files.open(id).await?.ok_or(Error::ResultNotFound { id })?;
+    let content_type = match convert::export_format(&job) {
+        pb::FileFormat::Json => "application/json",
+        pb::FileFormat::Csv | pb::FileFormat::Unspecified => "text/csv; charset=utf-8",
+    };
+    Ok(Response::new(pieces(file, content_type)))
+}
+
+/// The pieces of a file; the first one says what it is. An empty file is one empty piece.
+fn pieces(file: File, content_type: &'static str) -> BoxStream<'static, Result<HttpBody, Status>> {
+    futures::stream::unfold(Some((file, true)), move |state| async move {
+        let (mut file, first) = state?;
+        match files::piece(&mut file).await {
+            Ok(None) if !first => None,
+            Ok(piece) => {
+                let body = HttpBody {
+                    content_type: if first { content_type.to_owned() } else { String::new() },
+                    data: piece.unwrap_or_default(),
+                    extensions: Vec::new(),
+                };
+                Some((Ok(body), Some((file, false))))
+            }
+            Err(error) => Some((Err(Error::File(error).into()), None)),
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,21 @@
+//! SubmitTask.
+
+use quartet_proto::jobs::v1 as pb;
+use quartet_rpc::Call;
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::SubmitTaskRequest>,
+) -> Result<Response<pb::SubmitTaskResponse>, Error> {
+    let call = Call::of(&request)?;
+    let now = rpc.clock.now();
+    let job = convert::submitted(request.get_ref(), rpc.clock.new_id(), now)?;
+    let (job, _) = rpc.store.insert_job(&job, now, call.deadline).await?;
+    Ok(Response::new(pb::SubmitTaskResponse {
+        task_id: job.id.to_string(),
+    }))
+}

@@ -1,0 +1,97 @@
+//! UploadImport.
+
+use quartet_proto::jobs::v1 as pb;
+use quartet_rpc::violations::Rule;
+use quartet_rpc::{Call, Failure, violations};
+use sha2::{Digest, Sha256};
+use tonic::{Request, Response, Streaming};
+
+use super::{Rpc, convert};
+use crate::Error;
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<Streaming<pb::UploadImportRequest>>,
+) -> Result<Response<pb::Task>, Error> {
+    let call = Call::of(&request)?.clone();
+    let owner = call.user()?.id;
+    let mut messages = request.into_inner();
+    let first = messages.message().await.map_err(broken_off)?;
+    let first = first.ok_or_else(|| violations::one("file", Rule::required()))?;
+    let format = format(&first)?;
+    let id = rpc.clock.new_id();
+
+    let mut file = rpc.files.create(id, 0).await?;
+    let mut digest = Sha256::new();
+    let unique_key = first.unique_key.clone();
+    let mut next = Some(first);
+    while let Some(message) = next {
+        let data = message.file.unwrap_or_default().data;
+        if file.written() + data.len() as u64 > rpc.upload_limit as u64 {
+            return Err(Error::UploadTooLarge {
+                limit: rpc.upload_limit,
+            });
+        }
+        digest.update(&data);
+        file.write(&data).await?;
+        next = messages.message().await.map_err(broken_off)?;
+    }
+    if file.written() == 0 {
+        return Err(violations::one("file", Rule::required()).into());
+    }
+    let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let now = rpc.clock.now();
+    let job = convert::import(owner, id, digest, format, &unique_key, now)?;
+    // The file is safe before the job that reads it can begin. One whose job is not made after all is removed, here or as a stray.
+    file.finish().await?;
+    let inserted = rpc.store.insert_job(&job, now, call.deadline).await;
+    match inserted {
+        Ok((job, true)) => Ok(Response::new(rpc.task(job))),
+        Ok((job, false)) => {
+            rpc.files.remove(id).await?;
+            Ok(Response::new(rpc.task(job)))
+        }
+        Err(error @ Error::TaskKeyReused { .. }) => {
+            rpc.files.remove(id).await?;
+            Err(error)
+        }
+        // The row may have been committed all the same, so the file stays until it is known to be a stray.
+        Err(error) => Err(error),
+    }
+}
+
+/// What the first message says that the file is.
+fn format(first: &pb::UploadImportRequest) -> Result<pb::FileFormat, Failure> {
+    let content_type = first.file.as_ref().map_or("", |file| file.content_type.as_str());
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let asked = pb::FileFormat::try_from(first.format);
+    match (asked, essence.as_str()) {
+        (Ok(format @ (pb::FileFormat::Csv | pb::FileFormat::Json)), _) => Ok(format),
+        (Ok(pb::FileFormat::Unspecified), "text/csv" | "application/csv") => Ok(pb::FileFormat::Csv),
+        (Ok(pb::FileFormat::Unspecified), "application/json" | "text/json") => Ok(pb::FileFormat::Json),
+        (Ok(pb::FileFormat::Unspecified), _) => {
+            let text = "must be set unless the content type is text/csv or application/json";
+            Err(violations::one("format", Rule::new("REQUIRED", text)))
+        }
+        (Err(_), _) => {
+            let rule = Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values");
+            Err(violations::one("format", rule))
+        }
+    }
+}
+
+/// The client went away in the middle; nobody hears the answer.
+fn broken_off(status: tonic::Status) -> Error {
+    tracing::debug!(%status, "an upload broke off");
+    Failure::new(
+        tonic::Code::Cancelled,
+        quartet_proto::options::Reason::Cancelled,
+        "the upload broke off",
+    )
+    .into()
+}

@@ -1,0 +1,210 @@
+//! Supervises one attempt: keeps the lease, passes on what ends it early, and notes how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_rpc::Deadline;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::run::{Done, Handler, Run, Trouble};
+use super::take::STEP;
+use super::{LAST_WORDS, Worker};
+use crate::domain::{Ending, Job, Problem};
+use crate::store::{Lease, Renewal};
+
+/// Why an attempt ends before its handler does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    /// Its owner wants it to end.
+    Cancelled,
+    /// Its time is up.
+    TimedOut,
+    /// The worker stops.
+    Stopping,
+    /// The job is another worker's now.
+    Lost,
+}
+
+type Handled = Result<Result<Done, Trouble>, JoinError>;
+
+impl Worker {
+    /// Makes one attempt at a claimed job and notes how it ended.
+    pub(super) async fn attempt(self, lease: Lease, job: Job, stop: CancellationToken) {
+        let span = tracing::info_span!("job", id = %job.id, kind = job.kind.name(), attempt = job.attempts);
+        async {
+            let begun = Instant::now();
+            let ending = self.supervise(lease, &job, &stop).await;
+            let Some(ending) = ending else {
+                tracing::warn!("the lease was lost; whoever has it now does the job");
+                return;
+            };
+            tracing::info!(
+                elapsed_ms = begun.elapsed().as_millis() as u64,
+                ending = name(&ending),
+                "attempt ended"
+            );
+            self.note(lease, &ending).await;
+            self.changes.announce(job.id);
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// How the attempt ends; `None` when that is not this worker's to say any more.
+    async fn supervise(&self, lease: Lease, job: &Job, stop: &CancellationToken) -> Option<Ending> {
+        let interrupted = CancellationToken::new();
+        let Some(handler) = self.handlers.get(&job.kind).cloned() else {
+            // A newer version of the service has workers that do.
+            let trouble = Trouble::retry("UNKNOWN_KIND", "this worker does no jobs of this kind");
+            return Some(self.ending(job, Some(Ok(Err(trouble))), None, Duration::ZERO));
+        };
+        let timeout = handler.timeout();
+        let mut work = self.start(handler, lease, job, interrupted.clone());
+        let handled = tokio::select! {
+            handled = &mut work => Ok(handled),
+            interruption = self.watch(lease, job, timeout, stop) => Err(interruption),
+        };
+        let (handled, interruption) = match handled {
+            Ok(handled) => (Some(handled), None),
+            Err(interruption) => {
+                interrupted.cancel();
+                let last = tokio::time::timeout(LAST_WORDS, &mut work).await.ok();
+                work.abort();
+                (last, Some(interruption))
+            }
+        };
+        if interruption == Some(Interruption::Lost) {
+            return None;
+        }
+        Some(self.ending(job, handled, interruption, timeout))
+    }
+
+    /// The handler at work, as a task of its own, so that its panic is its own as well.
+    fn start(
+        &self,
+        handler: Arc<dyn Handler>,
+        lease: Lease,
+        job: &Job,
+        interrupted: CancellationToken,
+    ) -> JoinHandle<Result<Done, Trouble>> {
+        let run = Run {
+            job: job.clone(),
+            interrupted,
+            deadline: Deadline::after(handler.timeout() + LAST_WORDS),
+            clock: self.clock.clone(),
+            store: Arc::clone(&self.store),
+            changes: self.changes.clone(),
+            lease,
+            reported: Arc::default(),
+        };
+        tokio::spawn(async move { handler.run(&run).await }.in_current_span())
+    }
+
+    /// Holds the lease until something ends the attempt early.
+    async fn watch(&self, lease: Lease, job: &Job, timeout: Duration, stop: &CancellationToken) -> Interruption {
+        let mut changes = self.changes.listen();
+        let mut beat = tokio::time::interval(beat(self.pace.lease));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let out_of_time = tokio::time::sleep(timeout);
+        tokio::pin!(out_of_time);
+        let mut held_until = Instant::now() + self.pace.lease;
+        loop {
+            tokio::select! {
+                () = &mut out_of_time => return Interruption::TimedOut,
+                () = stop.cancelled() => return Interruption::Stopping,
+                () = changes.of(job.id) => {}
+                _ = beat.tick() => {}
+            }
+            let asked = Instant::now();
+            let until = self.clock.now() + self.pace.lease;
+            match self
+                .store
+                .renew(lease, until, Deadline::after(beat_bound(self.pace.lease)))
+                .await
+            {
+                Ok(Renewal::Held) => held_until = asked + self.pace.lease,
+                Ok(Renewal::CancelRequested) => return Interruption::Cancelled,
+                Ok(Renewal::Lost) => return Interruption::Lost,
+                // While the store is away nobody else can take the job either, but past the lease somebody may have.
+                Err(error) if Instant::now() < held_until => tracing::warn!(%error, "the lease is not renewed for now"),
+                Err(_) => return Interruption::Lost,
+            }
+        }
+    }
+
+    fn ending(
+        &self,
+        job: &Job,
+        handled: Option<Handled>,
+        interruption: Option<Interruption>,
+        timeout: Duration,
+    ) -> Ending {
+        let trouble = match handled {
+            // Whatever ended it early, the work is done.
+            Some(Ok(Ok(Done(result)))) => return Ending::Succeeded(result),
+            Some(Ok(Err(trouble))) => Some(trouble),
+            Some(Err(error)) if error.is_panic() => Some(Trouble::retry("PANICKED", "the handler panicked")),
+            Some(Err(_)) | None => None,
+        };
+        let pause = job
+            .kind
+            .backoff()
+            .pause(job.attempts, u32::from_le_bytes(self.clock.random()));
+        let retry = |problem, pause: Duration| Ending::Retry(problem, self.clock.now() + pause);
+        match (interruption, trouble) {
+            (Some(Interruption::Cancelled), _) => Ending::Cancelled,
+            (_, Some(Trouble::Fail(problem))) => Ending::Failed(problem),
+            (Some(Interruption::Stopping | Interruption::Lost), _) => Ending::HandedBack,
+            (Some(Interruption::TimedOut), _) => {
+                let message = format!("the attempt took longer than {timeout:?}");
+                retry(Problem::new("TIMED_OUT", message), pause)
+            }
+            (None, Some(Trouble::Retry(problem, own))) => retry(problem, own.unwrap_or(pause)),
+            (None, Some(Trouble::Interrupted) | None) => {
+                retry(Problem::new("INTERRUPTED", "the handler gave up"), pause)
+            }
+        }
+    }
+
+    /// Writes the ending down, through a store that is away for a while; past the lease, the sweeper has the word.
+    async fn note(&self, lease: Lease, ending: &Ending) {
+        let give_up = Instant::now() + self.pace.lease;
+        loop {
+            match self
+                .store
+                .finish(lease, ending, self.clock.now(), Deadline::after(STEP))
+                .await
+            {
+                Ok(Some(_)) => return,
+                Ok(None) => return tracing::warn!("the lease was lost before the ending could be noted"),
+                Err(error) if Instant::now() < give_up => {
+                    tracing::warn!(%error, "the ending cannot be noted for now");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return tracing::error!(%error, "the ending could not be noted; the job will be rescued"),
+            }
+        }
+    }
+}
+
+/// How often a lease is renewed: often enough to be held through two failures, and to hear of a wish to cancel soon.
+fn beat(lease: Duration) -> Duration {
+    (lease / 4).min(Duration::from_secs(1)).max(Duration::from_millis(20))
+}
+
+fn beat_bound(lease: Duration) -> Duration {
+    (lease / 2).min(STEP)
+}
+
+fn name(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Succeeded(_) => "succeeded",
+        Ending::Failed(_) => "failed",
+        Ending::Retry(..) => "retry",
+        Ending::Cancelled => "cancelled",
+        Ending::HandedBack => "handed back",
+    }
+}

@@ -1,0 +1,299 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use quartet_jobs::domain::{Ending, Status};
+use quartet_jobs::store::Lease;
+use quartet_jobs::worker::run::{Done, Trouble};
+use quartet_proto::jobs::v1 as pb;
+use quartet_proto::jobs::v1::TaskStatus;
+
+use crate::stage::{Scripted, Stage, eventually, export, soon};
+
+/// A handler that waits until it is told to end.
+fn waiting() -> Scripted {
+    Scripted::new(|run| async move {
+        run.interrupted.cancelled().await;
+        Err(Trouble::Interrupted)
+    })
+}
+
+#[tokio::test]
+async fn a_task_is_done_and_forgotten_by_nobody() {
+    let stage = Stage::scripted(Scripted::new(|run| async move {
+        run.progress(40, "nearly half").await?;
+        Ok(Done::with(&pb::ExportTodosResult {
+            todos: 3,
+            ..Default::default()
+        }))
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    assert_eq!((done.attempts, done.progress), (1, 100));
+    assert!(matches!(done.result, Some(pb::task::Result::Export(result)) if result.todos == 3));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_poisonous_task_ends_in_the_dead_letters_and_stops_no_neighbour() {
+    let cured = Arc::new(AtomicBool::new(false));
+    let sick = cured.clone();
+    let stage = Stage::scripted(Scripted::new(move |run| {
+        let sick = run.job.unique_key.as_deref() == Some("poison") && !sick.load(Ordering::SeqCst);
+        async move {
+            assert!(!sick, "poison");
+            Ok(Done(vec![]))
+        }
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let poison = pb::CreateTaskRequest {
+        unique_key: "poison".into(),
+        max_attempts: Some(2),
+        ..export()
+    };
+    let poison = process.create(&stage, poison).await;
+    let neighbour = process.create(&stage, export()).await;
+    process.until(&stage, &neighbour.id, TaskStatus::Succeeded).await;
+    let dead = process.until(&stage, &poison.id, TaskStatus::Dead).await;
+    assert_eq!((dead.attempts, dead.error.unwrap().reason.as_str()), (2, "PANICKED"));
+
+    let letters = stage.superuser.request(pb::ListDeadLettersRequest::default());
+    let letters = process.queues.list_dead_letters(letters).await.unwrap().into_inner();
+    assert_eq!(
+        (letters.total_count, letters.data[0].id.as_str()),
+        (1, poison.id.as_str())
+    );
+
+    cured.store(true, Ordering::SeqCst);
+    let replay = pb::ReplayDeadLetterRequest {
+        task_id: poison.id.clone(),
+    };
+    process
+        .queues
+        .replay_dead_letter(stage.superuser.request(replay))
+        .await
+        .unwrap();
+    let done = process.until(&stage, &poison.id, TaskStatus::Succeeded).await;
+    assert_eq!((done.attempts, done.error), (1, None));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_failure_that_no_attempt_would_mend_is_tried_once() {
+    let stage = Stage::scripted(Scripted::new(|_| async { Err(Trouble::fail("INVALID", "never")) })).await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    let failed = process.until(&stage, &task.id, TaskStatus::Failed).await;
+    assert_eq!((failed.attempts, failed.error.unwrap().reason.as_str()), (1, "INVALID"));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_may_say_when_it_wants_to_be_asked_again() {
+    let tries = Arc::new(AtomicU32::new(0));
+    let count = tries.clone();
+    let stage = Stage::scripted(Scripted::new(move |_| {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            match first {
+                true => {
+                    let problem = quartet_jobs::domain::Problem::new("UNAVAILABLE", "away");
+                    Err(Trouble::Retry(problem, Some(Duration::from_millis(100))))
+                }
+                false => Ok(Done(vec![])),
+            }
+        }
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let begun = Instant::now();
+    let task = process.create(&stage, export()).await;
+    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    assert_eq!(done.attempts, 2);
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn the_orphan_of_a_dead_worker_is_done_by_another_with_its_attempt_counted() {
+    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let store = stage.store();
+    // A worker that claims a job and is never heard of again.
+    let mut process = stage.start().await;
+    let run_at = Some(quartet_rpc::moment::to_proto(
+        stage.clock.now() + Duration::from_secs(3_600),
+    ));
+    let task = process
+        .create(&stage, pb::CreateTaskRequest { run_at, ..export() })
+        .await;
+    process.stop().await;
+    let lease = Lease {
+        job: task.id.parse().unwrap(),
+        id: stage.clock.new_id(),
+    };
+    let now = stage.clock.now();
+    store
+        .enqueue_due(now + Duration::from_secs(4_000), 10, soon())
+        .await
+        .unwrap();
+    store
+        .claim(lease, now + Duration::from_millis(300), now, soon())
+        .await
+        .unwrap()
+        .unwrap();
+
+    let mut process = stage.start().await;
+    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    assert_eq!(done.attempts, 2);
+    let late = store
+        .finish(lease, &Ending::Succeeded(vec![]), stage.clock.now(), soon())
+        .await
+        .unwrap();
+    assert!(late.is_none());
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn cancelling_reaches_a_running_handler() {
+    let stage = Stage::scripted(waiting()).await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    process.until(&stage, &task.id, TaskStatus::Running).await;
+    let begun = Instant::now();
+    let cancel = pb::CancelTaskRequest {
+        task_id: task.id.clone(),
+    };
+    let told = process
+        .tasks
+        .cancel_task(stage.user.request(cancel))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(told.cancel_requested);
+    process.until(&stage, &task.id, TaskStatus::Cancelled).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn cancelling_reaches_a_handler_in_another_process() {
+    let stage = Stage::scripted(waiting()).await;
+    let mut worker = stage.start().await;
+    let task = worker.create(&stage, export()).await;
+    worker.until(&stage, &task.id, TaskStatus::Running).await;
+    // Past the process that runs it: the wish is a row alone.
+    stage
+        .store()
+        .cancel_job(stage.user.id, task.id.parse().unwrap(), stage.clock.now(), soon())
+        .await
+        .unwrap();
+    worker.until(&stage, &task.id, TaskStatus::Cancelled).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_listen_is_dropped() {
+    let dropped = Arc::new(AtomicBool::new(false));
+    struct Flag(Arc<AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let flag = dropped.clone();
+    let stage = Stage::scripted(Scripted::new(move |_| {
+        let flag = Flag(flag.clone());
+        async move {
+            let _flag = flag;
+            std::future::pending().await
+        }
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    process.until(&stage, &task.id, TaskStatus::Running).await;
+    let cancel = pb::CancelTaskRequest {
+        task_id: task.id.clone(),
+    };
+    process.tasks.cancel_task(stage.user.request(cancel)).await.unwrap();
+    process.until(&stage, &task.id, TaskStatus::Cancelled).await;
+    eventually("the handler is dropped", async || {
+        dropped.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_takes_too_long_is_ended_and_counts() {
+    let stage = Stage::scripted(waiting().within(Duration::from_millis(200))).await;
+    let mut process = stage.start().await;
+    let request = pb::CreateTaskRequest {
+        max_attempts: Some(1),
+        ..export()
+    };
+    let task = process.create(&stage, request).await;
+    let dead = process.until(&stage, &task.id, TaskStatus::Dead).await;
+    assert_eq!(dead.error.unwrap().reason, "TIMED_OUT");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_hands_unfinished_work_back_without_counting_the_attempt() {
+    let stopping = Arc::new(AtomicBool::new(true));
+    let first = stopping.clone();
+    let stage = Stage::scripted(Scripted::new(move |run| {
+        let wait = first.load(Ordering::SeqCst);
+        async move {
+            if wait {
+                run.interrupted.cancelled().await;
+                return Err(Trouble::Interrupted);
+            }
+            Ok(Done(vec![]))
+        }
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    process.until(&stage, &task.id, TaskStatus::Running).await;
+    let begun = Instant::now();
+    process.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let job = stage
+        .store()
+        .find_any_job(task.id.parse().unwrap(), soon())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((job.status, job.attempts, job.problem), (Status::Queued, 0, None));
+
+    stopping.store(false, Ordering::SeqCst);
+    let mut process = stage.start().await;
+    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    assert_eq!(done.attempts, 1);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn work_that_ends_while_its_worker_stops_is_done() {
+    let stage = Stage::scripted(Scripted::new(|run| async move {
+        run.interrupted.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(Done(vec![]))
+    }))
+    .await;
+    let mut process = stage.start().await;
+    let task = process.create(&stage, export()).await;
+    process.until(&stage, &task.id, TaskStatus::Running).await;
+    process.stop().await;
+    let job = stage
+        .store()
+        .find_any_job(task.id.parse().unwrap(), soon())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((job.status, job.attempts), (Status::Succeeded, 1));
+}

@@ -1,0 +1,45 @@
+//! ExportTodos.
+
+use quartet_proto::todos::v1 as pb;
+use quartet_rpc::{Call, Violations, violations};
+use quartet_store::page::{Asked, Page};
+use tonic::{Request, Response};
+
+use super::{Rpc, convert};
+use crate::Error;
+use crate::domain::{Filter, Key, Order, Sort};
+
+/// The oldest first: what is made while an export goes on comes last, so no page shifts.
+const ORDER: Order = Order {
+    sort: Sort::CreatedAt,
+    descending: false,
+};
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::ExportTodosRequest>,
+) -> Result<Response<pb::ExportTodosResponse>, Error> {
+    let call = Call::of(&request)?;
+    let asked = request.get_ref();
+    let mut violations = Violations::new();
+    let owner = violations.check("user_id", violations::uuid(&asked.user_id));
+    let signature = format!("export of {}", asked.user_id);
+    let page = Asked {
+        page: None,
+        items_per_page: None,
+        page_size: asked.page_size,
+        page_token: &asked.page_token,
+    };
+    let page: Option<Page<Key>> = Page::parse(page, &signature, &mut violations);
+    violations.finish()?;
+    let (owner, page) = (convert::checked(owner)?, convert::checked(page)?);
+    let rows = rpc
+        .store
+        .list_todos(owner, &Filter::default(), ORDER, &page, call.deadline)
+        .await?;
+    Ok(Response::new(pb::ExportTodosResponse {
+        next_page_token: rows.next_token(&signature, |todo| ORDER.key(todo)),
+        total_count: rows.total,
+        data: rows.rows.into_iter().map(convert::todo).collect(),
+    }))
+}

@@ -1,0 +1,83 @@
+//! ImportTodos.
+
+use quartet_proto::todos::v1 as pb;
+use quartet_rpc::violations::{self, Rule};
+use quartet_rpc::{Call, Violations};
+use tonic::{Request, Response};
+use uuid::Uuid;
+
+use super::{Rpc, convert};
+use crate::Error;
+use crate::domain::{ImportedTodo, TagName, imported_id};
+
+pub(super) async fn handle(
+    rpc: &Rpc,
+    request: Request<pb::ImportTodosRequest>,
+) -> Result<Response<pb::ImportTodosResponse>, Error> {
+    let call = Call::of(&request)?;
+    let asked = request.get_ref();
+    let mut violations = Violations::new();
+    let owner = violations.check("user_id", violations::uuid(&asked.user_id));
+    let import = violations.check("import_id", violations::uuid(&asked.import_id));
+    violations.check("rows", convert::batch_size(asked.rows.len()));
+    violations.finish()?;
+    let (owner, import) = (convert::checked(owner)?, convert::checked(import)?);
+
+    let mut errors = Vec::new();
+    let todos: Vec<ImportedTodo> = asked
+        .rows
+        .iter()
+        .filter_map(|row| parse(import, row, &mut errors))
+        .collect();
+    let new_id = || rpc.clock.new_id();
+    rpc.store
+        .import_todos(owner, &todos, &new_id, rpc.clock.now(), call.deadline)
+        .await?;
+    Ok(Response::new(pb::ImportTodosResponse {
+        // A request holds at most a hundred rows.
+        imported: todos.len() as i32,
+        errors,
+    }))
+}
+
+/// The todo of a row, or what is wrong with it.
+fn parse(import: Uuid, row: &pb::ImportRow, errors: &mut Vec<pb::ImportError>) -> Option<ImportedTodo> {
+    let mut violations = Violations::new();
+    let line = violations.check(
+        "line",
+        u32::try_from(row.line).map_err(|_| Rule::new("INT32_RANGE", "must be at least 0")),
+    );
+    let tags = row.tags.iter().enumerate();
+    let tags: Vec<TagName> = tags
+        .filter_map(|(position, tag)| violations.check(format!("tags[{position}]"), TagName::parse(tag)))
+        .collect();
+    if row.tags.len() > convert::MAX_TAGS {
+        let text = format!("must have at most {} items", convert::MAX_TAGS);
+        violations.add("tags", Rule::new("REPEATED_MAX_ITEMS", text));
+    }
+    let todo = pb::CreateTodoRequest {
+        title: row.title.clone(),
+        description: row.description.clone(),
+        completed: row.completed,
+        due_at: row.due_at,
+        priority: row.priority,
+        tag_ids: Vec::new(),
+    };
+    let todo = convert::new_todo(
+        &todo,
+        "",
+        imported_id(import, line.unwrap_or_default()),
+        &mut violations,
+    );
+    let broken = violations.into_fields();
+    if broken.is_empty() {
+        return todo.map(|todo| ImportedTodo { todo, tags });
+    }
+    errors.extend(broken.into_iter().map(|field| pb::ImportError {
+        line: row.line,
+        field: field.field,
+        reason: field.reason,
+        message: field.description,
+    }));
+    None
+}
