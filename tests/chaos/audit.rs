@@ -15,7 +15,14 @@ struct Effect {
     id: (&'static str, &'static str),
 }
 
-const EFFECTS: [Effect; 9] = [
+/// The statuses with which a task has ended.
+macro_rules! ended {
+    ($row:literal) => {
+        concat!($row, ".status in ('succeeded', 'failed', 'cancelled', 'dead')")
+    };
+}
+
+const EFFECTS: [Effect; 14] = [
     effect("users", "user made", "insert on users", None, "id"),
     Effect {
         id: ("old", "id"),
@@ -52,6 +59,32 @@ const EFFECTS: [Effect; 9] = [
     ),
     effect("todos", "user departed", "insert on departed_users", None, "user_id"),
     effect("todos", "user departed", "update on departed_users", None, "user_id"),
+    effect("jobs", "task made", "insert on jobs", None, "id"),
+    effect(
+        "jobs",
+        "task begun",
+        "update on jobs",
+        Some("old.status <> 'running' and new.status = 'running'"),
+        "id",
+    ),
+    effect(
+        "jobs",
+        "task ended",
+        "update on jobs",
+        Some(concat!("old.status <> new.status and ", ended!("new"))),
+        "id",
+    ),
+    effect(
+        "jobs",
+        "task revived",
+        "update on jobs",
+        Some(concat!("old.status <> new.status and ", ended!("old"))),
+        "id",
+    ),
+    Effect {
+        id: ("old", "id"),
+        ..effect("jobs", "task gone", "delete on jobs", None, "id")
+    },
 ];
 
 const fn effect(

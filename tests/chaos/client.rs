@@ -1,7 +1,9 @@
-//! One client of the steady load: a handful of people who register, sign in, write todos and leave. It asks one thing at a time, and notes every answer.
+//! One client of the steady load: a handful of people who register, sign in, write todos, have work done
+//! and leave. It asks one thing at a time, and notes every answer.
 
 mod accounts;
 mod asking;
+mod tasks;
 mod todos;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use serde_json::Value;
 use crate::chance::Chance;
 use crate::ledger::{Departure, Person};
 use crate::tally::Tally;
-use asking::{Answer, Asking};
+use asking::{Answer, Asking, Body};
 
 pub use accounts::PASSWORD;
 pub use asking::PATIENCE;
@@ -38,17 +40,27 @@ enum Wish {
     Edit,
     Complete,
     Delete,
+    Export,
+    Import,
+    AskAgain,
+    Cancel,
+    Look,
     Leave,
 }
 
-const WISHES: [(Wish, usize); 8] = [
+const WISHES: [(Wish, usize); 13] = [
     (Wish::Register, 10),
     (Wish::Login, 5),
-    (Wish::Refresh, 8),
-    (Wish::Write, 46),
-    (Wish::Edit, 14),
+    (Wish::Refresh, 6),
+    (Wish::Write, 40),
+    (Wish::Edit, 13),
     (Wish::Complete, 6),
-    (Wish::Delete, 8),
+    (Wish::Delete, 7),
+    (Wish::Export, 8),
+    (Wish::Import, 5),
+    (Wish::AskAgain, 5),
+    (Wish::Cancel, 2),
+    (Wish::Look, 4),
     (Wish::Leave, 3),
 ];
 
@@ -96,15 +108,20 @@ impl Client {
             Wish::Edit => self.edit(person).await,
             Wish::Complete => self.complete(person).await,
             Wish::Delete => self.delete(person).await,
+            Wish::Export => self.export(person).await,
+            Wish::Import => self.import(person).await,
+            Wish::AskAgain => self.ask_again(person).await,
+            Wish::Cancel => self.cancel(person).await,
+            Wish::Look => self.look(person).await,
             Wish::Leave => self.leave(person).await,
         }
     }
 
     async fn post(&mut self, token: &str, path: &str, body: Value) -> Answer {
-        self.asking.ask(token, Method::POST, path, Some(body)).await
+        self.asking.ask(token, Method::POST, path, Body::Json(body)).await
     }
 
-    async fn as_person(&mut self, person: usize, method: Method, path: &str, body: Option<Value>) -> Answer {
+    async fn as_person(&mut self, person: usize, method: Method, path: &str, body: Body) -> Answer {
         let access = &self.people[person].access;
         self.asking.ask(access, method, path, body).await
     }

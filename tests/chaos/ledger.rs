@@ -16,6 +16,8 @@ pub struct Person {
     pub sessions: Vec<String>,
     /// What they wrote.
     pub todos: Vec<Todo>,
+    /// What they had done for them.
+    pub tasks: Vec<Task>,
     /// Whether they were asked to be deleted.
     pub departure: Departure,
     /// Who follows the feed of their todos, if anybody does.
@@ -31,6 +33,7 @@ impl Person {
             access: String::new(),
             sessions: Vec::new(),
             todos: Vec::new(),
+            tasks: Vec::new(),
             departure: Departure::Stays,
             follower: None,
         }
@@ -86,6 +89,29 @@ impl State {
             Self::Deleted(id) => Some(id),
         }
     }
+}
+
+/// A task that was asked for.
+pub struct Task {
+    /// What is to be done.
+    pub work: Work,
+    /// The key that it was asked for with: another task with it must be the same one.
+    pub key: Option<String>,
+    /// Its id, once that was told.
+    pub id: Option<String>,
+    /// Whether it was asked to be cancelled.
+    pub cancelled: bool,
+    /// How it has ended, as `TASK_STATUS_SUCCEEDED`, once that was told.
+    pub ended: Option<String>,
+}
+
+/// What a task does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Writes todos into a file.
+    Export,
+    /// Makes todos of these titles, which no other todo ever had.
+    Import(Vec<String>),
 }
 
 /// The id as the stores' books have it: in lower case, without hyphens.

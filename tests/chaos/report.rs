@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checks::Traffic;
+use crate::checks;
 use crate::findings::Findings;
 use crate::run::Falls;
 use crate::schedule::Deed;
@@ -20,8 +20,8 @@ pub struct Account {
     pub falls: Falls,
     /// What was asked.
     pub counts: Counts,
-    /// What was said.
-    pub traffic: Traffic,
+    /// What was going on.
+    pub checked: checks::Account,
     /// Deletions whose answer was lost, and that had to be asked for again.
     pub unfinished: usize,
     /// Those of them whose account was closed by then, while the user was not deleted.
@@ -62,15 +62,26 @@ impl Account {
             "  {:6}  deletions without an answer were finished by asking again, {} of them found half-way (account closed, user there)",
             self.unfinished, self.half_gone
         );
-        let said: usize = self.traffic.said.values().sum();
-        println!("  {said:6}  messages: {:?}", self.traffic.said);
+        let checks::Account {
+            traffic,
+            worked,
+            mailed_twice,
+        } = &self.checked;
+        let tasks: usize = worked.tasks.values().sum();
+        println!(
+            "  {tasks:6}  tasks: {:?}, with {} attempts",
+            worked.tasks, worked.attempts
+        );
+        println!("  {mailed_twice:6}  mails were made and sent twice");
+        let said: usize = traffic.said.values().sum();
+        println!("  {said:6}  messages: {:?}", traffic.said);
         let copies = stage
             .logs()
             .matches("a copy of a message that has taken effect is passed over")
             .count();
         println!(
             "  {copies:6}  duplicates were delivered and absorbed, of {} deliveries due",
-            self.traffic.heard
+            traffic.heard
         );
         println!("  all quiet {:.1?} after the last fall", self.drained);
         print!("{}", findings.text());

@@ -77,7 +77,7 @@ pub async fn run(stage: &mut Stage, seed: u64, rounds: usize) -> Vec<Person> {
             let caught_up = checks::catch_up(&stage.books, &people).await;
             caught_up.expect("the feeds can be read");
             let checked = checks::all(stage, &people, &mut findings).await;
-            account.traffic = checked.expect("the stores can be read");
+            account.checked = checked.expect("the stores can be read");
         }
     }
     findings.none("answers were given that must not be", &account.counts.wrong);

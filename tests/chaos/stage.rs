@@ -90,6 +90,11 @@ impl Stage {
         self.rest.bearing(tokens["access_token"].as_str().expect("a token"))
     }
 
+    /// The folder that mails are written to.
+    pub fn mails(&self) -> PathBuf {
+        self.folder.path().join("mail")
+    }
+
     /// What the parts of the suite have logged.
     pub fn logs(&self) -> String {
         let logs = self
@@ -154,6 +159,10 @@ fn settings() -> BTreeMap<String, String> {
         // Those who left are tried again and again.
         ("LOGIN_FREE_ATTEMPTS", "1000"),
         ("LOGIN_FREE_ATTEMPTS_PER_NAME", "1000"),
+        // The worker of a killed process is not waited for long, and nothing comes by itself while the checks look.
+        ("JOBS_LEASE", "5s"),
+        ("JOBS_REMIND_SCHEDULE", "off"),
+        ("JOBS_PURGE_SCHEDULE", "off"),
         ("SHUTDOWN_TIMEOUT", "3s"),
         ("LOG_FORMAT", "json"),
     ];

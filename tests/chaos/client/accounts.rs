@@ -4,7 +4,7 @@ use http::Method;
 use quartet_tests::app::unique;
 use serde_json::json;
 
-use super::asking::Answer;
+use super::asking::{Answer, Body};
 use super::{Client, text};
 use crate::follower::Follower;
 use crate::ledger::{Departure, Person};
@@ -75,7 +75,7 @@ impl Client {
             "/api/v1/users/{}",
             self.people[person].id.as_deref().unwrap_or_default()
         );
-        let departure = match self.as_person(person, Method::DELETE, &path, None).await {
+        let departure = match self.as_person(person, Method::DELETE, &path, Body::Empty).await {
             Answer::Done(_) => Departure::Gone,
             Answer::Refused(..) | Answer::Nothing => Departure::Unsure,
         };

@@ -23,6 +23,17 @@ pub(super) enum Answer {
     Nothing,
 }
 
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// Nothing.
+    Empty,
+    /// JSON.
+    Json(Value),
+    /// Comma-separated values.
+    Csv(String),
+}
+
 /// Asks, and counts.
 pub(super) struct Asking {
     rest: Rest,
@@ -40,16 +51,17 @@ impl Asking {
         }
     }
 
-    pub(super) async fn ask(&mut self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(super) async fn ask(&mut self, token: &str, method: Method, path: &str, body: Body) -> Answer {
         let rest = match token {
             "" => self.rest.clone(),
             token => self.rest.bearing(token),
         };
-        let act = format!("{method} {}", path.split('/').nth(3).unwrap_or_default());
+        let act = format!("{method} {}", path.split(['/', '?']).nth(3).unwrap_or_default());
         let call = rest.call(method, path);
-        let call = match &body {
-            Some(body) => call.json(body),
-            None => call,
+        let call = match body {
+            Body::Empty => call,
+            Body::Json(body) => call.json(&body),
+            Body::Csv(body) => call.body("text/csv", body),
         };
         let reply = tokio::time::timeout(PATIENCE, call.try_send()).await;
         self.tally.count(|counts| counts.requests += 1);

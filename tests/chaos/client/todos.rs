@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::asking::Answer;
+use super::asking::{Answer, Body};
 use super::{Client, text};
 use crate::ledger::{State, Todo};
 
@@ -11,7 +11,10 @@ impl Client {
     pub(super) async fn write(&mut self, person: usize) {
         let title = self.name();
         let body = json!({"title": title, "description": "as it was asked for"});
-        let state = match self.as_person(person, Method::POST, "/api/v1/todos", Some(body)).await {
+        let state = match self
+            .as_person(person, Method::POST, "/api/v1/todos", Body::Json(body))
+            .await
+        {
             Answer::Done(todo) => State::Known(todo),
             Answer::Refused(..) => return,
             Answer::Nothing => State::Asked,
@@ -25,7 +28,9 @@ impl Client {
         };
         let title = self.name();
         let body = json!({"title": title});
-        let answer = self.as_person(person, Method::PATCH, &path(&before), Some(body)).await;
+        let answer = self
+            .as_person(person, Method::PATCH, &path(&before), Body::Json(body))
+            .await;
         self.changed(person, index, before, title, answer);
     }
 
@@ -34,7 +39,7 @@ impl Client {
             return;
         };
         let path = format!("{}:complete", path(&before));
-        let answer = self.as_person(person, Method::POST, &path, Some(json!({}))).await;
+        let answer = self.as_person(person, Method::POST, &path, Body::Json(json!({}))).await;
         // Whether it is complete is not looked at when no answer came; its title is what it was.
         let title = text(&before["title"]);
         self.changed(person, index, before, title, answer);
@@ -44,7 +49,9 @@ impl Client {
         let Some((index, before)) = self.any_todo(person) else {
             return;
         };
-        let answer = self.as_person(person, Method::DELETE, &path(&before), None).await;
+        let answer = self
+            .as_person(person, Method::DELETE, &path(&before), Body::Empty)
+            .await;
         let todo = &mut self.people[person].todos[index];
         todo.state = match answer {
             // The gateway repeats a deletion whose answer it did not get, and then hears that there is nothing to delete.
