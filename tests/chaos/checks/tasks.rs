@@ -83,10 +83,10 @@ fn tasks_of(people: &[Person]) -> impl Iterator<Item = (&Person, &Task)> {
         .flat_map(|person| person.tasks.iter().map(move |task| (person, task)))
 }
 
-/// An export has more attempts than a run can spoil; an import has five, and may use them up.
+/// An export has more attempts than a run can spoil; an import has five, and may use them up. Nothing is imported for somebody who has left.
 fn accepted(rows: &BTreeMap<String, Row>, people: &[Person], findings: &mut Findings) {
     let (mut count, mut wrong) = (0, Vec::new());
-    for (_, task) in tasks_of(people) {
+    for (person, task) in tasks_of(people) {
         let Some(id) = &task.id else { continue };
         count += 1;
         let Some(row) = rows.get(&bare(id)) else {
@@ -101,6 +101,7 @@ fn accepted(rows: &BTreeMap<String, Row>, people: &[Person], findings: &mut Find
             ("succeeded", _) => true,
             ("cancelled", _) => task.cancelled,
             ("dead", Work::Import(_)) => true,
+            ("failed", Work::Import(_)) => !person.stays(),
             _ => false,
         };
         if !right || told.is_some_and(|told| !told.eq_ignore_ascii_case(&row.status)) {
