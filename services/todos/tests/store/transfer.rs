@@ -115,14 +115,16 @@ async fn an_import_and_a_departure_at_once_leave_no_todo_behind(fresh: Fresh) {
             tags: Vec::new(),
         }];
         let ids = || kept.clock.new_id();
-        let import = async {
-            // Both begin at once, one sometimes a little later than the other.
-            tokio::time::sleep(std::time::Duration::from_micros(turn % 8 * 100)).await;
-            kept.store
-                .import_todos(kept.owner, &rows, &ids, kept.clock.now(), soon())
-                .await
+        let (now, pause) = (kept.clock.now(), std::time::Duration::from_millis(turn % 3));
+        let import = kept.store.import_todos(kept.owner, &rows, &ids, now, soon());
+        // At once, or the departure a moment later.
+        let departure = async {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            depart(&kept).await;
         };
-        let (_, ()) = futures::join!(import, depart(&kept));
+        let (_, ()) = futures::join!(import, departure);
         assert_eq!(titles(&kept).await, [], "turn {turn}");
     }
 }
