@@ -12,6 +12,7 @@ use serde_json::json;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::jobs::ended;
 use crate::todos::{create, create_tag};
 use quartet_tests::app::eventually;
 use quartet_tests::grpc::{call, reason};
@@ -268,7 +269,7 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
     for method in methods().filter(|method| access(method) != Some(Access::Service)) {
         let names = names(&method.input());
         let owned = |name: &str| names.iter().any(|field| field.trim_end_matches('s') == name);
-        let others = if owned("todo_id") || owned("tag_id") {
+        let others = if ["todo_id", "tag_id", "task_id", "webhook_id"].into_iter().any(owned) {
             if access(&method) == Some(Access::Superuser) {
                 Others::SuperusersOnly
             } else {
@@ -366,13 +367,37 @@ async fn belongings(app: &App, method: &str) -> (Person, Known) {
             .await
             .expect(200);
     }
+    let task = task(&owner, method).await;
+    let webhook = json!({"url": "https://example.org/hook"});
+    let webhook = owner.post("/api/v1/webhooks", webhook).await.expect(201);
     let session = app.login(&owner).await.session_id();
     let known = [
         ("todo_id", todo),
         ("tag_id", tag),
+        ("task_id", task),
+        ("webhook_id", webhook["id"].as_str().expect("an id").to_owned()),
         ("user_id", owner.id.clone()),
         ("account_id", owner.id.clone()),
         ("session_id", session),
     ];
     (owner, known.into_iter().collect())
+}
+
+/// A task of the owner's in the state that `method` is for.
+async fn task(owner: &Person, method: &str) -> String {
+    let waiting = json!({"export_todos": {}, "run_at": "2100-01-01T00:00:00Z"});
+    let at_once = json!({"export_todos": {}});
+    let asked = if method == "DownloadResult" { at_once } else { waiting };
+    let task = owner.post("/api/v1/tasks", asked).await.expect(202);
+    let id = task["id"].as_str().expect("an id").to_owned();
+    if method == "RetryTask" {
+        owner
+            .post(&format!("/api/v1/tasks/{id}:cancel"), json!({}))
+            .await
+            .expect(200);
+    }
+    if method == "DownloadResult" {
+        ended(owner, &id).await;
+    }
+    id
 }

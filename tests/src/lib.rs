@@ -1,13 +1,15 @@
 //! What stands between a test and a running suite.
 //!
 //! Rooms in reading order: [`programs`] and [`process`] (what is started, and that it ends with the test), [`suite`] (the two topologies),
-//! [`app`] (what a test does: register, become a superuser, call), [`person`], [`rest`] and [`grpc`] (the two ways to call), [`mail`] (what the
+//! [`app`] (what a test does: register, become a superuser, call), [`person`], [`rest`] and [`grpc`] (the two ways to call), [`events`] and
+//! [`socket`] (the two ways to listen), [`mail`] (what the
 //! suite has sent), [`rules`], [`message`],
 //! [`violation`] and [`transcode`] (requests made from the contracts).
 //!
 //! Tests talk to the suite over its real ports only. They share one suite per topology and make users of their own, so they run at once.
 
 pub mod app;
+pub mod events;
 pub mod grpc;
 pub mod mail;
 pub mod message;
@@ -16,6 +18,7 @@ pub mod process;
 pub mod programs;
 pub mod rest;
 pub mod rules;
+pub mod socket;
 pub mod suite;
 pub mod transcode;
 pub mod violation;

@@ -28,7 +28,26 @@ pub fn is_known(app: &App, address: &str) -> bool {
         .any(|page| !found(&app.suite().mails(), address, page).is_empty())
 }
 
+/// Waits until `address` was sent a mail with that subject; how many of them there are.
+pub async fn subject(app: &App, address: &str, subject: &str) -> usize {
+    let folder = app.suite().mails();
+    let line = format!("Subject: {subject}");
+    let is_it = |mail: &String| is_to(mail, address) && mail.lines().any(|found| found == line);
+    let what = format!("a mail to {address}: {subject}");
+    eventually(Duration::from_secs(10), &what, async || {
+        let count = mails(&folder).iter().filter(|mail| is_it(mail)).count();
+        (count > 0).then_some(count)
+    })
+    .await
+}
+
 fn found(folder: &Path, address: &str, page: &str) -> Vec<String> {
+    let to_them = mails(folder).into_iter().filter(|mail| is_to(mail, address));
+    to_them.filter_map(|mail| linked(&mail, page)).collect()
+}
+
+/// Every mail, the oldest first.
+fn mails(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -36,13 +55,8 @@ fn found(folder: &Path, address: &str, page: &str) -> Vec<String> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     // The names are UUIDv7, so their order is that of time.
     paths.sort();
-    let mails = paths
-        .iter()
-        .map(|path| fs::read_to_string(path).expect("a mail is text"));
-    mails
-        .filter(|mail| is_to(mail, address))
-        .filter_map(|mail| linked(&mail, page))
-        .collect()
+    let read = |path| fs::read_to_string(path).expect("a mail is text");
+    paths.into_iter().map(read).collect()
 }
 
 fn is_to(mail: &str, address: &str) -> bool {

@@ -11,7 +11,8 @@ use quartet_testkit::on_both_databases;
 
 on_both_databases!(
     a_slow_statement_ends_at_the_deadline,
-    a_bound_of_one_call_does_not_reach_the_next
+    a_bound_of_one_call_does_not_reach_the_next,
+    a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open
 );
 
 /// A statement that runs far longer than any deadline here.
@@ -52,6 +53,45 @@ async fn a_bound_of_one_call_does_not_reach_the_next(fresh: Fresh) {
         select_one(&database, Deadline::after(Duration::from_secs(20)))
             .await
             .unwrap();
+    }
+}
+
+async fn a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open(fresh: Fresh) {
+    let (database, watcher) = (fresh.open().await, fresh.open().await);
+    let soon = || Deadline::after(Duration::from_secs(20));
+    select_one(&database, soon()).await.unwrap();
+    for moment in 0..20 {
+        let mut beginning = Box::pin(async {
+            match &database {
+                Database::Postgres(database) => drop(database.write(soon()).await.unwrap()),
+                Database::Sqlite(database) => drop(database.write(soon()).await.unwrap()),
+            }
+        });
+        // The first poll sends the statement; the caller gives up while the answer is on its way.
+        let _ = futures::poll!(&mut beginning);
+        tokio::time::sleep(Duration::from_micros(200 * moment)).await;
+        drop(beginning);
+        match &watcher {
+            Database::Postgres(watcher) => none_is_open(watcher).await,
+            // Somebody else may write.
+            Database::Sqlite(watcher) => watcher.write(soon()).await.unwrap().commit().await.unwrap(),
+        }
+    }
+}
+
+/// Waits until no transaction of this database is open but idle.
+async fn none_is_open(database: &quartet_store::Postgres) {
+    let open =
+        "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'";
+    let mut connection = database.read(Deadline::after(Duration::from_secs(20))).await.unwrap();
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let count: i64 = sqlx::query_scalar(open).fetch_one(&mut *connection).await.unwrap();
+        if count == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "a transaction stays open");
     }
 }
 

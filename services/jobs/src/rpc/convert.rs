@@ -1,7 +1,9 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
+mod mail;
 mod queue;
 mod task;
+mod values;
 mod webhook;
 
 use prost_types::Timestamp;
@@ -14,7 +16,9 @@ use uuid::Uuid;
 use crate::domain::Key;
 
 pub(super) use queue::{queue, queue_named};
-pub(super) use task::{dead_letters, export_format, import, list, new_job, schedule, submitted, task};
+pub(super) use task::{
+    dead_letters, download, export_format, import, list, new_job, schedule, submitted, task, upload,
+};
 pub(super) use webhook::{edit, events, secret, webhook};
 
 pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {

@@ -18,7 +18,7 @@ pub(super) async fn handle(
 ) -> Result<Response<BoxStream<'static, Result<HttpBody, Status>>>, Error> {
     let call = Call::of(&request)?;
     let asked = request.get_ref();
-    let id = convert::id("task_id", &asked.task_id)?;
+    let id = convert::download(asked)?;
     let linked = rpc.links.counts(id, &asked.token, rpc.clock.now());
     let job = match &call.caller {
         _ if linked => rpc.store.find_any_job(id, call.deadline).await?,

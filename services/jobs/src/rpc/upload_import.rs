@@ -18,12 +18,11 @@ pub(super) async fn handle(
     let mut messages = request.into_inner();
     let first = messages.message().await.map_err(broken_off)?;
     let first = first.ok_or_else(|| violations::one("file", Rule::required()))?;
-    let format = format(&first)?;
+    let (format, unique_key) = convert::upload(&first)?;
     let id = rpc.clock.new_id();
 
     let mut file = rpc.files.create(id, 0).await?;
     let mut digest = Sha256::new();
-    let unique_key = first.unique_key.clone();
     let mut next = Some(first);
     while let Some(message) = next {
         let data = message.file.unwrap_or_default().data;
@@ -41,7 +40,7 @@ pub(super) async fn handle(
     }
     let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let now = rpc.clock.now();
-    let job = convert::import(owner, id, digest, format, &unique_key, now)?;
+    let job = convert::import(owner, id, digest, format, unique_key, now);
     // The file is safe before the job that reads it can begin. One whose job is not made after all is removed, here or as a stray.
     file.finish().await?;
     let inserted = rpc.store.insert_job(&job, now, call.deadline).await;
@@ -57,31 +56,6 @@ pub(super) async fn handle(
         }
         // The row may have been committed all the same, so the file stays until it is known to be a stray.
         Err(error) => Err(error),
-    }
-}
-
-/// What the first message says that the file is.
-fn format(first: &pb::UploadImportRequest) -> Result<pb::FileFormat, Failure> {
-    let content_type = first.file.as_ref().map_or("", |file| file.content_type.as_str());
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let asked = pb::FileFormat::try_from(first.format);
-    match (asked, essence.as_str()) {
-        (Ok(format @ (pb::FileFormat::Csv | pb::FileFormat::Json)), _) => Ok(format),
-        (Ok(pb::FileFormat::Unspecified), "text/csv" | "application/csv") => Ok(pb::FileFormat::Csv),
-        (Ok(pb::FileFormat::Unspecified), "application/json" | "text/json") => Ok(pb::FileFormat::Json),
-        (Ok(pb::FileFormat::Unspecified), _) => {
-            let text = "must be set unless the content type is text/csv or application/json";
-            Err(violations::one("format", Rule::new("REQUIRED", text)))
-        }
-        (Err(_), _) => {
-            let rule = Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values");
-            Err(violations::one("format", rule))
-        }
     }
 }
 

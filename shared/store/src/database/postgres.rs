@@ -79,12 +79,22 @@ impl Postgres {
         if remaining.is_zero() {
             return Err(Error::Deadline);
         }
-        if remaining >= self.statement_timeout {
-            return Ok(self.pool.begin().await?);
-        }
-        // One round trip for both statements. Zero would mean no bound, so at least a millisecond.
-        let begin = format!("begin; set local statement_timeout = {}", remaining.as_millis().max(1));
-        Ok(self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await?)
+        let pool = self.pool.clone();
+        let bound = (remaining < self.statement_timeout).then(|| remaining.as_millis());
+        // A task of its own, which goes on when the caller gives up: sqlx would hand a connection whose `begin` was not awaited to the end back to the
+        // pool with the transaction open.
+        let begun = tokio::spawn(async move {
+            match bound {
+                None => pool.begin().await,
+                // One round trip for both statements. Zero would mean no bound, so at least a millisecond.
+                Some(bound) => {
+                    let begin = format!("begin; set local statement_timeout = {}", bound.max(1));
+                    pool.begin_with(sqlx::AssertSqlSafe(begin)).await
+                }
+            }
+        });
+        // It can only be lost with the runtime.
+        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     pub(super) async fn close(&self) {

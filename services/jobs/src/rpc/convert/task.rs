@@ -3,18 +3,21 @@
 use prost::Message;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::create_task_request::Payload as Asked;
-use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
-use quartet_rpc::violations::{Rule, text};
+use quartet_rpc::violations::{self, Rule, text};
 use quartet_rpc::{Failure, User, Violations, moment};
 use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::values::{file_format, key, kind_named, priority, queue, status, status_of, within_range};
 use super::{checked, timestamp};
 use crate::Error;
-use crate::domain::{Filter, Job, Key, Kind, NewJob, Queue, SUITE, Schedule, Status, UniqueKey};
+use crate::domain::{Filter, Job, Key, Kind, NewJob, SUITE, Schedule, Status, UniqueKey};
+
+/// Length of the token in a link at the most.
+const MAX_TOKEN: usize = 256;
 
 /// A parsed list request.
 pub(in crate::rpc) struct TaskList {
@@ -33,7 +36,7 @@ pub(in crate::rpc) fn new_job(
     let mut violations = Violations::new();
     let (kind, payload) = match &request.payload {
         Some(Asked::ExportTodos(payload)) => {
-            violations.check("export_todos.format", format(payload.format));
+            violations.check("export_todos.format", file_format(payload.format));
             (Some(Kind::ExportTodos), payload.encode_to_vec())
         }
         Some(Asked::RemindDue(payload)) => {
@@ -85,7 +88,7 @@ pub(in crate::rpc) fn submitted(
     let mut violations = Violations::new();
     let payload = match &request.payload {
         Some(Submitted::SendEmail(mail)) => {
-            check_mail(mail, &mut violations);
+            super::mail::check(mail, &mut violations);
             mail.encode_to_vec()
         }
         None => {
@@ -101,26 +104,52 @@ pub(in crate::rpc) fn submitted(
         .once(checked(key)?))
 }
 
+/// What the first message of an upload says: what the file is, and the key of the import.
+pub(in crate::rpc) fn upload(first: &pb::UploadImportRequest) -> Result<(pb::FileFormat, Option<UniqueKey>), Failure> {
+    let mut violations = Violations::new();
+    let content_type = first.file.as_ref().map_or("", |file| file.content_type.as_str());
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let format = file_format(first.format).and_then(|format| match (format, essence.to_ascii_lowercase().as_str()) {
+        (pb::FileFormat::Csv | pb::FileFormat::Json, _) => Ok(format),
+        (pb::FileFormat::Unspecified, "text/csv" | "application/csv") => Ok(pb::FileFormat::Csv),
+        (pb::FileFormat::Unspecified, "application/json" | "text/json") => Ok(pb::FileFormat::Json),
+        (pb::FileFormat::Unspecified, _) => {
+            let text = "must be set unless the content type is text/csv or application/json";
+            Err(Rule::new("REQUIRED", text))
+        }
+    });
+    let format = violations.check("format", format);
+    let key = violations.check("unique_key", key(&first.unique_key));
+    violations.finish()?;
+    Ok((checked(format)?, checked(key)?))
+}
+
 /// The job that imports an uploaded file, which has the job's own id.
 pub(in crate::rpc) fn import(
     owner: Uuid,
     file: Uuid,
     digest: String,
     format: pb::FileFormat,
-    unique_key: &str,
+    unique_key: Option<UniqueKey>,
     now: OffsetDateTime,
-) -> Result<NewJob, Failure> {
-    let mut violations = Violations::new();
-    let key = violations.check("unique_key", key(unique_key));
-    violations.finish()?;
+) -> NewJob {
     let payload = pb::ImportTodos {
         format: format.into(),
         digest,
     };
-    Ok(NewJob {
-        unique_key: checked(key)?,
+    NewJob {
+        unique_key,
         ..NewJob::new(file, owner, Kind::ImportTodos, payload.encode_to_vec(), now)
-    })
+    }
+}
+
+/// The task whose file is asked for.
+pub(in crate::rpc) fn download(request: &pb::DownloadResultRequest) -> Result<Uuid, Failure> {
+    let mut violations = Violations::new();
+    let id = violations.check("task_id", violations::uuid(&request.task_id));
+    violations.check("token", text::length(&request.token, 0, MAX_TOKEN));
+    violations.finish()?;
+    checked(id)
 }
 
 /// What the file of an export is written in.
@@ -234,7 +263,7 @@ fn messages(job: &Job, link: Option<(String, OffsetDateTime)>) -> (Option<Payloa
     let (payload, result) = (job.payload.as_slice(), job.result.as_deref());
     match job.kind {
         Kind::SendEmail => (
-            read(payload).map(without_secrets).map(Payload::SendEmail),
+            read(payload).map(super::mail::without_secrets).map(Payload::SendEmail),
             result.and_then(read).map(Outcome::Sent),
         ),
         Kind::ExportTodos => {
@@ -264,123 +293,5 @@ fn messages(job: &Job, link: Option<(String, OffsetDateTime)>) -> (Option<Payloa
             read(payload).map(Payload::Webhook),
             result.and_then(read).map(Outcome::Delivered),
         ),
-    }
-}
-
-/// A link that lets its reader in is the reader's alone.
-fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
-    match &mut mail.template {
-        Some(Template::Verify(template)) => {
-            template.link.clear();
-            template.token.clear();
-        }
-        Some(Template::Reset(template)) => {
-            template.link.clear();
-            template.token.clear();
-        }
-        Some(Template::Welcome(_) | Template::Reminder(_)) | None => {}
-    }
-    mail
-}
-
-fn check_mail(mail: &pb::SendEmail, violations: &mut Violations) {
-    let address = match mail.to.as_str() {
-        "" => Err(Rule::required()),
-        to => to
-            .parse::<lettre::Address>()
-            .map_err(|_| Rule::new("STRING_EMAIL", "must be an e-mail address")),
-    };
-    violations.check("send_email.to", address);
-    let link = match &mail.template {
-        Some(Template::Verify(template)) => Some(("send_email.verify.link", &template.link)),
-        Some(Template::Reset(template)) => Some(("send_email.reset.link", &template.link)),
-        Some(Template::Welcome(_) | Template::Reminder(_)) => None,
-        None => {
-            violations.add("send_email.template", Rule::required());
-            None
-        }
-    };
-    if let Some((field, link)) = link {
-        violations.check(field, text::line(link, 1, 2_048));
-    }
-}
-
-fn within_range(value: i32, low: i32, high: i32) -> Result<(), Rule> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    let text = match high {
-        i32::MAX => format!("must be at least {low}"),
-        _ => format!("must be between {low} and {high}"),
-    };
-    Err(Rule::new("INT32_RANGE", text))
-}
-
-fn undefined<E>(_: E) -> Rule {
-    Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values")
-}
-
-fn format(number: i32) -> Result<(), Rule> {
-    pb::FileFormat::try_from(number).map(|_| ()).map_err(undefined)
-}
-
-/// An empty key is none.
-fn key(text: &str) -> Result<Option<UniqueKey>, Rule> {
-    match text {
-        "" => Ok(None),
-        text => UniqueKey::parse(text).map(Some),
-    }
-}
-
-fn kind_named(name: &str) -> Result<Option<Kind>, Rule> {
-    match name {
-        "" => Ok(None),
-        name => Kind::from_name(name)
-            .map(Some)
-            .ok_or_else(|| Rule::new("STRING_IN", "must be a kind of task")),
-    }
-}
-
-fn queue(number: i32) -> Result<Queue, Rule> {
-    Ok(match pb::TaskPriority::try_from(number).map_err(undefined)? {
-        pb::TaskPriority::Low => Queue::Low,
-        pb::TaskPriority::Unspecified | pb::TaskPriority::Default => Queue::Default,
-        pb::TaskPriority::High => Queue::High,
-    })
-}
-
-fn priority(queue: Queue) -> pb::TaskPriority {
-    match queue {
-        Queue::Low => pb::TaskPriority::Low,
-        Queue::Default => pb::TaskPriority::Default,
-        Queue::High => pb::TaskPriority::High,
-    }
-}
-
-fn status_of(number: i32) -> Result<Status, Rule> {
-    let all = [
-        Status::Scheduled,
-        Status::Queued,
-        Status::Running,
-        Status::Succeeded,
-        Status::Failed,
-        Status::Cancelled,
-        Status::Dead,
-    ];
-    let wanted = pb::TaskStatus::try_from(number).map_err(undefined)?;
-    all.into_iter()
-        .find(|known| status(*known) == wanted)
-        .ok_or_else(|| undefined(()))
-}
-
-fn status(status: Status) -> pb::TaskStatus {
-    match status {
-        Status::Scheduled => pb::TaskStatus::Scheduled,
-        Status::Queued => pb::TaskStatus::Queued,
-        Status::Running => pb::TaskStatus::Running,
-        Status::Succeeded => pb::TaskStatus::Succeeded,
-        Status::Failed => pb::TaskStatus::Failed,
-        Status::Cancelled => pb::TaskStatus::Cancelled,
-        Status::Dead => pb::TaskStatus::Dead,
     }
 }

@@ -1,0 +1,64 @@
+//! Mails that other services submit.
+
+use quartet_proto::jobs::v1 as pb;
+use quartet_proto::jobs::v1::send_email::Template;
+use quartet_rpc::Violations;
+use quartet_rpc::violations::{Rule, text};
+
+/// Length of names that mails greet by, and of titles that they quote, at the most.
+const MAX_NAME: usize = 100;
+/// Length of links at the most.
+const MAX_LINK: usize = 2_048;
+/// Length of tokens at the most.
+const MAX_TOKEN: usize = 512;
+/// Length of a tag of a language at the most (BCP 47 asks for room for 35).
+const MAX_LANGUAGE: usize = 35;
+
+/// Notes what is wrong with the mail of a request's field `send_email`.
+pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
+    let address = match mail.to.as_str() {
+        "" => Err(Rule::required()),
+        to => to
+            .parse::<lettre::Address>()
+            .map_err(|_| Rule::new("STRING_EMAIL", "must be an e-mail address")),
+    };
+    violations.check("send_email.to", address);
+    let mut check = |field: &str, text: &str, least, most| {
+        violations.check(format!("send_email.{field}"), text::line(text, least, most));
+    };
+    check("language", &mail.language, 0, MAX_LANGUAGE);
+    match &mail.template {
+        Some(Template::Welcome(template)) => check("welcome.name", &template.name, 0, MAX_NAME),
+        Some(Template::Verify(template)) => {
+            check("verify.name", &template.name, 0, MAX_NAME);
+            check("verify.link", &template.link, 1, MAX_LINK);
+            check("verify.token", &template.token, 0, MAX_TOKEN);
+        }
+        Some(Template::Reset(template)) => {
+            check("reset.name", &template.name, 0, MAX_NAME);
+            check("reset.link", &template.link, 1, MAX_LINK);
+            check("reset.token", &template.token, 0, MAX_TOKEN);
+        }
+        Some(Template::Reminder(template)) => {
+            check("reminder.name", &template.name, 0, MAX_NAME);
+            check("reminder.title", &template.title, 0, MAX_NAME);
+        }
+        None => violations.add("send_email.template", Rule::required()),
+    }
+}
+
+/// A link that lets its reader in is the reader's alone.
+pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
+    match &mut mail.template {
+        Some(Template::Verify(template)) => {
+            template.link.clear();
+            template.token.clear();
+        }
+        Some(Template::Reset(template)) => {
+            template.link.clear();
+            template.token.clear();
+        }
+        Some(Template::Welcome(_) | Template::Reminder(_)) | None => {}
+    }
+    mail
+}

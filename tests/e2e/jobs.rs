@@ -1,0 +1,174 @@
+//! Tasks: what goes on after the answer.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::Method;
+use quartet_tests::app::eventually;
+use quartet_tests::events::Events;
+use quartet_tests::socket::Socket;
+use quartet_tests::{App, Person, mail, on_both_topologies};
+use serde_json::{Value, json};
+
+on_both_topologies!(
+    an_export_is_watched_and_downloaded_by_its_link,
+    an_import_names_bad_rows_by_line_and_makes_the_others_once,
+    many_creations_at_once_with_one_key_make_one_task,
+    a_task_that_waits_is_cancelled_and_tried_again,
+    a_socket_follows_a_task,
+    whoever_registers_is_welcomed_once,
+    a_webhook_into_the_inner_network_is_refused,
+);
+
+/// How long a task may take, on few cores under many tests.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Makes a task; its id.
+async fn make(owner: &Person, task: Value) -> String {
+    let made = owner.post("/api/v1/tasks", task).await.expect(202);
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// The task, once it has ended.
+pub(crate) async fn ended(owner: &Person, id: &str) -> Value {
+    eventually(SOON, "the task has ended", async || {
+        let task = owner.get(&format!("/api/v1/tasks/{id}")).await.expect(200);
+        (!task["finished_at"].is_null()).then_some(task)
+    })
+    .await
+}
+
+async fn an_export_is_watched_and_downloaded_by_its_link(app: App) {
+    let (anna, eve) = (app.register().await, app.register().await);
+    for number in 0..3 {
+        let todo = json!({"title": format!("todo, {number}")});
+        anna.post("/api/v1/todos", todo).await.expect(201);
+    }
+    let id = make(&anna, json!({"export_todos": {"format": "FILE_FORMAT_CSV"}})).await;
+    let mut events = Events::of(&app, &anna, &format!("/api/v1/tasks/{id}:watch"), None).await;
+    let mut last = Value::Null;
+    while let Some(event) = events.next().await {
+        last = event.data;
+    }
+    assert_eq!(
+        (&last["status"], &last["progress"], &last["export"]["todos"]),
+        (&json!("TASK_STATUS_SUCCEEDED"), &json!(100), &json!(3)),
+        "{last}"
+    );
+
+    let link = last["export"]["download_url"].as_str().unwrap();
+    // Whoever has the link needs nothing else.
+    let file = app.get(link).await;
+    assert_eq!(file.status, 200);
+    assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8");
+    let lines: Vec<_> = file.text().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[1].starts_with("\"todo, 0\",,false,"), "{lines:?}");
+
+    let forged = format!("{}x", &link[..link.len() - 1]);
+    app.get(&forged).await.expect(403);
+    eve.get(&format!("/api/v1/tasks/{id}/result")).await.expect(404);
+    eve.get(&format!("/api/v1/tasks/{id}")).await.expect(404);
+}
+
+async fn an_import_names_bad_rows_by_line_and_makes_the_others_once(app: App) {
+    let anna = app.register().await;
+    let file =
+        "title,due_at,tags\nWater the plants,2030-01-01T09:00:00Z,home\n,,\nCall Bob,soon,\nBuy milk,,\"home,shop\"\n";
+    let upload = async || {
+        let path = "/api/v1/tasks:import?unique_key=monday";
+        let reply = anna.call(Method::POST, path).body("text/csv", file).send().await;
+        reply.expect(202)["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (upload().await, upload().await);
+    assert_eq!(first, second, "the same file under the same key is the same task");
+    let task = ended(&anna, &first).await;
+    assert_eq!(
+        (&task["import"]["imported"], &task["import"]["rejected"]),
+        (&json!(2), &json!(2)),
+        "{task}"
+    );
+    let errors = task["import"]["errors"].as_array().unwrap();
+    let told: Vec<_> = errors
+        .iter()
+        .map(|error| (error["line"].as_i64().unwrap(), error["field"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [(3, "title"), (4, "due_at")]);
+    let todos = anna.get("/api/v1/todos?sort=title").await.expect(200);
+    let titles: Vec<_> = todos["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|todo| todo["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles, ["Buy milk", "Water the plants"]);
+}
+
+async fn many_creations_at_once_with_one_key_make_one_task(app: App) {
+    let anna = app.register().await;
+    let task = json!({"export_todos": {}, "unique_key": "export of today"});
+    let ids = join_all((0..64).map(|_| make(&anna, task.clone()))).await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let tasks = anna.get("/api/v1/tasks").await.expect(200);
+    assert_eq!(tasks["total_count"], 1);
+    // Another payload under the same key is a mistake of the caller's.
+    let other = json!({"export_todos": {"format": "FILE_FORMAT_JSON"}, "unique_key": "export of today"});
+    let refused = anna.post("/api/v1/tasks", other).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+}
+
+async fn a_task_that_waits_is_cancelled_and_tried_again(app: App) {
+    let anna = app.register().await;
+    let id = make(&anna, json!({"export_todos": {}, "run_at": "2100-01-01T00:00:00Z"})).await;
+    let act = async |verb: &str| {
+        let path = format!("/api/v1/tasks/{id}:{verb}");
+        anna.post(&path, json!({})).await.expect(200)["status"].clone()
+    };
+    assert_eq!(
+        anna.get(&format!("/api/v1/tasks/{id}")).await.expect(200)["status"],
+        "TASK_STATUS_SCHEDULED"
+    );
+    assert_eq!(act("cancel").await, "TASK_STATUS_CANCELLED");
+    assert_eq!(act("retry").await, "TASK_STATUS_QUEUED");
+    assert_eq!(ended(&anna, &id).await["status"], "TASK_STATUS_SUCCEEDED");
+}
+
+async fn a_socket_follows_a_task(app: App) {
+    let anna = app.register().await;
+    let id = make(&anna, json!({"export_todos": {}, "run_at": "2100-01-01T00:00:00Z"})).await;
+    let mut socket = Socket::of(&app, &anna).await;
+    socket
+        .subscribe(json!({"type": "subscribe", "topic": format!("tasks/{id}")}))
+        .await;
+    assert_eq!(socket.next().await["data"]["status"], "TASK_STATUS_SCHEDULED");
+    anna.post(&format!("/api/v1/tasks/{id}:cancel"), json!({}))
+        .await
+        .expect(200);
+    let event = socket.next().await;
+    assert_eq!(event["data"]["status"], "TASK_STATUS_CANCELLED", "{event}");
+    let end = socket.next().await;
+    assert_eq!(end["type"], "unsubscribed", "{end}");
+}
+
+async fn whoever_registers_is_welcomed_once(app: App) {
+    let anna = app.register().await;
+    assert_eq!(mail::subject(&app, &anna.email, "Welcome").await, 1);
+    mail::token(&app, &anna.email, mail::VERIFY).await;
+}
+
+async fn a_webhook_into_the_inner_network_is_refused(app: App) {
+    let anna = app.register().await;
+    for url in [
+        "http://127.0.0.1:9/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest",
+        "http://10.0.0.1/",
+    ] {
+        let refused = anna.post("/api/v1/webhooks", json!({"url": url})).await;
+        assert_eq!(
+            (refused.status, &refused.json()["errors"][0]["field"]),
+            (422, &json!("url")),
+            "{url}"
+        );
+    }
+}
