@@ -80,7 +80,7 @@ impl Postgres {
             return Err(Error::Deadline);
         }
         let pool = self.pool.clone();
-        let bound = (remaining < self.statement_timeout).then(|| remaining.as_millis());
+        let bound = (remaining < self.statement_timeout).then_some(remaining.as_millis());
         // A task of its own, which goes on when the caller gives up: sqlx would hand a connection whose `begin` was not awaited to the end back to the
         // pool with the transaction open.
         let begun = tokio::spawn(async move {
