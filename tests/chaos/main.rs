@@ -46,7 +46,7 @@ async fn play(mut stage: Stage, rounds: u64) {
 mod embedded {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_was_acknowledged_survives_the_falls_of_the_one_process() {
-        super::play(super::Stage::embedded().await, 6).await;
+        super::play(super::Stage::embedded().await, 4).await;
     }
 }
 
@@ -54,6 +54,6 @@ mod distributed {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs PostgreSQL and RabbitMQ: make test"]
     async fn what_was_acknowledged_survives_the_falls_of_every_process_and_server() {
-        super::play(super::Stage::distributed().await, 6).await;
+        super::play(super::Stage::distributed().await, 4).await;
     }
 }
