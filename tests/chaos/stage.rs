@@ -159,8 +159,9 @@ fn settings() -> BTreeMap<String, String> {
         // Those who left are tried again and again.
         ("LOGIN_FREE_ATTEMPTS", "1000"),
         ("LOGIN_FREE_ATTEMPTS_PER_NAME", "1000"),
-        // The worker of a killed process is not waited for long, and nothing comes by itself while the checks look.
-        ("JOBS_LEASE", "5s"),
+        // Shorter than a part may be frozen, so that a worker comes back to tasks that are another's by then.
+        ("JOBS_LEASE", "1s"),
+        // Nothing comes by itself while the checks look.
         ("JOBS_REMIND_SCHEDULE", "off"),
         ("JOBS_PURGE_SCHEDULE", "off"),
         ("SHUTDOWN_TIMEOUT", "3s"),

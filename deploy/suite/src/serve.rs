@@ -109,6 +109,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         broker,
         todos: host.peer(todos_upstream.clone()),
         auth: host.auth(),
+        users: host.peer(users_upstream.clone()),
         link_key: host.key_for(quartet_jobs::links::PURPOSE),
         names: Arc::new(quartet_jobs::outgoing::System),
     };

@@ -21,6 +21,8 @@ quartet_config::settings! {
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
+        /// Where the users service is, for a jobs service that runs apart from it.
+        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
         /// Jobs that a worker does at once, in each of the three queues.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
         /// How long a job is a worker's own without a sign of life; past that it is taken from it, with the attempt counted.
@@ -39,9 +41,9 @@ quartet_config::settings! {
         remind_schedule: Pattern = "JOBS_REMIND_SCHEDULE" or "*/15 * * * *";
         /// How long before a todo is due its owner is reminded.
         remind_within: Span = "JOBS_REMIND_WITHIN" or "1d";
-        /// When deleted todos are purged, in the syntax of cron, in UTC; `off` for never.
+        /// When deleted todos and users are purged, in the syntax of cron, in UTC; `off` for never.
         purge_schedule: Pattern = "JOBS_PURGE_SCHEDULE" or "30 3 * * *";
-        /// How long after its deletion a todo is purged; until then it can be restored.
+        /// How long after its deletion a todo or a user is purged; until then it can be restored.
         purge_after: Span = "JOBS_PURGE_AFTER" or "30d";
         /// Addresses and networks that webhooks may reach besides the public internet, with commas, as `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";

@@ -53,6 +53,8 @@ pub struct Deps {
     pub todos: Peer,
     /// The auth service.
     pub auth: Peer,
+    /// The users service.
+    pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
     /// What names mean, for webhooks: [`outgoing::System`].
@@ -90,6 +92,7 @@ pub fn over(
         broker,
         todos,
         auth,
+        users,
         link_key,
         names,
     } = deps;
@@ -111,6 +114,7 @@ pub fn over(
                 files: files.clone(),
                 todos,
                 auth,
+                users,
                 mails: carrier(&own, &mails)?,
                 mail_language: own.mail_language.clone(),
                 outgoing: Outgoing::new(reach.clone(), names)?,

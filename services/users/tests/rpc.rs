@@ -16,6 +16,7 @@ mod users;
 use quartet_clock::Clock;
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::tier_service_client::TierServiceClient;
+use quartet_proto::users::v1::upkeep_service_client::UpkeepServiceClient;
 use quartet_proto::users::v1::user_service_client::UserServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::failure::reason_of;
@@ -31,6 +32,7 @@ use fake_auth::FakeAuth;
 struct Users {
     client: UserServiceClient<Upstream>,
     tiers: TierServiceClient<Upstream>,
+    upkeep: UpkeepServiceClient<Upstream>,
     auth: FakeAuth,
     clock: Clock,
     /// A user who is there, as all that [`Users::join`] makes.
@@ -60,7 +62,8 @@ impl Users {
         let upstream = stack::upstream(&host, PACKAGES, &service).await;
         let mut users = Self {
             client: UserServiceClient::new(upstream.clone()),
-            tiers: TierServiceClient::new(upstream),
+            tiers: TierServiceClient::new(upstream.clone()),
+            upkeep: UpkeepServiceClient::new(upstream),
             auth,
             ada: Identity::user(&clock),
             superuser: Identity::superuser(&clock),

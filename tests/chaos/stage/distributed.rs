@@ -57,17 +57,24 @@ pub(super) async fn build() -> Stage {
         addresses.insert(service, address);
     }
     addresses.insert("gateway", http.clone());
-    let program = |(name, address): (&'static str, String)| {
-        Part::new(Start {
-            name,
-            command: vec![programs::path(name).into()],
-            folder: folder.path().to_owned(),
-            settings: settings.clone().into_iter().collect(),
-            address,
-            stumbles: false,
-        })
+    let start = |(name, address): (&'static str, String)| Start {
+        name,
+        command: vec![programs::path(name).into()],
+        folder: folder.path().to_owned(),
+        settings: settings.clone().into_iter().collect(),
+        address,
+        stumbles: false,
     };
-    let parts: Vec<Part> = servers.into_iter().chain(addresses.into_iter().map(program)).collect();
+    // A second worker takes over what the first one has let go, and is not told when that one comes back to life.
+    let address = format!("127.0.0.1:{}", server::free_port(1));
+    let mut worker = start(("jobs", address.clone()));
+    worker.name = "worker";
+    worker.settings.extend([
+        ("JOBS_GRPC_ADDRESS".into(), address),
+        ("JOBS_ROLE".into(), "worker".into()),
+    ]);
+    let programs = addresses.into_iter().map(start).chain([worker]).map(Part::new);
+    let parts: Vec<Part> = servers.into_iter().chain(programs).collect();
     let weight = |part: &Part| {
         WEIGHTS
             .iter()

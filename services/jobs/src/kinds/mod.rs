@@ -33,6 +33,8 @@ pub struct Tools {
     pub todos: Peer,
     /// The auth service.
     pub auth: Peer,
+    /// The users service.
+    pub users: Peer,
     /// Carries mails.
     pub mails: Arc<dyn Carrier>,
     /// Language of mails to users whose preference is not known.
@@ -41,7 +43,7 @@ pub struct Tools {
     pub outgoing: Outgoing,
     /// How long before a todo is due its owner is reminded.
     pub remind_within: Duration,
-    /// How long after its deletion a todo is purged.
+    /// How long after its deletion a todo or a user is purged.
     pub purge_after: Duration,
 }
 

@@ -6,16 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prost_types::Timestamp;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::todos::v1 as todos;
 use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
+use quartet_proto::users::v1 as users;
+use quartet_proto::users::v1::upkeep_service_client::UpkeepServiceClient;
 use quartet_rpc::moment;
 
 use super::Tools;
 use crate::worker::run::{Done, Handler, Run, Trouble};
 
 /// Todos of one statement; locks are held briefly.
-const BATCH: i32 = 500;
+const TODOS: i32 = 500;
+/// Users of one call, each of which is purged in two services.
+const USERS: i32 = 20;
 
 pub(super) struct PurgeDeleted(pub(super) Arc<Tools>);
 
@@ -31,23 +36,47 @@ impl Handler for PurgeDeleted {
             .older_than_seconds
             .and_then(|seconds| u64::try_from(seconds).ok());
         let older = older.map_or(self.0.purge_after, Duration::from_secs);
-        let deleted_before = Some(moment::to_proto(run.clock.now() - older));
+        let deleted_before = moment::to_proto(run.clock.now() - older);
+        let todos = self.purge_todos(run, deleted_before).await?;
+        let users = self.purge_users(run, deleted_before).await?;
+        Ok(Done::with(&pb::PurgeDeletedResult { todos, users }))
+    }
+}
+
+impl PurgeDeleted {
+    async fn purge_todos(&self, run: &Run, deleted_before: Timestamp) -> Result<i32, Trouble> {
         let mut client = TransferServiceClient::new(self.0.todos.upstream());
         let mut purged = 0;
         loop {
             let request = todos::PurgeDeletedTodosRequest {
-                deleted_before,
-                limit: BATCH,
+                deleted_before: Some(deleted_before),
+                limit: TODOS,
             };
-            let reply = client
-                .purge_deleted_todos(run.request(&self.0.todos, request)?)
-                .await?
-                .into_inner();
-            purged += reply.purged;
-            if reply.purged < BATCH {
-                return Ok(Done::with(&pb::PurgeDeletedResult { todos: purged }));
+            let request = run.request(&self.0.todos, request)?;
+            let batch = client.purge_deleted_todos(request).await?.into_inner().purged;
+            purged += batch;
+            if batch < TODOS {
+                return Ok(purged);
             }
-            run.progress(50, format!("{purged} todos")).await?;
+            run.progress(30, format!("{purged} todos")).await?;
+        }
+    }
+
+    async fn purge_users(&self, run: &Run, deleted_before: Timestamp) -> Result<i32, Trouble> {
+        let mut client = UpkeepServiceClient::new(self.0.users.upstream());
+        let mut purged = 0;
+        loop {
+            let request = users::PurgeDeletedUsersRequest {
+                deleted_before: Some(deleted_before),
+                limit: USERS,
+            };
+            let request = run.request(&self.0.users, request)?;
+            let batch = client.purge_deleted_users(request).await?.into_inner().purged;
+            purged += batch;
+            if batch < USERS {
+                return Ok(purged);
+            }
+            run.progress(60, format!("{purged} users")).await?;
         }
     }
 }

@@ -122,7 +122,10 @@ async fn whoever_registers_is_welcomed_once_though_the_news_comes_twice() {
 #[tokio::test]
 async fn everything_that_was_deleted_long_ago_is_purged() {
     let stage = Stage::new(Setting::default()).await;
-    stage.neighbours.with(|state| state.deleted = 1_201);
+    stage.neighbours.with(|state| {
+        state.deleted = 1_201;
+        state.gone = 45;
+    });
     let mut process = stage.start().await;
     let request = pb::CreateTaskRequest {
         payload: Some(pb::create_task_request::Payload::PurgeDeleted(
@@ -142,7 +145,10 @@ async fn everything_that_was_deleted_long_ago_is_purged() {
     .await;
     assert_eq!(
         result,
-        pb::task::Result::Purged(pb::PurgeDeletedResult { todos: 1_201 })
+        pb::task::Result::Purged(pb::PurgeDeletedResult {
+            todos: 1_201,
+            users: 45
+        })
     );
     process.stop().await;
 }

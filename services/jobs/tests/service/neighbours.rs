@@ -1,4 +1,4 @@
-//! The todos and auth services, as far as jobs ask them anything.
+//! The todos, auth and users services, as far as jobs ask them anything.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +8,8 @@ use quartet_proto::auth::v1 as auth;
 use quartet_proto::auth::v1::contact_service_server::{ContactService, ContactServiceServer};
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::transfer_service_server::{TransferService, TransferServiceServer};
+use quartet_proto::users::v1 as users;
+use quartet_proto::users::v1::upkeep_service_server::{UpkeepService, UpkeepServiceServer};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::Hosted;
 use quartet_testkit::stack;
@@ -31,6 +33,8 @@ pub(crate) struct State {
     pub(crate) contacts: Vec<auth::Contact>,
     /// Deleted todos that are yet to be purged.
     pub(crate) deleted: i32,
+    /// Deleted users that are yet to be purged.
+    pub(crate) gone: i32,
 }
 
 impl Neighbours {
@@ -40,7 +44,12 @@ impl Neighbours {
 
     pub(crate) async fn upstream(&self, clock: &Clock) -> Upstream {
         let host = stack::host("neighbours", clock, Upstream::local("auth").0);
-        stack::upstream(&host, &["quartet.todos.v1", "quartet.auth.v1"], self).await
+        stack::upstream(
+            &host,
+            &["quartet.todos.v1", "quartet.auth.v1", "quartet.users.v1"],
+            self,
+        )
+        .await
     }
 }
 
@@ -48,7 +57,8 @@ impl Hosted for Neighbours {
     fn add_to(&self, routes: &mut RoutesBuilder) {
         routes
             .add_service(TransferServiceServer::new(self.clone()))
-            .add_service(ContactServiceServer::new(self.clone()));
+            .add_service(ContactServiceServer::new(self.clone()))
+            .add_service(UpkeepServiceServer::new(self.clone()));
     }
 
     async fn run(self, _: CancellationToken) {}
@@ -139,6 +149,22 @@ impl TransferService for Neighbours {
             purged
         });
         Ok(Response::new(pb::PurgeDeletedTodosResponse { purged }))
+    }
+}
+
+#[async_trait]
+impl UpkeepService for Neighbours {
+    async fn purge_deleted_users(
+        &self,
+        request: Request<users::PurgeDeletedUsersRequest>,
+    ) -> Result<Response<users::PurgeDeletedUsersResponse>, Status> {
+        let limit = request.get_ref().limit;
+        let purged = self.with(|state| {
+            let purged = state.gone.min(limit);
+            state.gone -= purged;
+            purged
+        });
+        Ok(Response::new(users::PurgeDeletedUsersResponse { purged }))
     }
 }
 

@@ -184,7 +184,8 @@ impl Stage {
             clock: self.clock.clone(),
             broker: Some(Arc::new(self.broker.clone()) as Arc<dyn Broker>),
             todos: host.peer(neighbours.clone()),
-            auth: host.peer(neighbours),
+            auth: host.peer(neighbours.clone()),
+            users: host.peer(neighbours),
             link_key: [7; 32],
             names: self.names.clone(),
         };

@@ -20,6 +20,7 @@ mod list_tiers;
 mod list_user_rate_limits;
 mod list_users;
 mod permit;
+mod purge_deleted_users;
 mod purge_user;
 mod restore_user;
 mod set_user_tier;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::tier_service_server::{TierService, TierServiceServer};
+use quartet_proto::users::v1::upkeep_service_server::{UpkeepService, UpkeepServiceServer};
 use quartet_proto::users::v1::user_service_server::{UserService, UserServiceServer};
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
@@ -58,7 +60,8 @@ impl Rpc {
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
         routes
             .add_service(UserServiceServer::new(self.clone()))
-            .add_service(TierServiceServer::new(self));
+            .add_service(TierServiceServer::new(self.clone()))
+            .add_service(UpkeepServiceServer::new(self));
     }
 }
 
@@ -195,5 +198,15 @@ impl TierService for Rpc {
 
     async fn delete_rate_limit(&self, request: Request<pb::DeleteRateLimitRequest>) -> Result<Response<()>, Status> {
         Ok(delete_rate_limit::handle(self, request).await?)
+    }
+}
+
+#[async_trait]
+impl UpkeepService for Rpc {
+    async fn purge_deleted_users(
+        &self,
+        request: Request<pb::PurgeDeletedUsersRequest>,
+    ) -> Result<Response<pb::PurgeDeletedUsersResponse>, Status> {
+        Ok(purge_deleted_users::handle(self, request).await?)
     }
 }

@@ -10,7 +10,7 @@ use super::OpenChange;
 use crate::Error;
 use crate::domain::{Account, Key, TierName, User, UserEdit};
 
-/// Users. A deleted user is found by `list_users`, `open_restore` and `open_purge` alone.
+/// Users. A deleted user is found by `list_users`, `list_deleted`, `open_restore` and the purges alone.
 #[async_trait]
 pub trait Users: Send + Sync {
     /// Makes the user of an account, or brings its copy of the account's fields up to date, and returns the name of the user's tier.
@@ -65,4 +65,15 @@ pub trait Users: Send + Sync {
 
     /// Deletes the user, deleted softly or not, and their profile for good, once it is committed.
     async fn open_purge(&self, id: Uuid, deadline: Deadline) -> Result<Option<OpenChange>, Error>;
+
+    /// As [`Users::open_purge`], of one who was deleted before a moment and has not come back since.
+    async fn open_purge_of_deleted(
+        &self,
+        id: Uuid,
+        before: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<Option<OpenChange>, Error>;
+
+    /// Users who were deleted before a moment, the longest gone first.
+    async fn list_deleted(&self, before: OffsetDateTime, limit: i64, deadline: Deadline) -> Result<Vec<Uuid>, Error>;
 }

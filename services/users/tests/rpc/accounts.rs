@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quartet_proto::options::Reason;
 use quartet_proto::users::v1 as pb;
-use quartet_testkit::identity::Identity;
+use quartet_testkit::identity::{Identity, service_request};
+use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
 
 use super::fake_auth::Mood;
@@ -42,6 +43,15 @@ impl Users {
             user_id: who.id.to_string(),
         };
         self.client.purge_user(self.superuser.request(purge)).await.map(drop)
+    }
+
+    async fn purge_deleted(&mut self, before: OffsetDateTime, limit: i32) -> Result<i32, Status> {
+        let message = pb::PurgeDeletedUsersRequest {
+            deleted_before: Some(quartet_rpc::moment::to_proto(before)),
+            limit,
+        };
+        let request = service_request("jobs", &self.clock, message);
+        Ok(self.upkeep.purge_deleted_users(request).await?.into_inner().purged)
     }
 
     async fn is_there(&mut self, who: &Identity) -> bool {
@@ -198,6 +208,24 @@ async fn a_user_is_deleted_restored_and_purged_together_with_the_account() {
     let gone = users.purge(&ada).await.unwrap_err();
     assert_eq!(told(gone), because(Code::NotFound, "USER_NOT_FOUND"));
     assert!(users.auth.asked().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_was_deleted_long_ago_is_purged_together_with_the_account() {
+    let mut users = Users::new().await;
+    let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
+    users.delete(&superuser, &ada).await.unwrap();
+    users.auth.asked();
+    let now = users.clock.now();
+
+    let kept = users.purge_deleted(now - Duration::from_secs(60), 100).await.unwrap();
+    assert_eq!((kept, users.auth.asked()), (0, vec![]), "not that long ago");
+    let purged = users.purge_deleted(now + Duration::from_secs(60), 100).await.unwrap();
+    assert_eq!((purged, users.auth.asked()), (1, vec![format!("purge {}", ada.id)]));
+    assert!(users.is_there(&superuser).await, "nobody is purged who is not deleted");
+
+    let wrong = users.purge_deleted(now, 0).await.unwrap_err();
+    assert_eq!(told(wrong), because(Code::InvalidArgument, "VALIDATION_FAILED"));
 }
 
 #[tokio::test]

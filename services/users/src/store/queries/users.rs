@@ -293,11 +293,33 @@ impl Users for Queries {
     }
 
     async fn open_purge(&self, id: Uuid, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let done = sqlx::query("delete from users where id = $1")
-            .bind(id)
-            .execute(&mut *transaction)
+        self.open_purge_where(id, None, deadline).await
+    }
+
+    async fn open_purge_of_deleted(&self, id: Uuid, before: OffsetDateTime, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
+        self.open_purge_where(id, Some(before), deadline).await
+    }
+
+    async fn list_deleted(&self, before: OffsetDateTime, limit: i64, deadline: Deadline) -> Result<Vec<Uuid>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let ids = sqlx::query_scalar("select id from users where deleted_at < $1 order by deleted_at limit $2")
+            .bind(Timestamp(before))
+            .bind(limit)
+            .fetch_all(&mut *connection)
             .await?;
+        Ok(ids)
+    }
+}
+
+impl Queries {
+    /// `deleted_before` spares users who are there, or are so again.
+    async fn open_purge_where(&self, id: Uuid, deleted_before: Option<OffsetDateTime>, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        let done = match deleted_before {
+            None => sqlx::query("delete from users where id = $1").bind(id),
+            Some(before) => sqlx::query("delete from users where id = $1 and deleted_at < $2").bind(id).bind(Timestamp(before)),
+        };
+        let done = done.execute(&mut *transaction).await?;
         if done.rows_affected() == 0 {
             return Ok(None);
         }
