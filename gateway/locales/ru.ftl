@@ -152,6 +152,7 @@ rule-string-prefix = начинается не так, как нужно
 rule-string-email = должен быть адрес электронной почты
 rule-string-uuid = должен быть UUID
 rule-string-uri = должен быть адрес http или https
+rule-oneof-required = нужно задать ровно одно из полей: { $a }, { $b }, { $c }
 rule-string-in = нет среди допустимых значений
 rule-int32-range = от { $a } до { $b }
     .bare = не меньше { $a }

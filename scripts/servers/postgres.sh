@@ -44,11 +44,13 @@ postgres_start() {
     "${as[@]}" "$programs/initdb" --pgdata="$postgres_folder/data" --username=test --pwfile="$postgres_folder/password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$postgres_folder/initdb.log" 2>&1 ||
         die "initdb failed: $(tail -n 3 "$postgres_folder/initdb.log")"
+    local durability=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+    [ -n "${TEST_POSTGRES_DURABLE-}" ] && durability=(-c fsync=on)
     for try in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))
-        # Durability is off: what this server holds is worthless after the run.
+        # Durability is off: what this server holds is worthless after the run. A measurement sets TEST_POSTGRES_DURABLE, to pay what a server pays.
         "${as[@]}" "$programs/postgres" -D "$postgres_folder/data" -c listen_addresses=127.0.0.1 -c port="$port" \
-            -c unix_socket_directories="$postgres_folder" -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+            -c unix_socket_directories="$postgres_folder" "${durability[@]}" \
             -c max_connections=300 >>"$postgres_folder/server.log" 2>&1 &
         postgres_pid=$!
         if postgres_answers "$programs" "$port"; then

@@ -19,7 +19,7 @@ done
 export SERVICE_TOKEN_SECRET=a-secret-that-only-this-run-knows-32 LOG_FILTER=error
 export AUTH_DATABASE_URL=$base/load_auth_$suffix USERS_DATABASE_URL=$base/load_users_$suffix TODOS_DATABASE_URL=$base/load_todos_$suffix
 export AUTH_GRPC_ADDRESS=127.0.0.1:7051 USERS_GRPC_ADDRESS=127.0.0.1:7052 TODOS_GRPC_ADDRESS=127.0.0.1:7053 HTTP_ADDRESS=127.0.0.1:7080
-export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053 MAIL_DIR=$folder/mail
+export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053
 for name in auth users todos gateway; do
     (cd "$folder" && exec "$bin/$name") &
     pids+=($!)

@@ -61,13 +61,11 @@ impl Stage {
     async fn new(stores: (Fresh, Fresh, Fresh), rabbit: bool) -> Self {
         let clock = Clock::system();
         let folder = tempfile::tempdir().expect("a folder");
-        let mails = folder.path().display().to_string();
         let urls = [stores.0.setting(), stores.1.setting(), stores.2.setting()];
         let source = Source::of([
             ("AUTH_DATABASE_URL", urls[0].as_str()),
             ("USERS_DATABASE_URL", urls[1].as_str()),
             ("TODOS_DATABASE_URL", urls[2].as_str()),
-            ("MAIL_DIR", mails.as_str()),
             ("ARGON2_MEMORY_KIB", "64"),
             ("ARGON2_ITERATIONS", "1"),
             ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
@@ -98,14 +96,17 @@ impl Stage {
         }
     }
 
-    /// Starts auth; the users service that it calls is away for good, so that only messages reach it.
+    /// Starts auth; the users and jobs services that it calls are away for good, so that only messages reach anybody.
     async fn auth(&mut self) -> Running {
         let config = quartet_auth::Config::read(&self.source).expect("settings");
+        let away = |name| {
+            self.host
+                .peer(Upstream::remote(name, "http://127.0.0.1:1").expect("a URL"))
+        };
         let deps = quartet_auth::Deps {
             clock: self.clock.clone(),
-            users: self
-                .host
-                .peer(Upstream::remote("users", "http://127.0.0.1:1").expect("a URL")),
+            users: away("users"),
+            jobs: away("jobs"),
             broker: Some(self.broker.clone()),
         };
         let service = quartet_auth::build(config, deps).await.expect("auth starts");

@@ -87,6 +87,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         clock: host.clock(),
         broker: broker.clone(),
         users: host.peer(users_upstream.clone()),
+        jobs: host.peer(jobs_upstream.clone()),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {

@@ -19,6 +19,8 @@ quartet_config::settings! {
         @secret database_url: DatabaseUrl = "AUTH_DATABASE_URL" or "sqlite://data/auth.db";
         /// Where the users service is, when the auth service runs alone.
         users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
+        /// Where the jobs service is, which sends the mails of the auth service, when that runs alone.
+        jobs_url: String = "JOBS_URL" or "http://127.0.0.1:50054";
         /// Life of an access token. A revoked session is listed everywhere for as long.
         access_token_ttl: Span = "ACCESS_TOKEN_TTL" or "15m";
         /// Life of a session, however often its refresh token is exchanged.
@@ -49,10 +51,6 @@ quartet_config::settings! {
         login_max_delay_per_name: Span = "LOGIN_MAX_DELAY_PER_NAME" or "10s";
         /// How long failures count without another one.
         login_memory: Span = "LOGIN_MEMORY" or "1h";
-        /// Folder that mails are written to, as `.eml` files.
-        mail_dir: String = "MAIL_DIR" or "data/mail";
-        /// Sender of mails.
-        mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Address of the product as its users see it; links in mails begin with it.
         public_url: String = "PUBLIC_URL" or "http://localhost:8000";
     }

@@ -37,7 +37,7 @@ use domain::Algorithm;
 use ended_sessions::EndedSessions;
 use hashing::Hashing;
 use key_ring::KeyRing;
-use mail::{Files, Postman};
+use mail::{Jobs, Postman};
 use tokens::Tokens;
 
 /// The proto packages that this service serves.
@@ -52,6 +52,8 @@ pub struct Deps {
     pub clock: Clock,
     /// The users service, which makes the user of an account.
     pub users: Peer,
+    /// The jobs service, which sends mails.
+    pub jobs: Peer,
     /// Carries messages; without one, they wait in the outbox.
     pub broker: Option<Arc<dyn Broker>>,
 }
@@ -76,19 +78,18 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
         messaging,
         ..
     } = config;
-    let Deps { clock, users, broker } = deps;
+    let Deps {
+        clock,
+        users,
+        jobs,
+        broker,
+    } = deps;
     let messenger = Messenger::new(database.clone(), broker, clock.clone(), messaging);
     let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
     if own.jwt_algorithm == Algorithm::Hs256 && shared.jwt_hs256_secret.is_none() {
         return Err("JWT_HS256_SECRET: expected a secret of at least 32 characters with JWT_ALGORITHM=HS256".into());
     }
-    let from = own.mail_from.parse().map_err(|_| {
-        format!(
-            "MAIL_FROM: expected a sender as `Name <address>` (it is `{}`)",
-            own.mail_from
-        )
-    })?;
-    let mailer = Files::new(&own.mail_dir, from, own.public_url.clone(), clock.clone());
+    let mailer = Jobs::new(jobs, &own.public_url);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let concurrency = own.hashing_concurrency.unwrap_or(cores);
     let hashing = Hashing::new(clock.clone(), own.hardness(), concurrency, own.hashing_queue)

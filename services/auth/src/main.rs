@@ -12,9 +12,19 @@ async fn main() -> ExitCode {
         let config = Config::read(source)?;
         let address = config.own.grpc_address;
         let users = host.peer(Upstream::remote("users", &config.own.users_url)?);
+        let jobs = host.peer(Upstream::remote("jobs", &config.own.jobs_url)?);
         let clock = host.clock();
         let broker = quartet_messaging::rabbit::connect(&config.messaging, "auth", clock.clone())?;
-        let service = build(config, Deps { clock, users, broker }).await?;
+        let service = build(
+            config,
+            Deps {
+                clock,
+                users,
+                jobs,
+                broker,
+            },
+        )
+        .await?;
         Ok((address, service))
     })
     .await

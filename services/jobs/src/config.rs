@@ -21,8 +21,6 @@ quartet_config::settings! {
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
-        /// Where the users service is, for a jobs service that runs apart from it.
-        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
         /// Jobs that a worker does at once, in each of the three queues.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
         /// How long a job is a worker's own without a sign of life; past that it is taken from it, with the attempt counted.
@@ -49,21 +47,23 @@ quartet_config::settings! {
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
         /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
+        /// Sender of mails.
+        mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
         mail_language: String = "MAIL_LANGUAGE" or "en";
         /// The server that takes mails: `smtps://user:password@host:465`, `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS.
         /// Unset, mails are written as files into MAIL_DIR.
         @secret smtp_url: Option<Secret> = "SMTP_URL";
+        /// Folder that mails are written to, as `.eml` files, where no server takes them.
+        mail_dir: PathBuf = "MAIL_DIR" or "data/mail";
     }
 }
 
 quartet_config::settings! {
-    /// Settings of mails that other services have as well.
-    pub struct Mails {
-        /// Folder that mails are written to, as `.eml` files.
-        dir: PathBuf = "MAIL_DIR" or "data/mail";
-        /// Sender of mails.
-        from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
+    /// Settings that another service declares as well.
+    pub struct Shared {
+        /// Where the users service is, for a jobs service that runs apart from it.
+        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
     }
 }
 
@@ -87,8 +87,8 @@ pub struct Pattern(pub Option<Cron>);
 pub struct Config {
     /// Settings of the service.
     pub own: Own,
-    /// Settings of mails.
-    pub mails: Mails,
+    /// Settings that it has in common with another service.
+    pub shared: Shared,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
     /// Settings of messages.
@@ -100,7 +100,7 @@ impl Config {
     pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
         Ok(Self {
             own: Own::read(source)?,
-            mails: Mails::read(source)?,
+            shared: Shared::read(source)?,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,
         })

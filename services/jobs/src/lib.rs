@@ -84,9 +84,7 @@ pub fn over(
     database: Database,
     adapt: impl FnOnce(Handlers) -> Handlers,
 ) -> Result<Service, StartError> {
-    let Config {
-        own, mails, messaging, ..
-    } = config;
+    let Config { own, messaging, .. } = config;
     let Deps {
         clock,
         broker,
@@ -115,7 +113,7 @@ pub fn over(
                 todos,
                 auth,
                 users,
-                mails: carrier(&own, &mails)?,
+                mails: carrier(&own)?,
                 mail_language: own.mail_language.clone(),
                 outgoing: Outgoing::new(reach.clone(), names)?,
                 remind_within: own.remind_within.0,
@@ -165,14 +163,14 @@ pub fn over(
 }
 
 /// Who carries mails: a mail server where one is set, else a folder.
-fn carrier(own: &config::Own, mails: &config::Mails) -> Result<Arc<dyn Carrier>, StartError> {
-    let from = mails.from.parse().map_err(|_| {
-        let from = &mails.from;
-        format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)")
-    })?;
+fn carrier(own: &config::Own) -> Result<Arc<dyn Carrier>, StartError> {
+    let from = &own.mail_from;
+    let from = from
+        .parse()
+        .map_err(|_| format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)"))?;
     Ok(match &own.smtp_url {
         Some(url) => Arc::new(Smtp::new(url, from)?),
-        None => Arc::new(mail::Files::new(&mails.dir, from)),
+        None => Arc::new(mail::Files::new(&own.mail_dir, from)),
     })
 }
 

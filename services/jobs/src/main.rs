@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
             broker: quartet_messaging::rabbit::connect(&config.messaging, "jobs", host.clock())?,
             todos: host.peer(Upstream::remote("todos", &config.own.todos_url)?),
             auth: host.auth(),
-            users: host.peer(Upstream::remote("users", &config.own.users_url)?),
+            users: host.peer(Upstream::remote("users", &config.shared.users_url)?),
             link_key: host.key_for(links::PURPOSE),
             names: Arc::new(outgoing::System),
         };

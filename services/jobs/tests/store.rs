@@ -4,6 +4,8 @@
 
 #[path = "store/queues.rs"]
 mod queues;
+#[path = "store/residue.rs"]
+mod residue;
 #[path = "store/tasks.rs"]
 mod tasks;
 #[path = "store/webhooks.rs"]

@@ -50,6 +50,21 @@ pub trait Handler: Send + Sync {
     /// Does what `message` asks for, once: the effect and the inbox row are committed when this returns [`Outcome::Done`]. A panic counts as
     /// [`Outcome::Retry`].
     async fn handle(&self, message: &Message) -> Outcome;
+
+    /// How many messages it takes together at most; one unless it says otherwise.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Does what each of these messages asks for, no two of which are about one subject where subjects are in order; an outcome for each, in the same
+    /// order. One that panics, takes too long or has another number of outcomes has done nothing: each message is then handled alone.
+    async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(messages.len());
+        for message in messages {
+            outcomes.push(self.handle(message).await);
+        }
+        outcomes
+    }
 }
 
 /// What became of a message at its handler.

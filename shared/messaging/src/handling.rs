@@ -1,23 +1,93 @@
-//! One attempt of a handler at a message, bounded in time, with panics caught.
+//! Attempts of a handler at messages, bounded in time, with panics caught.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::join_all;
 
 use crate::{Handler, Message, Outcome};
 
+/// Attempts at once of a handler that takes several messages together: one is made while another one is committed.
+pub(crate) const TOGETHER: usize = 2;
+
 /// What comes of `handler` and `message` within `timeout`.
 pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Outcome {
+    match bounded(handler.handle(message), timeout).await {
+        Ok(outcome) => outcome,
+        Err(reason) => Outcome::Retry { reason },
+    }
+}
+
+/// As [`attempt`], for several messages together. Where that fails as a whole, each is handled alone, so that one that cannot be handled does not take
+/// the others along.
+pub(crate) async fn attempt_all(handler: &dyn Handler, messages: &[&Message], timeout: Duration) -> Vec<Outcome> {
+    if messages.len() > 1 {
+        match bounded(handler.handle_all(messages), timeout).await {
+            Ok(outcomes) if outcomes.len() == messages.len() => return outcomes,
+            Ok(_) => {}
+            Err(reason) => {
+                tracing::info!(
+                    messages = messages.len(),
+                    reason,
+                    "messages could not be handled together; each is handled alone"
+                );
+            }
+        }
+    }
+    join_all(messages.iter().map(|message| attempt(handler, message, timeout))).await
+}
+
+/// The error says what went wrong, for a person.
+async fn bounded<T>(handled: impl Future<Output = T>, timeout: Duration) -> Result<T, String> {
     // What a handler shares with others is a store, whose transaction rolls back when it unwinds.
-    let handled = AssertUnwindSafe(handler.handle(message)).catch_unwind();
-    match tokio::time::timeout(timeout, handled).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::Retry {
-            reason: "the handler panicked".into(),
-        },
-        Err(_) => Outcome::Retry {
-            reason: format!("the handler took longer than {timeout:?}"),
-        },
+    match tokio::time::timeout(timeout, AssertUnwindSafe(handled).catch_unwind()).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err("the handler panicked".into()),
+        Err(_) => Err(format!("the handler took longer than {timeout:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use quartet_clock::Clock;
+
+    use super::*;
+
+    /// Fails over several in its way; alone, it does all but the poison.
+    enum Failing {
+        Panics,
+        Sleeps,
+        ForgetsSome,
+    }
+
+    #[async_trait]
+    impl Handler for Failing {
+        async fn handle(&self, message: &Message) -> Outcome {
+            match message.subject.as_str() {
+                "poison" => Outcome::dead("it is poison"),
+                _ => Outcome::Done,
+            }
+        }
+
+        async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+            match self {
+                Self::Panics => panic!("over several"),
+                Self::Sleeps => std::future::pending().await,
+                Self::ForgetsSome => vec![Outcome::Done; messages.len() - 1],
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn several_that_fail_as_a_whole_are_handled_alone() {
+        let clock = Clock::system();
+        let messages = ["a", "poison", "b"].map(|subject| Message::event(&clock, "/test", "a.b.v1", subject, &()));
+        let messages: Vec<&Message> = messages.iter().collect();
+        for handler in [Failing::Panics, Failing::Sleeps, Failing::ForgetsSome] {
+            let outcomes = attempt_all(&handler, &messages, Duration::from_millis(50)).await;
+            assert_eq!(outcomes, [Outcome::Done, Outcome::dead("it is poison"), Outcome::Done]);
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! In reading order:
 //! - [`message`] is what travels, [`queue`] where it goes;
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
+//! - [`effects`] puts the effects of several messages into one transaction;
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
 //! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
 //! - [`Messenger`] is all of it, as a service runs it;
@@ -14,6 +15,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod effects;
 mod failpoint;
 mod handling;
 pub mod inbox;
@@ -30,6 +32,7 @@ mod store;
 
 pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;
+pub use effects::{Effect, Effects};
 pub use local::Local;
 pub use message::{Message, Priority, Route};
 pub use messenger::Messenger;

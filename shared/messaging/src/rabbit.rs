@@ -7,6 +7,7 @@
 //! closed channel, a restarted server, and a server that lost its queues. It is tried without end. (lapin can mend connections by itself; it does not
 //! reopen a channel that the server closed, so this way would be needed beside that one.)
 
+mod acks;
 mod consumer;
 mod dead_letters;
 mod envelope;
@@ -152,8 +153,8 @@ impl Broker for Rabbit {
     }
 
     async fn publish(&self, batch: &[Message]) -> Vec<Published> {
-        let parcels: Vec<Parcel> = batch.iter().map(Parcel::first).collect();
-        self.0.publishing.publish(&parcels).await
+        let parcels = batch.iter().map(Parcel::first).collect();
+        self.0.publishing.publish(parcels).await
     }
 
     async fn consume(&self, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken) {
@@ -189,7 +190,7 @@ impl Broker for Rabbit {
 
     async fn pause(&self, queue: &str) -> Result<(), Error> {
         let parcel = Parcel::marker(&topology::pause_queue(queue));
-        match self.0.publishing.publish(&[parcel]).await.pop() {
+        match self.0.publishing.publish(vec![parcel]).await.pop() {
             Some(Published::Confirmed) => Ok(()),
             Some(Published::Unroutable) => Err(Error::Refused(format!("there is no queue {queue}"))),
             Some(Published::Failed { reason }) => Err(Error::Away(reason)),

@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use quartet_clock::Clock;
 use quartet_store::{Database, Error};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Published;
 use crate::failpoint::pass;
-use crate::store::{Claimed, Rows};
+use crate::store::{Row, Rows};
 use crate::{Broker, Config, Message, Stats};
 
 /// Batches under way at once.
-const LANES: usize = 3;
+pub(crate) const LANES: usize = 3;
 /// How often the lag is measured and old rows are looked for.
 const TENDING: Duration = Duration::from_secs(5);
 /// Rows that one statement prunes; locks are held briefly.
@@ -55,7 +55,7 @@ impl Relay {
     /// A relay from the outbox in `database` to `broker`.
     pub fn new(database: Database, broker: Arc<dyn Broker>, clock: Clock, settings: Config) -> Self {
         Self {
-            rows: Rows(database),
+            rows: Rows::of(&database),
             broker,
             clock,
             settings,
@@ -82,9 +82,22 @@ impl Relay {
 
     /// Works until `stop`. A batch in hand is finished first.
     pub async fn run(self, stop: CancellationToken) {
+        let relay = Arc::new(self);
         // While the broker confirms one batch, another one is claimed and a third one noted.
-        let lanes = join_all((0..LANES).map(|_| self.send(&stop)));
-        tokio::join!(lanes, self.tend(&stop));
+        let mut tasks = JoinSet::new();
+        for _ in 0..LANES {
+            let (relay, stop) = (relay.clone(), stop.clone());
+            tasks.spawn(async move { relay.send(&stop).await });
+        }
+        tasks.spawn(async move { relay.tend(&stop).await });
+        while let Some(ended) = tasks.join_next().await {
+            // Only a failpoint panics here: this relay is as good as dead.
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
     }
 
     async fn send(&self, stop: &CancellationToken) {
@@ -130,10 +143,10 @@ impl Relay {
             self.wake.wake();
         }
         pass!("relay-claimed");
-        let messages: Vec<Message> = claimed.iter().map(|row| row.message.clone()).collect();
+        let (rows, messages): (Vec<Row>, Vec<Message>) = claimed.into_iter().unzip();
         let outcomes = self.broker.publish(&messages).await;
         pass!("relay-published");
-        let failed = self.note(&claimed, &outcomes).await?;
+        let failed = self.note(&rows, &outcomes).await?;
         pass!("relay-noted");
         match failed {
             true => Ok(Batch::Failed),
@@ -142,7 +155,7 @@ impl Relay {
     }
 
     /// Writes down what became of the rows; whether the broker failed any.
-    async fn note(&self, claimed: &[Claimed], outcomes: &[Published]) -> Result<bool, Error> {
+    async fn note(&self, claimed: &[Row], outcomes: &[Published]) -> Result<bool, Error> {
         let now = self.clock.now();
         let confirmed = claimed
             .iter()

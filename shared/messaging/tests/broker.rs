@@ -11,6 +11,8 @@
 mod dead_letters;
 #[path = "broker/delivery.rs"]
 mod delivery;
+#[path = "broker/noting.rs"]
+mod noting;
 #[path = "broker/outage.rs"]
 mod outage;
 #[path = "broker/proxy.rs"]
@@ -19,6 +21,8 @@ mod proxy;
 mod queues;
 #[path = "broker/stage.rs"]
 mod stage;
+#[path = "broker/together.rs"]
+mod together;
 
 /// Runs each of these `async fn(Stage)` over every broker and database.
 macro_rules! on_every_stage {

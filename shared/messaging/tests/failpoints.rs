@@ -11,17 +11,21 @@
 )]
 #![expect(dead_code, reason = "the stage is shared with the suite of brokers")]
 
+#[path = "broker/noting.rs"]
+mod noting;
 #[path = "broker/proxy.rs"]
 mod proxy;
 #[path = "broker/stage.rs"]
 mod stage;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fail::FailScenario;
-use quartet_messaging::{Queue, Relay};
+use noting::Together;
+use quartet_messaging::effects::Failure;
+use quartet_messaging::{Handler, Queue, Relay};
 use stage::{Carrier, Stage, until};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -31,13 +35,20 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 const RELAY: [&str; 3] = ["relay-claimed", "relay-published", "relay-noted"];
 
+/// How a consumer handles its messages.
+#[derive(Debug, Clone, Copy)]
+enum Handling {
+    OneByOne,
+    Together,
+}
+
 /// Dies at `point`, at the second time it is passed, and is begun anew; every message takes effect once.
-async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str) {
+async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str, handling: Handling) {
     let scenario = FailScenario::setup();
-    let consumer = format!("test at {point}");
+    let consumer = format!("test at {point}, {handling:?}");
     stage.broker.declare(std::slice::from_ref(queue)).await.unwrap();
     let said: Vec<_> = (0..30)
-        .map(|number| stage.event(point, "a", &number.to_string()))
+        .map(|number| stage.event(&format!("{point}-{handling:?}"), "a", &number.to_string()))
         .collect();
     fail::cfg(point, "1*off->1*panic->off").unwrap();
 
@@ -66,10 +77,23 @@ async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str) {
         let (stage, stop, queue, consumer) = (stage.clone(), stop.clone(), queue.clone(), consumer.clone());
         tokio::spawn(async move {
             loop {
-                let handler = stage.effect(&consumer, |_, call| (call % 5 == 0).then(stage::retry).flatten());
+                let handler: Arc<dyn Handler> = match handling {
+                    Handling::OneByOne => {
+                        Arc::new(stage.effect(&consumer, |_, call| (call % 5 == 0).then(stage::retry).flatten()))
+                    }
+                    Handling::Together => {
+                        let calls = AtomicU32::new(0);
+                        Arc::new(Together::new(&stage, &consumer, move |_| {
+                            match calls.fetch_add(1, Ordering::SeqCst) % 5 {
+                                4 => Err(Failure::ForNow(quartet_store::Error::Deadline)),
+                                _ => Ok(()),
+                            }
+                        }))
+                    }
+                };
                 let subscription = quartet_messaging::Subscription::new("test", queue.clone());
                 let (broker, stop) = (stage.broker.clone(), stop.clone());
-                let run = async move { broker.consume(subscription, Arc::new(handler), stop).await };
+                let run = async move { broker.consume(subscription, handler, stop).await };
                 if tokio::spawn(run).await.is_ok() {
                     return;
                 }
@@ -114,10 +138,13 @@ async fn every_point(stage: Stage, consumer_points: &[&str]) {
     watch_deaths();
     let stage = Arc::new(stage);
     let _turn = TURN.lock().await;
-    for point in RELAY.iter().chain(consumer_points) {
-        let mut queue = stage.queue(point, &[point]);
-        queue.retry.steps = vec![Duration::from_millis(20)];
-        survives(&stage, &queue, point).await;
+    for handling in [Handling::OneByOne, Handling::Together] {
+        for point in RELAY.iter().chain(consumer_points) {
+            let name = format!("{point}-{handling:?}");
+            let mut queue = stage.queue(&name, &[&name]);
+            queue.retry.steps = vec![Duration::from_millis(20)];
+            survives(&stage, &queue, point, handling).await;
+        }
     }
 }
 

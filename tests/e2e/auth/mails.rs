@@ -52,12 +52,14 @@ async fn an_unknown_address_gets_the_same_answer_and_no_mail(app: App) {
     app.post("/api/v1/auth/password:request-reset", json!({"email": address}))
         .await
         .expect(202);
-    // Mails are written in order: once a later one is there, this one would be.
-    let ada = app.register().await;
-    app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
-        .await
-        .expect(202);
-    mail::token(&app, &ada.email, mail::RESET).await;
+    // Mails are asked for in order, and sent by several workers at once: once two later ones are there, one after the other, this one would be.
+    for _ in 0..2 {
+        let ada = app.register().await;
+        app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
+            .await
+            .expect(202);
+        mail::token(&app, &ada.email, mail::RESET).await;
+    }
     assert!(!mail::is_known(&app, &address));
 }
 

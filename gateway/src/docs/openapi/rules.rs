@@ -3,7 +3,7 @@
 mod needed;
 mod read;
 
-use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, Value as Proto};
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, OneofDescriptor, Value as Proto};
 use serde_json::{Value, json};
 
 use super::Object;
@@ -27,6 +27,21 @@ impl Rules {
                 .then(|| options.get_extension(&extension).as_message().cloned())
                 .flatten(),
         )
+    }
+
+    /// Whether one field of `oneof` has to be set.
+    pub(super) fn requires_one_of(oneof: &OneofDescriptor) -> bool {
+        let extension = oneof.parent_pool().get_extension_by_name("buf.validate.oneof");
+        let options = oneof.options();
+        extension
+            .filter(|extension| options.has_extension(extension))
+            .is_some_and(|extension| {
+                let rules = options.get_extension(&extension);
+                let required = rules
+                    .as_message()
+                    .and_then(|rules| Some(rules.get_field_by_name("required")?.into_owned()));
+                required.and_then(|required| required.as_bool()).unwrap_or_default()
+            })
     }
 
     /// Whether the value must be there, and for a field without presence be another than its default.

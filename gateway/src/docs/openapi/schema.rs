@@ -131,6 +131,7 @@ impl<'a> Schemas<'a> {
         if direction != Direction::Output {
             schema.insert("additionalProperties".into(), json!(false));
             exclude_pairs(message, without, &mut schema);
+            require_one(message, without, &mut schema);
         }
         schema
     }
@@ -259,6 +260,19 @@ fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schem
     }
     if !all.is_empty() {
         schema.insert("allOf".into(), all.into());
+    }
+}
+
+/// One field of a required oneof is there. With several such oneofs, JSON Schema has one `anyOf` to say it with, so that the first one is stated.
+fn require_one(message: &MessageDescriptor, without: &[FieldDescriptor], schema: &mut Object) {
+    let required = message.oneofs().find(Rules::requires_one_of);
+    let names = required.iter().flat_map(|oneof| oneof.fields().collect::<Vec<_>>());
+    let any: Vec<_> = names
+        .filter(|field| !without.contains(field))
+        .map(|field| json!({"required": [field.name()]}))
+        .collect();
+    if !any.is_empty() {
+        schema.insert("anyOf".into(), any.into());
     }
 }
 

@@ -1,15 +1,14 @@
-//! Mails: what they say ([`Mail`]), who carries them ([`Mailer`]), and the one who makes them of requests ([`Postman`]).
+//! Mails: what they are for ([`Mail`]), who carries them ([`Mailer`]), and the one who makes them of requests ([`Postman`]).
 
-mod files;
+mod jobs;
 mod postman;
-mod texts;
 
 use async_trait::async_trait;
-use lettre::message::Mailbox;
+use time::OffsetDateTime;
 
 use crate::domain::{MailToken, Purpose};
 
-pub use files::Files;
+pub use jobs::Jobs;
 pub(crate) use postman::{Postman, languages};
 
 /// A mail to one account.
@@ -20,9 +19,11 @@ pub struct Mail {
     /// Whom it greets.
     pub name: String,
     /// Where it goes.
-    pub to: Mailbox,
+    pub to: String,
     /// The token that it carries; a notice says nothing of it.
     pub token: MailToken,
+    /// Until when the token works.
+    pub expires_at: OffsetDateTime,
     /// The language that it is written in.
     pub language: Language,
 }
@@ -62,7 +63,7 @@ impl Language {
     }
 }
 
-/// Carries mails. What it has taken it delivers, or tells why not; then the same mail comes again.
+/// Carries mails. What it has taken it delivers; what it has not taken may come again, and is one mail however often it comes.
 #[async_trait]
 pub trait Mailer: Send + Sync {
     /// Takes a mail.
@@ -72,12 +73,12 @@ pub trait Mailer: Send + Sync {
 /// A mail was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// It cannot be written as a message.
-    #[error("the mail cannot be written: {0}")]
-    Message(#[from] lettre::error::Error),
-    /// The folder of mails does not take it.
-    #[error("the folder of mails does not take it: {0}")]
-    Folder(#[from] std::io::Error),
+    /// It may be taken another time.
+    #[error("the mail was not taken for now: {0}")]
+    Later(String),
+    /// It never will.
+    #[error("the mail will not be taken: {0}")]
+    Never(String),
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 //! cannot tell from the answer whether the address has an account.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lettre::message::Mailbox;
 use quartet_clock::Clock;
 use quartet_rpc::{Call, Deadline};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Language, Mail, Mailer};
+use super::{Language, Mail, MailError, Mailer};
 use crate::Error;
 use crate::domain::{Account, Email, MailToken, Purpose, Status, text};
 use crate::store::{MailRequest, Store};
@@ -19,6 +19,12 @@ use crate::store::{MailRequest, Store};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a request is this process's to fulfil.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long a mail is offered under one lease, with a margin for the last answer and the note of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The first pause before a mail that was not taken is offered again; it doubles, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An account gets one mail of a kind in this time.
 const APART: Duration = Duration::from_secs(60);
 
@@ -34,6 +40,18 @@ pub(crate) struct Postman {
     store: Arc<dyn Store>,
     mailer: Arc<dyn Mailer>,
     bell: Arc<Notify>,
+    /// Whether the carrier took no mail when it was last asked. The log says so once, not with every mail that waits.
+    is_away: Arc<AtomicBool>,
+}
+
+/// What became of a mail.
+enum Sent {
+    /// The carrier has it.
+    Taken,
+    /// Nobody will ever have it.
+    Dropped,
+    /// It is made anew when the lease ends.
+    Waits,
 }
 
 impl Postman {
@@ -43,6 +61,7 @@ impl Postman {
             store,
             mailer,
             bell: Arc::default(),
+            is_away: Arc::default(),
         }
     }
 
@@ -68,8 +87,8 @@ impl Postman {
     /// Makes mails until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.empty().await {
-                tracing::warn!(%error, "a mail was not sent; trying again");
+            if let Err(error) = self.empty(&stop).await {
+                tracing::warn!(%error, "the requests for mails cannot be worked off for now");
             }
             let _ = stop
                 .run_until_cancelled(tokio::time::timeout(LOOK_EVERY, self.bell.notified()))
@@ -78,19 +97,21 @@ impl Postman {
     }
 
     /// Fulfils every waiting request.
-    async fn empty(&self) -> Result<(), Error> {
-        while let Some(request) = self
-            .store
-            .claim_mail(self.clock.now(), LEASE, Deadline::after(LEASE))
-            .await?
+    async fn empty(&self, stop: &CancellationToken) -> Result<(), Error> {
+        while !stop.is_cancelled()
+            && let Some(request) = self
+                .store
+                .claim_mail(self.clock.now(), LEASE, Deadline::after(LEASE))
+                .await?
         {
-            self.fulfil(&request).await?;
+            self.fulfil(&request, stop).await?;
         }
         Ok(())
     }
 
-    async fn fulfil(&self, request: &MailRequest) -> Result<(), Error> {
+    async fn fulfil(&self, request: &MailRequest, stop: &CancellationToken) -> Result<(), Error> {
         let deadline = Deadline::after(LEASE);
+        let patience = Deadline::after(PATIENCE);
         let now = self.clock.now();
         let mut sent = Vec::new();
         for (account, to) in self.recipients(request, deadline).await? {
@@ -104,20 +125,55 @@ impl Postman {
                 name: account.name_or_username().to_owned(),
                 to,
                 token,
+                expires_at: now + request.purpose.lifetime(),
                 language: Language::preferred(&request.language),
             };
-            if let Err(error) = self.mailer.send(&mail).await {
-                tracing::warn!(%error, account_id = %account.id, "a mail was not taken; it is tried again when its lease ends");
-                return Ok(());
+            match self.offer(&mail, patience, stop).await {
+                Sent::Taken => sent.push(hash),
+                Sent::Dropped => {}
+                Sent::Waits => return Ok(()),
             }
-            sent.push(hash);
         }
         self.store.finish_mail(request, &sent, now, deadline).await
     }
 
+    /// Offers a mail, the same one each time, until it is taken or the patience ends.
+    async fn offer(&self, mail: &Mail, patience: Deadline, stop: &CancellationToken) -> Sent {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.mailer.send(mail).await {
+                Ok(()) => {
+                    if self.is_away.swap(false, Ordering::Relaxed) {
+                        tracing::info!("mails are taken again");
+                    }
+                    return Sent::Taken;
+                }
+                Err(MailError::Never(reason)) => {
+                    tracing::error!(
+                        reason,
+                        purpose = mail.purpose.name(),
+                        "a mail was dropped, since it would never be taken"
+                    );
+                    return Sent::Dropped;
+                }
+                Err(MailError::Later(reason)) if !self.is_away.swap(true, Ordering::Relaxed) => {
+                    tracing::warn!(
+                        reason,
+                        "mails are not taken for now; they wait, and are offered again and again"
+                    );
+                }
+                Err(MailError::Later(reason)) => tracing::debug!(reason, "mails are still not taken"),
+            }
+            if patience.remaining() < pause || stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return Sent::Waits;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     /// Who gets the mail; nobody, if the address has no account that needs it, or one that has just had it. Several accounts may have asked
     /// for one address that is yet to be proven.
-    async fn recipients(&self, request: &MailRequest, deadline: Deadline) -> Result<Vec<(Account, Mailbox)>, Error> {
+    async fn recipients(&self, request: &MailRequest, deadline: Deadline) -> Result<Vec<(Account, String)>, Error> {
         let key = &request.email_key;
         let accounts = match request.purpose {
             Purpose::EmailChange => self.store.find_accounts_by_pending_email(key, deadline).await?,
@@ -141,11 +197,8 @@ impl Postman {
                 Purpose::EmailChange => account.pending_email.as_deref().unwrap_or_default(),
                 Purpose::PasswordReset | Purpose::EmailVerification | Purpose::EmailChangeNotice => &account.email,
             };
-            // The store holds only addresses that parse; one that does not could never be reached.
-            if let Ok(address) = address.parse() {
-                let mailbox = Mailbox::new(Some(account.name_or_username().to_owned()), address);
-                recipients.push((account, mailbox));
-            }
+            let address = address.to_owned();
+            recipients.push((account, address));
         }
         Ok(recipients)
     }

@@ -1,8 +1,9 @@
 //! Mails: what is sent, to whom, and what its token is good for.
 
 use quartet_proto::auth::v1 as pb;
+use quartet_proto::jobs::v1::send_email::Template;
 use time::Duration;
-use tonic::Request;
+use tonic::{Code, Request};
 
 use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start, start_with, with_token};
 
@@ -43,12 +44,14 @@ async fn a_registration_sends_a_mail_that_proves_the_address_on_postgresql() {
 async fn proves_the_address(auth: Auth) {
     let ann = auth.register("ann").await;
     let mail = auth.mails_to("ann@example.org", 1).await.remove(0);
-    assert_eq!(mail.subject, "Confirm your e-mail address");
+    assert!(matches!(mail.template, Template::Verify(_)), "{mail:?}");
     assert!(
-        mail.body.contains("http://localhost:8000/verify-email?token="),
-        "{}",
-        mail.body
+        mail.link().starts_with("http://localhost:8000/verify-email?token="),
+        "{mail:?}"
     );
+    assert_eq!((mail.name(), mail.language.as_str()), ("ann", "en"));
+    let in_a_day = auth.clock.now() + Duration::days(1);
+    assert_eq!(mail.expires_at(), in_a_day.unix_timestamp());
     assert_eq!(verify(&auth, &mail.token()).await, "");
     assert!(auth.me(&ann.access_token).await.unwrap().email_verified);
     assert_eq!(
@@ -74,11 +77,11 @@ async fn a_mail_of_a_kind_is_sent_once_a_minute() {
     // Once a later request of another kind is fulfilled, the earlier one has been looked at.
     assert_eq!(request_reset(&auth, "ann@example.org", "en").await, "");
     let mails = auth.mails_to("ann@example.org", 2).await;
-    assert_eq!(mails[1].subject, "Set a new password");
+    assert!(matches!(mails[1].template, Template::Reset(_)), "{mails:?}");
     auth.clock.advance(Duration::seconds(61));
     ask().await;
     let mails = auth.mails_to("ann@example.org", 3).await;
-    assert_eq!(mails[2].subject, "Confirm your e-mail address");
+    assert!(matches!(mails[2].template, Template::Verify(_)), "{mails:?}");
 }
 
 #[tokio::test]
@@ -97,7 +100,9 @@ async fn reset_once(auth: Auth) {
     auth.mails_to("ann@example.org", 1).await;
     assert_eq!(request_reset(&auth, "Ann@Example.org", "ru-RU, en;q=0.5").await, "");
     let mail = auth.mails_to("ann@example.org", 2).await.remove(1);
-    assert!(mail.body.contains("Здравствуйте, ann!"), "{}", mail.body);
+    assert_eq!((mail.name(), mail.language.as_str()), ("ann", "ru"));
+    assert!(mail.link().contains("/reset-password?"), "{mail:?}");
+    assert_eq!(mail.expires_at(), (auth.clock.now() + Duration::HOUR).unix_timestamp());
     let token = mail.token();
 
     assert_eq!(reset(&auth, &token, "password").await, "VALIDATION_FAILED");
@@ -176,9 +181,13 @@ async fn moves(auth: Auth) {
         ("ann@example.org", true, "Anna@example.net")
     );
     let notice = auth.mails_to("ann@example.org", 2).await.remove(1);
-    assert_eq!(notice.subject, "Your e-mail address is about to change");
-    assert!(!notice.body.contains("token"), "{}", notice.body);
-    let new = auth.mails_to("Anna@example.net", 1).await[0].token();
+    assert!(
+        matches!(notice.template, Template::AddressChangeNotice(_)),
+        "{notice:?}"
+    );
+    let asked = auth.mails_to("Anna@example.net", 1).await.remove(0);
+    assert!(matches!(asked.template, Template::AddressChange(_)), "{asked:?}");
+    let new = asked.token();
 
     // Until then the old one signs in and resets the password, and the new one does neither.
     auth.login("ann@example.org", PASSWORD, "").await.unwrap();
@@ -266,17 +275,56 @@ async fn the_mail_to_an_address_that_was_asked_for_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn a_mail_that_was_not_taken_is_sent_later() {
+async fn a_mail_waits_while_jobs_is_away_and_goes_soon_after() {
     let auth = start().await;
-    // A file where the folder should be.
-    std::fs::remove_dir_all(auth.mails.path()).unwrap();
-    std::fs::write(auth.mails.path(), "").unwrap();
+    auth.jobs.refuse(Some(Code::Unavailable));
     auth.register("ann").await;
-    eventually(async || auth.rows("mail_tokens").await == 1).await;
+    eventually(async || auth.jobs.calls() >= 3).await;
     assert_eq!(auth.rows("mail_requests").await, 1, "the request is kept");
-    std::fs::remove_file(auth.mails.path()).unwrap();
-    std::fs::create_dir(auth.mails.path()).unwrap();
-    auth.clock.advance(Duration::seconds(31));
+    assert_eq!(
+        auth.rows("mail_tokens").await,
+        1,
+        "it is one mail that is offered again and again"
+    );
+    auth.jobs.refuse(None);
+    // The clock stands: the lease has not ended.
     let mail = auth.mails_to("ann@example.org", 1).await.remove(0);
     assert_eq!(verify(&auth, &mail.token()).await, "");
+    eventually(async || auth.rows("mail_requests").await == 0).await;
+}
+
+#[tokio::test]
+async fn a_mail_whose_answer_was_lost_is_one_mail() {
+    let auth = start().await;
+    auth.jobs.lose_answers(2);
+    auth.register("ann").await;
+    eventually(async || auth.rows("mail_requests").await == 0).await;
+    assert_eq!(auth.jobs.calls(), 3);
+    let mail = auth.mails_to("ann@example.org", 1).await.remove(0);
+    assert_eq!(verify(&auth, &mail.token()).await, "");
+}
+
+#[tokio::test]
+async fn a_mail_that_its_process_left_behind_is_made_anew_by_another() {
+    let auth = start().await;
+    auth.jobs.refuse(Some(Code::Unavailable));
+    auth.register("ann").await;
+    eventually(async || auth.jobs.calls() > 0).await;
+    auth.stop();
+    let another = auth.another(&[]).await;
+    auth.clock.advance(Duration::seconds(31));
+    let mail = another.mails_to("ann@example.org", 1).await.remove(0);
+    assert_eq!(verify(&another, &mail.token()).await, "");
+}
+
+#[tokio::test]
+async fn a_mail_that_jobs_finds_fault_with_holds_up_no_other() {
+    let auth = start().await;
+    auth.jobs.refuse(Some(Code::InvalidArgument));
+    auth.register("ann").await;
+    eventually(async || auth.rows("mail_requests").await == 0).await;
+    assert_eq!(auth.jobs.calls(), 1, "it would never be taken");
+    auth.jobs.refuse(None);
+    assert_eq!(request_reset(&auth, "ann@example.org", "").await, "");
+    auth.mails_to("ann@example.org", 1).await;
 }

@@ -20,6 +20,8 @@ pub struct Job {
     pub kind: Kind,
     /// What is to be done: the encoded message of the kind.
     pub payload: Vec<u8>,
+    /// What is kept of the payload once the job has ended, when that is not all of it: the payload without its secrets.
+    pub residue: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
     /// Where it stands.
@@ -67,6 +69,8 @@ pub struct NewJob {
     pub kind: Kind,
     /// What is to be done.
     pub payload: Vec<u8>,
+    /// What is kept of the payload once the job has ended, when that is not all of it.
+    pub residue: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
     /// The owner's key for it: the same key makes no second job.
@@ -107,6 +111,13 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueKey(String);
 
+impl Job {
+    /// Whether only the residue of its payload is left, which is not enough to do it again.
+    pub fn is_spent(&self) -> bool {
+        self.residue.as_ref() == Some(&self.payload)
+    }
+}
+
 impl NewJob {
     /// A job of the suite itself or of `owner` with the defaults of its kind, due at once.
     pub fn new(id: Uuid, owner: Uuid, kind: Kind, payload: Vec<u8>, now: OffsetDateTime) -> Self {
@@ -115,6 +126,7 @@ impl NewJob {
             owner,
             kind,
             payload,
+            residue: None,
             queue: Queue::Default,
             unique_key: None,
             max_attempts: kind.max_attempts(),
@@ -136,6 +148,22 @@ impl NewJob {
             unique_key: Some(key),
             ..self
         }
+    }
+
+    /// Of its payload, only this is kept once it has ended.
+    #[must_use]
+    pub fn leaving(self, residue: Vec<u8>) -> Self {
+        let residue = Some(residue).filter(|residue| *residue != self.payload);
+        Self { residue, ..self }
+    }
+
+    /// Whether `job`, which has this one's key, is the job that this one would make. Of a job that has ended, its residue has to do.
+    pub fn is_of(&self, job: &Job) -> bool {
+        let payload = match job.is_spent() {
+            true => self.residue.as_ref(),
+            false => Some(&self.payload),
+        };
+        self.kind == job.kind && payload == Some(&job.payload)
     }
 
     /// Kept for so long once it has ended.

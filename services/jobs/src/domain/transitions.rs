@@ -23,9 +23,10 @@ impl Job {
         }
     }
 
-    /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled.
+    /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled, and had all of its payload.
     pub fn restart(&mut self, now: OffsetDateTime) -> bool {
         match self.status {
+            _ if self.is_spent() => false,
             Status::Failed | Status::Dead | Status::Cancelled => {
                 self.attempts = 0;
                 self.cancel_requested = false;
@@ -102,10 +103,14 @@ impl Job {
         self.status = status;
         self.updated_at = now;
         self.finished_at = Some(now);
-        // Dead letters wait for a superuser, who is not there every day.
-        self.expires_at = match status {
-            Status::Dead => now.checked_add(self.result_ttl.max(time::Duration::days(30))),
-            _ => now.checked_add(self.result_ttl),
-        };
+        // Dead letters wait for a superuser, who is not there every day, and has them replayed as they were.
+        if status == Status::Dead {
+            self.expires_at = now.checked_add(self.result_ttl.max(time::Duration::days(30)));
+            return;
+        }
+        self.expires_at = now.checked_add(self.result_ttl);
+        if let Some(residue) = &self.residue {
+            self.payload.clone_from(residue);
+        }
     }
 }

@@ -62,6 +62,15 @@ fn text(template: Option<Template>) -> Option<(String, Text)> {
                 until: moment(mail.expires_at),
             },
         ),
+        Template::AddressChange(mail) => (
+            mail.name,
+            Text::AddressChange {
+                link: mail.link,
+                token: mail.token,
+                until: moment(mail.expires_at),
+            },
+        ),
+        Template::AddressChangeNotice(mail) => (mail.name, Text::AddressChangeNotice),
         Template::Reminder(mail) => (
             mail.name,
             Text::Reminder {

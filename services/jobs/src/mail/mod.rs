@@ -52,6 +52,17 @@ pub enum Text {
         /// Until when both count.
         until: Option<OffsetDateTime>,
     },
+    /// Asks a user to prove the address that is to take the place of their own.
+    AddressChange {
+        /// The link to follow.
+        link: String,
+        /// The token in it; empty when it is not to be told.
+        token: String,
+        /// Until when both count.
+        until: Option<OffsetDateTime>,
+    },
+    /// Tells the owner of an address that their account has asked for another one.
+    AddressChangeNotice,
     /// Reminds a user of a todo that is due.
     Reminder {
         /// What is to do.

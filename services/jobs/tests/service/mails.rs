@@ -1,15 +1,18 @@
 use std::time::Duration;
 
+use quartet_jobs::domain::Status;
 use quartet_messaging::{Broker, Message};
 use quartet_proto::auth::v1 as auth;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::TaskStatus;
+use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::todos::v1::DueTodo;
 use quartet_rpc::moment;
+use quartet_testkit::identity::service_request;
 
-use crate::stage::{Process, Setting, Stage, eventually};
+use crate::stage::{Process, Setting, Stage, eventually, soon};
 
-/// What was sent, with soft line breaks taken out.
+/// What was sent, with soft line breaks and the escapes of links taken out.
 fn sent(stage: &Stage) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(stage.folder.path().join("mail")) else {
         return Vec::new();
@@ -17,7 +20,12 @@ fn sent(stage: &Stage) -> Vec<String> {
     let paths = entries.map(|entry| entry.unwrap().path());
     let mails = paths.filter(|path| path.extension().is_some_and(|extension| extension == "eml"));
     mails
-        .map(|path| std::fs::read_to_string(path).unwrap().replace("=\r\n", ""))
+        .map(|path| {
+            std::fs::read_to_string(path)
+                .unwrap()
+                .replace("=\r\n", "")
+                .replace("=3D", "=")
+        })
         .collect()
 }
 
@@ -150,5 +158,76 @@ async fn everything_that_was_deleted_long_ago_is_purged() {
             users: 45
         })
     );
+    process.stop().await;
+}
+
+fn submit(to: &str, template: Template) -> pb::SubmitTaskRequest {
+    pb::SubmitTaskRequest {
+        payload: Some(pb::submit_task_request::Payload::SendEmail(pb::SendEmail {
+            to: to.into(),
+            language: "en".into(),
+            template: Some(template),
+        })),
+        unique_key: to.into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
+    let stage = Stage::new(Setting::default()).await;
+    let mut process = stage.start().await;
+    let (link, token) = ("https://example.com/page?token=s3cret", "s3cret");
+    let (name, expires_at) = (String::from("Ann"), Some(moment::to_proto(stage.clock.now())));
+    let (link, token) = (link.to_owned(), token.to_owned());
+    let templates = [
+        Template::Verify(pb::VerifyMail {
+            name: name.clone(),
+            link: link.clone(),
+            token: token.clone(),
+            expires_at,
+        }),
+        Template::Reset(pb::ResetMail {
+            name: name.clone(),
+            link: link.clone(),
+            token: token.clone(),
+            expires_at,
+        }),
+        Template::AddressChange(pb::AddressChangeMail {
+            name: name.clone(),
+            link,
+            token,
+            expires_at,
+        }),
+        Template::AddressChangeNotice(pb::AddressChangeNoticeMail { name }),
+    ];
+    for (number, template) in templates.into_iter().enumerate() {
+        let has_link = !matches!(template, Template::AddressChangeNotice(_));
+        let request = submit(&format!("ann{number}@example.com"), template);
+        let mut ids = Vec::new();
+        for round in 0..2 {
+            let request = service_request("auth", &stage.clock, request.clone());
+            let id = process.tasks.submit_task(request).await.unwrap().into_inner().task_id;
+            let id = id.parse().unwrap();
+            let job = eventually("the mail is sent", async || {
+                let job = stage.store().find_any_job(id, soon()).await.unwrap();
+                job.filter(|job| job.status == Status::Succeeded)
+            })
+            .await;
+            let stored = String::from_utf8_lossy(&job.payload).into_owned();
+            assert!(
+                stored.contains("Ann") && !stored.contains("s3cret"),
+                "round {round}: {stored:?}"
+            );
+            assert!(!String::from_utf8_lossy(&job.result.unwrap()).contains("s3cret"));
+            ids.push(id);
+        }
+        assert_eq!(ids[0], ids[1], "the answer was lost, and the mail is asked for again");
+        let mails = sent(&stage);
+        assert_eq!(mails.len(), number + 1);
+        let to = format!("<ann{number}@example.com>");
+        let mail = mails.iter().find(|mail| mail.contains(&to)).unwrap();
+        assert_eq!(mail.contains("page?token=s3cret"), has_link, "{mail}");
+    }
     process.stop().await;
 }

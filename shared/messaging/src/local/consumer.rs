@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::queues::{self, Delivery, Settled};
 use super::{Bell, Local, lock};
 use crate::failpoint::pass;
-use crate::handling::attempt;
-use crate::{Handler, Outcome, Subscription};
+use crate::handling::{TOGETHER, attempt_all};
+use crate::{Handler, Message, Outcome, Subscription};
 
 /// The longest time between two looks at a queue.
 const LOOK: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ struct Consumer<'a> {
     /// What this consumer has in hand.
     in_hand: HashSet<i64>,
     /// Handlers at work.
-    running: JoinSet<(i64, Settled)>,
+    running: JoinSet<Vec<(i64, Settled)>>,
     /// Handled, and not written down yet.
     settled: Vec<(i64, Settled)>,
 }
@@ -76,8 +76,10 @@ impl Consumer<'_> {
             *declared = true;
         }
         self.settle().await?;
-        let room = usize::from(self.subscription.prefetch.max(1)).saturating_sub(self.running.len());
-        if room == 0 {
+        let together = self.handler.together().max(1);
+        let room = usize::from(self.subscription.prefetch.max(1)).saturating_sub(self.in_hand.len());
+        // A handler that takes several together has few tasks at a time, so that the messages of meanwhile come together.
+        if room == 0 || (together > 1 && self.running.len() >= TOGETHER) {
             return Ok(LOOK);
         }
         let now = self.local.clock.now();
@@ -88,8 +90,13 @@ impl Consumer<'_> {
             let wait = due.map_or(LOOK, |due| (due - now).try_into().unwrap_or_default());
             return Ok(wait.min(LOOK));
         }
-        for delivery in deliveries {
-            self.start(delivery);
+        let mut deliveries = deliveries.into_iter();
+        loop {
+            let batch: Vec<Delivery> = deliveries.by_ref().take(together).collect();
+            if batch.is_empty() {
+                break;
+            }
+            self.start(batch);
         }
         Ok(LOOK)
     }
@@ -106,38 +113,44 @@ impl Consumer<'_> {
         Ok(deliveries)
     }
 
-    fn start(&mut self, delivery: Delivery) {
+    fn start(&mut self, batch: Vec<Delivery>) {
         let (handler, clock) = (self.handler.clone(), self.local.clock.clone());
         let subscription = self.subscription.clone();
         self.running.spawn(async move {
-            // The last time it was handed out, the process died before it could say how it went.
-            let outcome = match delivery.handed_out > subscription.queue.delivery_limit.saturating_add(1) {
-                true => Outcome::Dead {
-                    reason: format!("its consumer died with it {} times", delivery.handed_out - 1),
-                },
-                false => attempt(handler.as_ref(), &delivery.message, subscription.timeout).await,
-            };
+            // The last time such a one was handed out, the process died before it could say how it went.
+            let limit = subscription.queue.delivery_limit.saturating_add(1);
+            let (worn, batch): (Vec<Delivery>, Vec<Delivery>) =
+                batch.into_iter().partition(|delivery| delivery.handed_out > limit);
+            let messages: Vec<&Message> = batch.iter().map(|delivery| &delivery.message).collect();
+            let outcomes = attempt_all(handler.as_ref(), &messages, subscription.timeout).await;
             pass!("local-handled");
+            let worn = worn.into_iter().map(|delivery| {
+                let reason = format!("its consumer died with it {} times", delivery.handed_out - 1);
+                (delivery, Outcome::Dead { reason })
+            });
             let now = clock.now();
-            let settled = match outcome {
-                Outcome::Done => Settled::Done,
-                Outcome::Dead { reason } => Settled::Dead { at: now, reason },
-                Outcome::Retry { reason } => match subscription.queue.retry.delay(delivery.retries + 1) {
-                    Some(delay) => Settled::Retry {
-                        due_at: now + delay,
-                        reason,
+            let settle = |(delivery, outcome): (Delivery, Outcome)| {
+                let settled = match outcome {
+                    Outcome::Done => Settled::Done,
+                    Outcome::Dead { reason } => Settled::Dead { at: now, reason },
+                    Outcome::Retry { reason } => match subscription.queue.retry.delay(delivery.retries + 1) {
+                        Some(delay) => Settled::Retry {
+                            due_at: now + delay,
+                            reason,
+                        },
+                        None => Settled::Dead { at: now, reason },
                     },
-                    None => Settled::Dead { at: now, reason },
-                },
+                };
+                tell(&subscription, &delivery, &settled);
+                (delivery.seq, settled)
             };
-            tell(&subscription, &delivery, &settled);
-            (delivery.seq, settled)
+            worn.chain(batch.into_iter().zip(outcomes)).map(settle).collect()
         });
     }
 
-    fn keep(&mut self, handled: Result<(i64, Settled), tokio::task::JoinError>) {
+    fn keep(&mut self, handled: Result<Vec<(i64, Settled)>, tokio::task::JoinError>) {
         match handled {
-            Ok(settled) => self.settled.push(settled),
+            Ok(settled) => self.settled.extend(settled),
             // Only a failpoint panics outside the handler: this consumer is as good as dead.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }

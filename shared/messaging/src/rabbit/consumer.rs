@@ -1,9 +1,10 @@
 //! Takes the messages of one queue and hands them to a handler, through every failure of the server.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -11,13 +12,14 @@ use lapin::{Channel, Consumer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::acks::{Ack, Acks};
 use super::envelope::{self, History};
 use super::lanes::Lanes;
 use super::publisher::Parcel;
 use super::{Inner, topology};
 use crate::broker::{Error, Published};
 use crate::failpoint::pass;
-use crate::handling::attempt;
+use crate::handling::{TOGETHER, attempt, attempt_all};
 use crate::{Handler, Message, Outcome, Subscription};
 
 /// How often a consumer looks whether its queue is paused.
@@ -35,11 +37,11 @@ pub(super) async fn run(
 ) {
     let mut pause = PAUSES.0;
     while !stop.is_cancelled() {
-        let taker = Taker {
+        let taker = Arc::new(Taker {
             inner: inner.clone(),
             subscription: subscription.clone(),
             handler: handler.clone(),
-        };
+        });
         let began = tokio::time::Instant::now();
         let ended = taker.session(&stop).await;
         let Err(error) = ended else {
@@ -57,15 +59,31 @@ pub(super) async fn run(
 }
 
 /// What the tasks of one consumer share.
-#[derive(Clone)]
 struct Taker {
     inner: Arc<Inner>,
     subscription: Subscription,
     handler: Arc<dyn Handler>,
 }
 
-/// A delivery that is being handled, by its lane if the queue has such.
-type Running = JoinSet<(Option<String>, Result<(), Error>)>;
+/// What a task of a consumer has come to.
+enum Ended {
+    /// Handlers were tried on these.
+    Attempted(Vec<(Taken, Outcome)>),
+    /// A delivery that was not done at once is at its end: whether it is done now.
+    Followed(Box<Taken>, Result<bool, Error>),
+}
+
+/// What one session has in hand.
+struct Hand {
+    tasks: JoinSet<Ended>,
+    /// Attempts among them.
+    attempts: usize,
+    lanes: Lanes<Taken>,
+    /// Deliveries whose turn it is, and which no task has yet.
+    ready: VecDeque<Taken>,
+    acks: Acks,
+    session: CancellationToken,
+}
 
 /// Why a session stopped taking in good order.
 enum Stopped {
@@ -75,7 +93,7 @@ enum Stopped {
 
 impl Taker {
     /// Takes until `stop`; the error is what ended it before.
-    async fn session(&self, stop: &CancellationToken) -> Result<(), Error> {
+    async fn session(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), Error> {
         loop {
             let channel = self.inner.taking.channel().await?;
             self.within(topology::declare(
@@ -97,7 +115,7 @@ impl Taker {
         }
     }
 
-    async fn take(&self, channel: &Channel, stop: &CancellationToken) -> Result<Stopped, Error> {
+    async fn take(self: &Arc<Self>, channel: &Channel, stop: &CancellationToken) -> Result<Stopped, Error> {
         let prefetch = self.subscription.prefetch.max(1);
         self.within(channel.basic_qos(prefetch, BasicQosOptions::default()))
             .await?;
@@ -110,9 +128,14 @@ impl Taker {
                 FieldTable::default(),
             ))
             .await?;
-        let session = stop.child_token();
-        let mut running = Running::new();
-        let mut lanes = Lanes::new();
+        let mut hand = Hand {
+            tasks: JoinSet::new(),
+            attempts: 0,
+            lanes: Lanes::new(),
+            ready: VecDeque::new(),
+            acks: Acks::default(),
+            session: stop.child_token(),
+        };
         let mut look = tokio::time::interval(LOOK);
         let stopped = loop {
             tokio::select! {
@@ -120,30 +143,33 @@ impl Taker {
                 _ = look.tick() => if self.is_paused(channel).await? {
                     break Stopped::ByPause;
                 },
-                Some(ended) = running.join_next() => {
-                    if let Some(next) = self.ended(ended, &mut lanes)? {
-                        self.start(next, &mut running, &session);
+                Some(ended) = hand.tasks.join_next() => {
+                    self.end(ended, &mut hand)?;
+                    // What has ended meanwhile is acknowledged together.
+                    while let Some(ended) = hand.tasks.try_join_next() {
+                        self.end(ended, &mut hand)?;
+                    }
+                    self.acknowledge(channel, &mut hand).await?;
+                }
+                delivery = consumer.next() => {
+                    self.enter(delivery, &mut hand)?;
+                    // What has arrived meanwhile is handled together.
+                    while let Some(delivery) = consumer.next().now_or_never() {
+                        self.enter(delivery, &mut hand)?;
                     }
                 }
-                delivery = consumer.next() => match delivery {
-                    Some(Ok(delivery)) => {
-                        if let Some(next) = self.enter(delivery, &mut lanes) {
-                            self.start(next, &mut running, &session);
-                        }
-                    }
-                    Some(Err(error)) => return Err(error.into()),
-                    None => return Err(Error::Away("the queue is gone".into())),
-                },
             }
+            self.start(&mut hand);
         };
-        // What is in hand is finished; what waits in a lane goes back.
-        session.cancel();
+        // What is in hand is finished; what waits goes back.
+        hand.session.cancel();
         let _ = self
             .within(channel.basic_cancel(TAG.into(), BasicCancelOptions::default()))
             .await;
-        while let Some(ended) = running.join_next().await {
-            self.ended(ended, &mut Lanes::new())?;
+        while let Some(ended) = hand.tasks.join_next().await {
+            self.end(ended, &mut hand)?;
         }
+        self.acknowledge(channel, &mut hand).await?;
         let _ = self.within(channel.close(200, "done".into())).await;
         Ok(stopped)
     }
@@ -164,7 +190,8 @@ impl Taker {
         }
     }
 
-    fn enter(&self, delivery: Delivery, lanes: &mut Lanes<Taken>) -> Option<Taken> {
+    fn enter(&self, delivery: Option<Result<Delivery, lapin::Error>>, hand: &mut Hand) -> Result<(), Error> {
+        let delivery = delivery.ok_or_else(|| Error::Away("the queue is gone".into()))??;
         let message = envelope::read(&delivery.properties, &delivery.data);
         let lane = match &message {
             Ok(message) if self.subscription.queue.ordered => Some(format!("{}\n{}", message.source, message.subject)),
@@ -175,38 +202,80 @@ impl Taker {
             message,
             lane: lane.clone(),
         };
-        match lane {
-            Some(lane) => lanes.enter(&lane, taken),
+        hand.ready.extend(match lane {
+            Some(lane) => hand.lanes.enter(&lane, taken),
             None => Some(taken),
+        });
+        Ok(())
+    }
+
+    /// Has tasks handle what is ready. A handler that takes several together has few tasks at a time, so that the deliveries of meanwhile come together.
+    fn start(self: &Arc<Self>, hand: &mut Hand) {
+        let together = self.handler.together().max(1);
+        while !hand.ready.is_empty() && (together == 1 || hand.attempts < TOGETHER) {
+            let batch: Vec<Taken> = hand.ready.drain(..together.min(hand.ready.len())).collect();
+            let taker = self.clone();
+            hand.attempts += 1;
+            hand.tasks.spawn(async move {
+                pass!("rabbit-taken");
+                let outcomes = taker.attempt(&batch).await;
+                pass!("rabbit-handled");
+                Ended::Attempted(batch.into_iter().zip(outcomes).collect())
+            });
         }
     }
 
-    /// The next one of the lane of a delivery that was handled.
-    fn ended(
-        &self,
-        ended: Result<(Option<String>, Result<(), Error>), tokio::task::JoinError>,
-        lanes: &mut Lanes<Taken>,
-    ) -> Result<Option<Taken>, Error> {
+    /// What is no message cannot be handled; the reason says what it lacks.
+    async fn attempt(&self, batch: &[Taken]) -> Vec<Outcome> {
+        let messages: Vec<&Message> = batch.iter().filter_map(|taken| taken.message.as_ref().ok()).collect();
+        let handled = attempt_all(self.handler.as_ref(), &messages, self.subscription.timeout).await;
+        let mut handled = handled.into_iter();
+        let outcome = |taken: &Taken| match &taken.message {
+            Ok(_) => handled.next(),
+            Err(reason) => Some(Outcome::dead(reason)),
+        };
+        batch.iter().filter_map(outcome).collect()
+    }
+
+    /// Takes in what a task has come to, and makes room for what waited behind it.
+    fn end(self: &Arc<Self>, ended: Result<Ended, tokio::task::JoinError>, hand: &mut Hand) -> Result<(), Error> {
         match ended {
-            Ok((lane, settled)) => {
-                settled?;
-                Ok(lane.and_then(|lane| lanes.leave(&lane)))
+            Ok(Ended::Attempted(attempted)) => {
+                hand.attempts -= 1;
+                for (taken, outcome) in attempted {
+                    if outcome == Outcome::Done {
+                        hand.done(taken);
+                        continue;
+                    }
+                    let (taker, session) = (self.clone(), hand.session.clone());
+                    hand.tasks.spawn(async move {
+                        let done = taker.follow(&taken, outcome, &session).await;
+                        Ended::Followed(Box::new(taken), done)
+                    });
+                }
+            }
+            // What is not done stays on the channel, and behind it its lane.
+            Ok(Ended::Followed(taken, done)) => {
+                if done? {
+                    hand.done(*taken);
+                }
             }
             // Only a failpoint panics outside the handler: this consumer is as good as dead.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+        Ok(())
     }
 
-    fn start(&self, taken: Taken, running: &mut Running, session: &CancellationToken) {
-        let (taker, session) = (self.clone(), session.clone());
-        running.spawn(async move {
-            pass!("rabbit-taken");
-            let settled = taker.handle(&taken, &session).await;
-            (taken.lane, settled)
-        });
+    async fn acknowledge(&self, channel: &Channel, hand: &mut Hand) -> Result<(), Error> {
+        for Ack { tag, multiple } in hand.acks.take() {
+            self.within(channel.basic_ack(tag, BasicAckOptions { multiple }))
+                .await?;
+        }
+        Ok(())
     }
 
-    async fn handle(&self, taken: &Taken, session: &CancellationToken) -> Result<(), Error> {
+    /// Does what the outcome of an attempt asks for; whether the delivery is done. It is not when the session ends before.
+    async fn follow(&self, taken: &Taken, outcome: Outcome, session: &CancellationToken) -> Result<bool, Error> {
         let queue = &self.subscription.queue;
         let history = envelope::history(&taken.delivery.properties, &queue.name);
         let message = match &taken.message {
@@ -219,16 +288,15 @@ impl Taker {
                 );
                 let properties = Ok(taken.delivery.properties.clone());
                 let parcel = Parcel::raw(topology::dead_queue(&queue.name), &taken.delivery.data, properties);
-                return self.move_on(&taken.delivery, parcel).await;
+                return self.move_on(parcel).await;
             }
         };
+        let mut outcome = outcome;
         let mut retries = history.retries;
         loop {
-            let outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
-            pass!("rabbit-handled");
             let (id, kind) = (message.id, &message.kind);
             let (reason, delay) = match outcome {
-                Outcome::Done => return Ok(taken.delivery.ack(BasicAckOptions::default()).await.map(drop)?),
+                Outcome::Done => return Ok(true),
                 Outcome::Dead { reason } => (reason, None),
                 Outcome::Retry { reason } => (reason, queue.retry.delay(retries + 1)),
             };
@@ -241,34 +309,46 @@ impl Taker {
                 tracing::error!(queue = queue.name, kind, %id, reason, "a message is a dead letter");
                 history.dead_since = Some(self.inner.clock.now());
                 let parcel = Parcel::to(topology::dead_queue(&queue.name), message, &history);
-                return self.move_on(&taken.delivery, parcel).await;
+                return self.move_on(parcel).await;
             };
             tracing::info!(queue = queue.name, kind, %id, reason, ?delay, "a message will be retried");
             retries += 1;
             history.retries = retries;
             if !queue.ordered {
                 let parcel = Parcel::to(topology::retry_queue(&queue.name, delay), message, &history);
-                return self.move_on(&taken.delivery, parcel).await;
+                return self.move_on(parcel).await;
             }
             // It holds back the later ones of its subject, so it waits here.
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                () = session.cancelled() => return Ok(()),
+                () = session.cancelled() => return Ok(false),
             }
+            outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
+            pass!("rabbit-handled");
         }
     }
 
-    /// Puts a copy where the message goes next, and then takes it out of the queue. A crash in between leaves both, which the inbox absorbs.
-    async fn move_on(&self, delivery: &Delivery, parcel: Parcel<'_>) -> Result<(), Error> {
-        match self.inner.publishing.publish(&[parcel]).await.pop() {
+    /// Puts a copy where the message goes next; then it is done here. A crash in between leaves both, which the inbox absorbs.
+    async fn move_on(&self, parcel: Parcel<'_>) -> Result<bool, Error> {
+        match self.inner.publishing.publish(vec![parcel]).await.pop() {
             Some(Published::Confirmed) => {
                 pass!("rabbit-moved");
-                Ok(delivery.ack(BasicAckOptions::default()).await.map(drop)?)
+                Ok(true)
             }
             // It stays in the queue, which hands it out again in the next session.
             Some(Published::Unroutable) => Err(Error::Away("the queue that it goes to is gone".into())),
             Some(Published::Failed { reason }) => Err(Error::Away(reason)),
-            None => Ok(()),
+            None => Ok(false),
+        }
+    }
+}
+
+impl Hand {
+    /// Notes that a delivery is done, and makes room for the next one of its lane.
+    fn done(&mut self, taken: Taken) {
+        self.acks.done(taken.delivery.delivery_tag);
+        if let Some(lane) = taken.lane {
+            self.ready.extend(self.lanes.leave(&lane));
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn replay(inner: &Inner, queue: &str, id: Uuid) -> Result<bool,
                     continue;
                 };
                 let parcel = Parcel::to(queue.to_owned(), &letter.message, &History::default());
-                return match inner.publishing.publish(&[parcel]).await.pop() {
+                return match inner.publishing.publish(vec![parcel]).await.pop() {
                     Some(Published::Confirmed) => {
                         delivery.ack(BasicAckOptions::default()).await?;
                         Ok(Ok(true))

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
@@ -82,20 +83,35 @@ impl Publisher {
     }
 
     /// Publishes all of these at once and tells what became of each.
-    pub(super) async fn publish(&self, parcels: &[Parcel<'_>]) -> Vec<Published> {
+    pub(super) async fn publish(&self, parcels: Vec<Parcel<'_>>) -> Vec<Published> {
         let channel = match self.open().await {
             Ok(channel) => channel,
             Err(error) => return parcels.iter().map(|_| failed(&error)).collect(),
         };
-        let deadline = tokio::time::Instant::now() + self.timeout;
-        let published = parcels.iter().map(|parcel| async {
-            match tokio::time::timeout_at(deadline, send(&channel, parcel)).await {
-                Ok(Ok(confirmation)) => self.judge(parcel, confirmation),
-                Ok(Err(error)) => failed(error),
-                Err(_) => failed("the broker did not confirm it in time"),
+        let mut outcomes = vec![failed("the broker did not confirm it in time"); parcels.len()];
+        // They go out in this order, all before the first confirm is waited for.
+        let mut under_way: FuturesUnordered<_> = parcels
+            .into_iter()
+            .enumerate()
+            .map(|(place, parcel)| {
+                let channel = &channel;
+                async move {
+                    let event = parcel.event;
+                    (place, event, send(channel, parcel).await)
+                }
+            })
+            .collect();
+        let confirmed = async {
+            while let Some((place, event, sent)) = under_way.next().await {
+                outcomes[place] = match sent {
+                    Ok(confirmation) => self.judge(event, confirmation),
+                    Err(error) => failed(error),
+                };
             }
-        });
-        let outcomes = join_all(published).await;
+        };
+        // What is not confirmed by then stays as it stands above.
+        let _ = tokio::time::timeout(self.timeout, confirmed).await;
+        drop(under_way);
         if outcomes
             .iter()
             .any(|outcome| matches!(outcome, Published::Failed { .. }))
@@ -106,8 +122,8 @@ impl Publisher {
         outcomes
     }
 
-    fn judge(&self, parcel: &Parcel<'_>, confirmation: Confirmation) -> Published {
-        match (confirmation, parcel.event) {
+    fn judge(&self, event: Option<&str>, confirmation: Confirmation) -> Published {
+        match (confirmation, event) {
             (Confirmation::Ack(None), _) => Published::Confirmed,
             (Confirmation::Ack(Some(_)), None) => Published::Unroutable,
             // Nobody takes it, and nobody here knows of one who should.
@@ -151,13 +167,13 @@ impl Publisher {
     }
 }
 
-async fn send(channel: &Channel, parcel: &Parcel<'_>) -> Result<Confirmation, String> {
+async fn send(channel: &Channel, parcel: Parcel<'_>) -> Result<Confirmation, String> {
     let key: ShortString = topology::short(&parcel.key)?;
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
     };
-    let properties = parcel.properties.clone()?;
+    let properties = parcel.properties?;
     let sent = channel.basic_publish(parcel.exchange.into(), key, options, parcel.payload, properties);
     let confirm = sent.await.map_err(|error| error.to_string())?;
     confirm.await.map_err(|error| error.to_string())

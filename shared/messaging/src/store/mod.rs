@@ -4,8 +4,9 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use bytes::Bytes;
-use quartet_store::{Database, Error, Timestamp};
-use sqlx::FromRow;
+use quartet_rpc::Deadline;
+use quartet_store::{Database, Error, Sqlite, Timestamp};
+use sqlx::{FromRow, PgPool};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,14 +16,12 @@ use crate::{Message, Route};
 /// Bound on a look at the lag.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A claimed row of the outbox.
-pub(crate) struct Claimed {
+/// A claimed row of the outbox, beside the message in it.
+pub(crate) struct Row {
     /// Its place in the outbox.
     pub(crate) seq: i64,
     /// How often sending it has failed.
     pub(crate) failures: i32,
-    /// What it says.
-    pub(crate) message: Message,
 }
 
 /// How far behind an outbox is.
@@ -35,28 +34,40 @@ pub(crate) struct Lag {
 }
 
 /// The rows that a relay works on.
-#[derive(Clone)]
-pub(crate) struct Rows(pub(crate) Database);
+pub(crate) enum Rows {
+    /// In PostgreSQL, over connections of its own.
+    Postgres(PgPool),
+    /// In SQLite, in turn with all others who write.
+    Sqlite(Sqlite),
+}
 
 /// Calls a function of the queries of the database at hand. Each is one statement, under the pool's bound on statements and without a transaction
 /// around it: a relay makes many.
 macro_rules! on {
     ($self:ident . $function:ident ( $($argument:expr),* )) => {
-        match &$self.0 {
-            Database::Postgres(pool) => postgres::$function(pool, $($argument),*).await,
-            Database::Sqlite(pool) => sqlite::$function(pool, $($argument),*).await,
+        match $self {
+            Self::Postgres(pool) => postgres::$function(pool, $($argument),*).await,
+            Self::Sqlite(store) => sqlite::$function(store.pool(), $($argument),*).await,
         }
     };
 }
 
 impl Rows {
+    /// The rows in `database`.
+    pub(crate) fn of(database: &Database) -> Self {
+        match database {
+            Database::Postgres(store) => Self::Postgres(postgres::relaying(store)),
+            Database::Sqlite(store) => Self::Sqlite(store.clone()),
+        }
+    }
+
     /// Takes due rows in hand until `until`, the oldest first.
     pub(crate) async fn claim(
         &self,
         now: OffsetDateTime,
         until: OffsetDateTime,
         limit: i64,
-    ) -> Result<Vec<Claimed>, Error> {
+    ) -> Result<Vec<(Row, Message)>, Error> {
         on!(self.claim(now, until, limit))
     }
 
@@ -72,7 +83,10 @@ impl Rows {
 
     /// How far behind the outbox is.
     pub(crate) async fn lag(&self) -> Result<Lag, Error> {
-        on!(self.lag())
+        match self {
+            Self::Postgres(pool) => postgres::lag(&mut *pool.acquire().await?).await,
+            Self::Sqlite(store) => sqlite::lag(&mut *store.read(Deadline::after(LOOK)).await?).await,
+        }
     }
 
     /// Deletes at most `limit` rows sent before `before`; how many there were.

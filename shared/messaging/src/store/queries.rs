@@ -1,13 +1,12 @@
-// The queries of outbox and inbox, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Db`, `Pool`, `Connection`, `among!`,
-// `lock!` and `bind_numbers`.
+// The queries of outbox and inbox, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Db`, `Connection`, `among!`,
+// `these!`, `lock!` and `bind_numbers`.
 
-use quartet_rpc::Deadline;
 use quartet_store::{Error, Timestamp};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{FromRow, Pool, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Claimed, LOOK, Lag, MessageRow, route_columns};
+use super::{Lag, MessageRow, Row, route_columns};
 use crate::Message;
 
 #[derive(FromRow)]
@@ -66,14 +65,29 @@ pub(crate) async fn first_time(
     Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn claim(
-    pool: &Pool,
+pub(crate) async fn first_times(
+    connection: &mut Connection,
+    consumer: &str,
+    messages: &[Uuid],
     now: OffsetDateTime,
-    until: OffsetDateTime,
-    limit: i64,
-) -> Result<Vec<Claimed>, Error> {
-    let mut rows: Vec<ClaimedRow> = sqlx::query_as(concat!(
-        "with claimable as (
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut first = Vec::with_capacity(messages.len());
+    // SQLite binds at most 32,766 values in a statement.
+    for messages in messages.chunks(10_000) {
+        let mut insert = QueryBuilder::<Db>::new("insert into inbox (consumer, message_id, seen_at) ");
+        insert.push_values(messages, |mut row, id| {
+            row.push_bind(consumer).push_bind(*id).push_bind(Timestamp(now));
+        });
+        insert.push(" on conflict do nothing returning message_id");
+        let inserted: Vec<(Uuid,)> = insert.build_query_as().fetch_all(&mut *connection).await?;
+        first.extend(inserted.into_iter().map(|(id,)| id));
+    }
+    Ok(first)
+}
+
+/// Takes the oldest due rows in hand, of an ordered subject only the oldest row.
+const CLAIM: &str = concat!(
+    "with claimable as (
             select seq
               from outbox
              where sent_at is null
@@ -89,35 +103,45 @@ pub(super) async fn claim(
                           and earlier.ordered))
           order by seq
              limit $3",
-        lock!(),
-        ")
+    lock!(),
+    ")
          update outbox
             set claimed_until = $2
-          where seq in (select seq from claimable)
+          where seq ",
+    these!("select seq from claimable"),
+    "
       returning seq, failures, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority"
-    ))
-    .bind(Timestamp(now))
-    .bind(Timestamp(until))
-    .bind(limit)
-    .fetch_all(pool.pool())
-    .await?;
+);
+
+pub(super) async fn claim(
+    pool: &Pool<Db>,
+    now: OffsetDateTime,
+    until: OffsetDateTime,
+    limit: i64,
+) -> Result<Vec<(Row, Message)>, Error> {
+    let mut rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
+        .bind(Timestamp(now))
+        .bind(Timestamp(until))
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
     rows.sort_by_key(|row| row.seq);
-    let claimed = |row: ClaimedRow| Claimed { seq: row.seq, failures: row.failures, message: row.message.into() };
+    let claimed = |row: ClaimedRow| (Row { seq: row.seq, failures: row.failures }, row.message.into());
     Ok(rows.into_iter().map(claimed).collect())
 }
 
-pub(super) async fn mark_sent(pool: &Pool, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
+pub(super) async fn mark_sent(pool: &Pool<Db>, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
     // Whoever has the claim by now: what the broker has confirmed is sent.
     sqlx::query(concat!("update outbox set sent_at = $1, claimed_until = null, failure = null where sent_at is null and seq", among!("$2")))
         .bind(Timestamp(now))
         .bind(bind_numbers(seqs))
-        .execute(pool.pool())
+        .execute(pool)
         .await?;
     Ok(())
 }
 
 pub(super) async fn release(
-    pool: &Pool,
+    pool: &Pool<Db>,
     seqs: &[i64],
     due_at: OffsetDateTime,
     failure: &str,
@@ -129,36 +153,35 @@ pub(super) async fn release(
     .bind(bind_numbers(seqs))
     .bind(Timestamp(due_at))
     .bind(failure)
-    .execute(pool.pool())
+    .execute(pool)
     .await?;
     Ok(())
 }
 
-pub(super) async fn lag(pool: &Pool) -> Result<Lag, Error> {
-    let mut connection = pool.read(Deadline::after(LOOK)).await?;
+pub(super) async fn lag(connection: &mut Connection) -> Result<Lag, Error> {
     let (unsent, oldest): (i64, Option<Timestamp>) =
-        sqlx::query_as("select count(*), min(time) from outbox where sent_at is null").fetch_one(&mut *connection).await?;
+        sqlx::query_as("select count(*), min(time) from outbox where sent_at is null").fetch_one(connection).await?;
     Ok(Lag { unsent: u64::try_from(unsent).unwrap_or_default(), oldest: oldest.map(Into::into) })
 }
 
-pub(super) async fn prune_outbox(pool: &Pool, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+pub(super) async fn prune_outbox(pool: &Pool<Db>, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query("delete from outbox
           where sent_at < $1 and seq in (select seq from outbox order by seq limit $2)")
         .bind(Timestamp(before))
         .bind(limit)
-        .execute(pool.pool())
+        .execute(pool)
         .await?;
     Ok(done.rows_affected())
 }
 
-pub(super) async fn prune_inbox(pool: &Pool, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+pub(super) async fn prune_inbox(pool: &Pool<Db>, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query(
         "delete from inbox where (consumer, message_id) in
             (select consumer, message_id from inbox where seen_at < $1 order by seen_at limit $2)",
     )
     .bind(Timestamp(before))
     .bind(limit)
-    .execute(pool.pool())
+    .execute(pool)
     .await?;
     Ok(done.rows_affected())
 }

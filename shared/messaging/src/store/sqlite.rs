@@ -1,12 +1,18 @@
 //! The queries over SQLite.
 
-use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
 /// SQL that tells whether a number is among those bound at `$parameter`.
 macro_rules! among {
     ($parameter:literal) => {
         concat!(" in (select value from json_each(", $parameter, "))")
+    };
+}
+
+/// SQL that tells whether a number is among those that a query gives.
+macro_rules! these {
+    ($query:literal) => {
+        concat!(" in (", $query, ")")
     };
 }
 

@@ -1,7 +1,7 @@
 //! A service under test: in this process, behind the access layer, over a fresh store.
 
 mod database;
-mod inbox;
+mod jobs;
 mod users;
 
 use std::sync::Arc;
@@ -22,12 +22,13 @@ use quartet_rpc::server::Stack;
 use quartet_rpc::{Deadline, Upstream};
 use quartet_store::Database;
 use quartet_testkit::identity::for_client_at;
-use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 pub(crate) use database::{Kind, Opened, open};
+pub(crate) use jobs::FakeJobs;
 pub(crate) use users::FakeUsers;
 
 /// A password that breaks no rule.
@@ -40,11 +41,12 @@ pub(crate) struct Auth {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hashing: Hashing,
     pub(crate) users: FakeUsers,
+    pub(crate) jobs: FakeJobs,
     pub(crate) config: Config,
-    pub(crate) mails: TempDir,
     host: Host,
     opened: Opened,
     stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// A service over SQLite with settings that make tests fast.
@@ -60,7 +62,6 @@ pub(crate) async fn start_with(kind: Kind, settings: &[(&str, &str)]) -> Auth {
 }
 
 async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Auth {
-    let mails = tempfile::tempdir().unwrap();
     let mut values = vec![
         ("ARGON2_MEMORY_KIB", "64"),
         ("ARGON2_ITERATIONS", "1"),
@@ -68,7 +69,6 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         ("JWT_HS256_SECRET", "another secret of the tests, long enough"),
         // The clock of tests leaps; that must not look like a stream that was lost for long.
         ("REVOCATION_GRACE", "365d"),
-        ("MAIL_DIR", mails.path().to_str().unwrap()),
     ];
     values.extend_from_slice(settings);
     // A later value wins.
@@ -78,12 +78,16 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     let (users_upstream, users_slot) = Upstream::local("users");
     let users = FakeUsers::default();
     users_slot.fill(users.serve(&host).await);
+    let (jobs_upstream, jobs_slot) = Upstream::local("jobs");
+    let jobs = FakeJobs::default();
+    jobs_slot.fill(jobs.serve(&host).await);
 
     let store: Arc<dyn Store> =
         quartet_auth::store::over(opened.database.clone(), Outgoing::unheard(clock.clone())).into();
     let deps = Deps {
         clock: clock.clone(),
         users: host.peer(users_upstream),
+        jobs: host.peer(jobs_upstream),
         broker: None,
     };
     let service = quartet_auth::over(config.clone(), deps, opened.database.clone())
@@ -95,7 +99,8 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         .unwrap();
     auth_slot.fill(stack.local());
     let stop = CancellationToken::new();
-    tokio::spawn(service.run(stop.clone()));
+    let tasks = TaskTracker::new();
+    tasks.spawn(service.run(stop.clone()));
     tokio::spawn(host.clone().watch_revocations(stop.clone()));
     Auth {
         client: AuthServiceClient::new(auth),
@@ -103,11 +108,12 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         store,
         hashing,
         users,
+        jobs,
         config,
-        mails,
         host,
         opened,
         stop,
+        tasks,
     }
 }
 
@@ -219,6 +225,13 @@ impl Auth {
     /// Stops the service's background work, as at the end of its process.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// As [`Auth::stop`], and waits for the end of that work.
+    pub(crate) async fn stopped(&self) {
+        self.stop();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Waits until a session is refused everywhere in this process.

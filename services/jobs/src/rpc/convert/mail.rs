@@ -3,7 +3,7 @@
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_rpc::Violations;
-use quartet_rpc::violations::{Rule, text};
+use quartet_rpc::violations::{Rule, email, text};
 
 /// Length of names that mails greet by, and of titles that they quote, at the most.
 const MAX_NAME: usize = 100;
@@ -16,13 +16,7 @@ const MAX_LANGUAGE: usize = 35;
 
 /// Notes what is wrong with the mail of a request's field `send_email`.
 pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
-    let address = match mail.to.as_str() {
-        "" => Err(Rule::required()),
-        to => to
-            .parse::<lettre::Address>()
-            .map_err(|_| Rule::new("STRING_EMAIL", "must be an e-mail address")),
-    };
-    violations.check("send_email.to", address);
+    violations.check("send_email.to", email::parse(&mail.to));
     let mut check = |field: &str, text: &str, least, most| {
         violations.check(format!("send_email.{field}"), text::line(text, least, most));
     };
@@ -39,6 +33,14 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
             check("reset.link", &template.link, 1, MAX_LINK);
             check("reset.token", &template.token, 0, MAX_TOKEN);
         }
+        Some(Template::AddressChange(template)) => {
+            check("address_change.name", &template.name, 0, MAX_NAME);
+            check("address_change.link", &template.link, 1, MAX_LINK);
+            check("address_change.token", &template.token, 0, MAX_TOKEN);
+        }
+        Some(Template::AddressChangeNotice(template)) => {
+            check("address_change_notice.name", &template.name, 0, MAX_NAME);
+        }
         Some(Template::Reminder(template)) => {
             check("reminder.name", &template.name, 0, MAX_NAME);
             check("reminder.title", &template.title, 0, MAX_NAME);
@@ -47,7 +49,7 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
     }
 }
 
-/// A link that lets its reader in is the reader's alone.
+/// A link that lets its reader in is the reader's alone: nobody is shown it, and it is not kept once the mail is out.
 pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
     match &mut mail.template {
         Some(Template::Verify(template)) => {
@@ -58,7 +60,11 @@ pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
             template.link.clear();
             template.token.clear();
         }
-        Some(Template::Welcome(_) | Template::Reminder(_)) | None => {}
+        Some(Template::AddressChange(template)) => {
+            template.link.clear();
+            template.token.clear();
+        }
+        Some(Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_)) | None => {}
     }
     mail
 }

@@ -11,7 +11,7 @@ use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::values::{file_format, key, kind_named, priority, queue, status, status_of, within_range};
+use super::values::{file_format, key, kind_named, one_of, priority, queue, status, status_of, within_range};
 use super::{checked, timestamp};
 use crate::Error;
 use crate::domain::{Filter, Job, Key, Kind, NewJob, SUITE, Schedule, Status, UniqueKey};
@@ -50,7 +50,7 @@ pub(in crate::rpc) fn new_job(
             (Some(Kind::PurgeDeleted), payload.encode_to_vec())
         }
         None => {
-            violations.add("payload", Rule::required());
+            violations.add("payload", one_of("`export_todos`, `remind_due` or `purge_deleted`"));
             (None, Vec::new())
         }
     };
@@ -86,20 +86,21 @@ pub(in crate::rpc) fn submitted(
     now: OffsetDateTime,
 ) -> Result<NewJob, Failure> {
     let mut violations = Violations::new();
-    let payload = match &request.payload {
+    let mail = match &request.payload {
         Some(Submitted::SendEmail(mail)) => {
             super::mail::check(mail, &mut violations);
-            mail.encode_to_vec()
+            mail
         }
         None => {
-            violations.add("payload", Rule::required());
-            Vec::new()
+            violations.add("payload", one_of("`send_email`"));
+            &pb::SendEmail::default()
         }
     };
     let key = violations.check("unique_key", UniqueKey::parse(&request.unique_key));
     let queue = violations.check("priority", queue(request.priority));
     violations.finish()?;
-    Ok(NewJob::new(id, SUITE, Kind::SendEmail, payload, now)
+    Ok(NewJob::new(id, SUITE, Kind::SendEmail, mail.encode_to_vec(), now)
+        .leaving(super::mail::without_secrets(mail.clone()).encode_to_vec())
         .in_queue(checked(queue)?)
         .once(checked(key)?))
 }

@@ -16,6 +16,11 @@ pub(super) fn within_range(value: i32, low: i32, high: i32) -> Result<(), Rule> 
     Err(Rule::new("INT32_RANGE", text))
 }
 
+/// None of the fields of a required oneof is set.
+pub(super) fn one_of(fields: &str) -> Rule {
+    Rule::new("ONEOF_REQUIRED", format!("exactly one of {fields} must be set"))
+}
+
 fn undefined<E>(_: E) -> Rule {
     Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values")
 }

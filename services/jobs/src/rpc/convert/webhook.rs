@@ -12,6 +12,10 @@ use crate::domain::{EventType, Reach, Target, Webhook, WebhookEdit};
 
 /// The events of these names, each once; all of them when none is named.
 pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Violations) -> Vec<EventType> {
+    if names.len() > EventType::ALL.len() {
+        let text = format!("must have at most {} items", EventType::ALL.len());
+        violations.add(field, Rule::new("REPEATED_MAX_ITEMS", text));
+    }
     let mut events = Vec::new();
     for (position, name) in names.iter().enumerate() {
         let event = EventType::from_name(name).ok_or_else(|| Rule::new("STRING_IN", "must be an event of todos"));

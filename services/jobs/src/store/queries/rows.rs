@@ -16,7 +16,7 @@ use crate::worker::priority;
 /// The columns of a job.
 macro_rules! job_columns {
     () => {
-        "id, owner, kind, payload, queue, status, unique_key, attempts, max_attempts, progress, note, result, problem_reason, problem_message, \
+        "id, owner, kind, payload, residue, queue, status, unique_key, attempts, max_attempts, progress, note, result, problem_reason, problem_message, \
          cancel_requested, run_at, result_ttl, created_at, updated_at, started_at, finished_at, expires_at"
     };
 }
@@ -27,6 +27,7 @@ pub(super) struct JobRow {
     owner: Uuid,
     kind: String,
     payload: Vec<u8>,
+    residue: Option<Vec<u8>>,
     queue: String,
     status: String,
     unique_key: Option<String>,
@@ -54,6 +55,7 @@ impl JobRow {
             owner: self.owner,
             kind: kind(&self.kind)?,
             payload: self.payload,
+            residue: self.residue,
             queue: Queue::from_name(&self.queue).ok_or_else(|| unknown("queue", &self.queue))?,
             status: Status::from_name(&self.status).ok_or_else(|| unknown("status", &self.status))?,
             unique_key: self.unique_key,
@@ -85,8 +87,8 @@ impl Queries {
     pub(super) async fn put(&self, connection: &mut Connection, job: &NewJob, now: OffsetDateTime) -> Result<Option<Job>, Error> {
         let status = if job.run_at > now { Status::Scheduled } else { Status::Queued };
         let row: Option<JobRow> = sqlx::query_as(concat!(
-            "insert into jobs (id, owner, kind, payload, queue, status, unique_key, max_attempts, run_at, result_ttl, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+            "insert into jobs (id, owner, kind, payload, residue, queue, status, unique_key, max_attempts, run_at, result_ttl, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
         on conflict (owner, unique_key) where unique_key is not null do nothing
           returning ",
             job_columns!()
@@ -95,6 +97,7 @@ impl Queries {
         .bind(job.owner)
         .bind(job.kind.name())
         .bind(&job.payload)
+        .bind(job.residue.as_deref())
         .bind(job.queue.name())
         .bind(status.name())
         .bind(job.unique_key.as_ref().map(|key| key.as_str()))
@@ -119,7 +122,7 @@ impl Queries {
             "update jobs
                 set status = $2, attempts = $3, progress = $4, note = $5, result = $6, problem_reason = $7, problem_message = $8,
                     cancel_requested = $9, run_at = $10, updated_at = $11, started_at = $12, finished_at = $13, expires_at = $14,
-                    lease = null, lease_until = null
+                    payload = case when $15 then residue else payload end, lease = null, lease_until = null
               where id = $1",
         )
         .bind(job.id)
@@ -136,6 +139,7 @@ impl Queries {
         .bind(job.started_at.map(Timestamp))
         .bind(job.finished_at.map(Timestamp))
         .bind(job.expires_at.map(Timestamp))
+        .bind(job.is_spent())
         .execute(&mut *connection)
         .await?;
         if job.status == Status::Queued {

@@ -27,7 +27,7 @@ impl Tasks for Queries {
             }
             let key = job.unique_key.as_ref().map(|key| key.as_str());
             if let Some(found) = with_key(&mut transaction, job.owner, key).await? {
-                return match found.kind == job.kind && found.payload == job.payload {
+                return match job.is_of(&found) {
                     true => Ok((found, false)),
                     false => Err(Error::TaskKeyReused { id: found.id }),
                 };

@@ -1,0 +1,124 @@
+//! What carrying messages costs, side by side with lapin alone on the same broker.
+//!
+//! `scripts/with-servers.sh cargo run --release -p quartet-messaging --example throughput [messages] [rounds] [delays]`
+//!
+//! The bare side does what any client has to do that loses nothing: persistent messages of the same payload to a durable quorum queue, confirms with
+//! the same number of messages under way, the same prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of an
+//! outbox and ends with a committed effect. The sides take turns in every round, so that a slow moment of the machine hits all of them; a share is
+//! the median over the rounds of ours over the bare one of the same round.
+//!
+//! Besides, each side of ours runs without a broker: that is the ceiling that the store sets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a measurement may panic"
+)]
+
+use std::sync::Arc;
+
+mod bare;
+mod cost;
+mod delay;
+mod ours;
+mod servers;
+mod stage;
+
+use cost::Table;
+use ours::Takes;
+use servers::Servers;
+use stage::{Carrier, Stage, Store};
+
+/// Bytes of a payload.
+const PAYLOAD: usize = 200;
+/// Messages in hand of a consumer at once.
+const PREFETCH: u16 = 100;
+/// Messages under way to the broker at once: as many as a relay has with its usual settings.
+const UNDER_WAY: usize = 300;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, usual: u64| {
+        let argument = arguments.get(index).map(|text| text.parse().expect("a number"));
+        argument.unwrap_or(usual)
+    };
+    let (messages, rounds, delays) = (number(0, 20_000), number(1, 3), number(2, 500));
+    let url = std::env::var("TEST_RABBITMQ_URL").expect("TEST_RABBITMQ_URL");
+
+    let mut table = Table::new(Servers::find().await);
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        bare(&mut table, &url, messages).await;
+        for store in [Store::Postgres, Store::Sqlite] {
+            with_broker(&mut table, Carrier::Rabbit, store, messages).await;
+            without_broker(&mut table, store, messages).await;
+        }
+        with_broker(&mut table, Carrier::Local, Store::Sqlite, messages).await;
+    }
+    println!("{messages} messages of {PAYLOAD} bytes, {rounds} rounds, medians\n\n{table}");
+    if delays > 0 {
+        println!("| commit to effect, one message every 50 ms | median | p99 |\n| --- | ---: | ---: |");
+        for (carrier, store) in [
+            (Carrier::Rabbit, Store::Postgres),
+            (Carrier::Rabbit, Store::Sqlite),
+            (Carrier::Local, Store::Sqlite),
+        ] {
+            println!("{}", delay::measure(carrier, store, delays).await);
+        }
+    }
+}
+
+async fn bare(table: &mut Table, url: &str, messages: u64) {
+    for (alike, who) in [
+        (false, "lapin alone"),
+        (true, "lapin alone, with our headers and exchange"),
+    ] {
+        let bare = Arc::new(bare::Bare::new(url, alike).await);
+        table.add("publish", who, messages, bare.publish(messages)).await;
+        table.add("consume", who, messages, bare.consume(messages)).await;
+        table.add("both at once", who, messages, bare.both(messages)).await;
+        bare.end().await;
+    }
+}
+
+async fn with_broker(table: &mut Table, carrier: Carrier, store: Store, messages: u64) {
+    let stage = Stage::new(carrier, store).await;
+    ours::say(&stage, messages).await;
+    let row = format!("relay ({carrier}, {store})");
+    let relay = ours::relay(&stage, stage.broker.clone());
+    table.add("publish", &row, messages, relay).await;
+    for takes in Takes::ALL {
+        // The effects take long enough for fewer of them.
+        let messages = takes.of(messages);
+        if takes != Takes::Nothing {
+            ours::say(&stage, messages).await;
+            ours::relay(&stage, stage.broker.clone()).await;
+        }
+        let row = format!("consumer, {takes} ({carrier}, {store})");
+        table
+            .add("consume", &row, messages, ours::consume(&stage, messages, takes))
+            .await;
+        ours::say(&stage, messages).await;
+        let row = format!("relay and consumer, {takes} ({carrier}, {store})");
+        table
+            .add("both at once", &row, messages, ours::both(&stage, messages, takes))
+            .await;
+    }
+}
+
+async fn without_broker(table: &mut Table, store: Store, messages: u64) {
+    let stage = Stage::new(Carrier::Local, store).await;
+    ours::say(&stage, messages).await;
+    let row = format!("no broker: the relay's statements ({store})");
+    let relay = ours::relay(&stage, ours::nowhere());
+    table.add("publish", &row, messages, relay).await;
+    for takes in [Takes::Each, Takes::Together] {
+        let messages = takes.of(messages);
+        let row = format!("no broker: the transactions, {takes} ({store})");
+        table
+            .add("consume", &row, messages, ours::effects_alone(&stage, messages, takes))
+            .await;
+    }
+}
