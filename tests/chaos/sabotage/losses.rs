@@ -122,7 +122,7 @@ pub(super) const LOSSES: [Loss; 23] = [
     },
     Loss {
         service: "jobs",
-        sql: "insert into chaos_effects select name, id from chaos_effects where name = 'task ended' limit 1",
+        sql: "insert into chaos_effects select 'task ended', lower(hex(id)) from jobs where id = {export}",
         breaks: "tasks were made once, begun, and ended once",
     },
     Loss {
