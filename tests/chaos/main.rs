@@ -40,7 +40,9 @@ fn told(name: &str, otherwise: u64) -> u64 {
 
 async fn play(mut stage: Stage, rounds: u64) {
     let rounds = usize::try_from(told("CHAOS_ROUNDS", rounds)).expect("a number of rounds");
-    run::run(&mut stage, told("CHAOS_SEED", 1), rounds).await;
+    let seed = told("CHAOS_SEED", 1);
+    let schedule = schedule::draw(seed, rounds, &stage.weights);
+    run::run(&mut stage, seed, &schedule).await;
 }
 
 mod embedded {

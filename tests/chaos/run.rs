@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::findings::Findings;
 use crate::ledger::{Departure, Person};
 use crate::part::thaw;
-use crate::schedule::{Deed, Round, draw};
+use crate::schedule::{Deed, Round};
 use crate::stage::Stage;
 use crate::tally::Tally;
 use crate::{checks, report};
@@ -20,8 +20,9 @@ const CLIENTS: u64 = 6;
 /// What was done to whom, how often.
 pub type Falls = BTreeMap<(Deed, &'static str), usize>;
 
-/// Plays `rounds` rounds of the schedule of `seed` on a stage. Panics, with the logs kept, when anything does not hold; else, what the load wrote.
-pub async fn run(stage: &mut Stage, seed: u64, rounds: usize) -> Vec<Person> {
+/// Plays a schedule on a stage, under a load that `seed` decides. Panics, with the logs kept, when anything does not hold; else, what the load wrote.
+pub async fn run(stage: &mut Stage, seed: u64, schedule: &[Round]) -> Vec<Person> {
+    let rounds = schedule.len();
     println!("\nchaos {}: SEED={seed} ROUNDS={rounds}", stage.name);
     let begun = Instant::now();
     let (tally, stopped) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
@@ -38,7 +39,7 @@ pub async fn run(stage: &mut Stage, seed: u64, rounds: usize) -> Vec<Person> {
 
     let mut falls = Falls::new();
     let mut failure = None;
-    for (number, round) in draw(seed, rounds, &stage.weights).iter().enumerate() {
+    for (number, round) in schedule.iter().enumerate() {
         let acts = round
             .acts
             .iter()

@@ -1,6 +1,6 @@
 //! Whoever was registered has been welcomed, once, and asked to prove their address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::tally;
@@ -33,27 +33,30 @@ pub(super) async fn check(stage: &Stage, findings: &mut Findings) -> Result<usiz
         .rows("auth", &format!("select {} from accounts", columns.join(", ")))
         .await?;
 
-    let mut welcomes: BTreeMap<String, Vec<&[String]>> = BTreeMap::new();
+    let asked: BTreeSet<&String> = tasks.iter().map(|task| &task[1]).collect();
+    let lost = tasks
+        .iter()
+        .filter(|task| task[2] != "succeeded" || !mails.contains_key(&task[1]));
+    let mut wrong: Vec<String> = lost.map(|task| task.join(" ")).collect();
+    let unasked = mails.keys().filter(|id| !asked.contains(id));
+    wrong.extend(unasked.map(|id| format!("nobody asked for {id}")));
+    findings.hold("mails are there, one for each that was asked for", tasks.len(), &wrong);
+
+    let mut welcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for task in &tasks {
-        let account = task[0].strip_prefix("welcome:").unwrap_or(&task[0]);
-        welcomes.entry(bare(account)).or_default().push(&task[1..]);
+        if let Some(account) = task[0].strip_prefix("welcome:") {
+            welcomes.entry(bare(account)).or_default().push(&task[1]);
+        }
     }
     let mut wrong = Vec::new();
     for account in &accounts {
-        let [id, _, address] = account.as_slice() else {
-            unreachable!("three columns")
-        };
-        match welcomes.remove(id).as_deref() {
-            Some([[task, status]]) => {
-                let sent = mails.get(task).is_some_and(|mail| mail.contains(address.as_str()));
-                if !sent || status != "succeeded" {
-                    wrong.push(format!("{id}: {task} {status}, and the mail is there: {sent}"));
-                }
-            }
-            other => wrong.push(format!("{id}: {other:?}")),
+        let of_account = welcomes.remove(&account[0]).unwrap_or_default();
+        let is_to = |task: &str| mails.get(task).is_some_and(|mail| mail.contains(account[2].as_str()));
+        if !matches!(of_account[..], [task] if is_to(task)) {
+            wrong.push(format!("{}: {of_account:?}", account.join(" ")));
         }
     }
-    wrong.extend(welcomes.into_iter().map(|other| format!("nobody asked for {other:?}")));
+    wrong.extend(welcomes.into_keys().map(|account| format!("{account} is nobody")));
     findings.hold("accounts were welcomed by mail once", accounts.len(), &wrong);
 
     let asked = tally(

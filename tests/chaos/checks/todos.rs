@@ -200,26 +200,14 @@ async fn news(
         &wrong,
     );
 
-    let written = effects(books, "todos").await?;
-    let written = tally(
-        written
-            .into_iter()
-            .filter(|(name, _)| name == "todo written")
-            .map(|(_, id)| id),
-    );
-    let wrong = rows
-        .iter()
-        .filter(|row| times(&updated, &row[0]) != times(&written, &row[0]));
-    let wrong: Vec<String> = wrong
-        .map(|row| {
-            format!(
-                "{}: written {} times, told {} times",
-                row[0],
-                times(&written, &row[0]),
-                times(&updated, &row[0])
-            )
-        })
-        .collect();
+    let noted = effects(books, "todos").await?.into_iter();
+    let written = tally(noted.filter(|(name, _)| name == "todo written").map(|(_, id)| id));
+    let edited: BTreeSet<&String> = written.keys().chain(updated.keys()).collect();
+    let wrong = edited.into_iter().filter_map(|id| {
+        let (written, told) = (times(&written, id), times(&updated, id));
+        (written != told).then(|| format!("{id}: written {written} times, told {told} times"))
+    });
+    let wrong: Vec<String> = wrong.collect();
     findings.hold("edits were told of once", written.values().sum(), &wrong);
 
     let edits = || {

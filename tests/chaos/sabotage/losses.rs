@@ -10,7 +10,7 @@ pub(super) struct Loss {
     pub(super) breaks: &'static str,
 }
 
-pub(super) const LOSSES: [Loss; 22] = [
+pub(super) const LOSSES: [Loss; 23] = [
     // Before the feeds are spoilt in other ways, which who followed them contradicts as well.
     Loss {
         service: "todos",
@@ -90,8 +90,13 @@ pub(super) const LOSSES: [Loss; 22] = [
     },
     Loss {
         service: "jobs",
-        sql: "delete from jobs where id = (select id from jobs where kind = 'send_email' limit 1)",
+        sql: "delete from jobs where id = (select id from jobs where unique_key like 'welcome:%' limit 1)",
         breaks: "accounts were welcomed by mail once",
+    },
+    Loss {
+        service: "jobs",
+        sql: "delete from jobs where id = (select id from jobs where unique_key like 'email_verification:%' limit 1)",
+        breaks: "mails are there, one for each that was asked for",
     },
     Loss {
         service: "jobs",
@@ -117,7 +122,7 @@ pub(super) const LOSSES: [Loss; 22] = [
     },
     Loss {
         service: "jobs",
-        sql: "insert into chaos_effects select name, id from chaos_effects where name = 'task ended' limit 1",
+        sql: "insert into chaos_effects select 'task ended', lower(hex(id)) from jobs where id = {export}",
         breaks: "tasks were made once, begun, and ended once",
     },
     Loss {
