@@ -27,6 +27,16 @@ pub struct Standing {
     pub applied: bool,
 }
 
+/// On a connection of its own, without the bound on every statement: a migration may take long, and so may the wait for another process's.
+async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?;
+    connection.close_on_drop();
+    sqlx::query("set statement_timeout = 0")
+        .execute(&mut *connection)
+        .await?;
+    migrator.run(&mut *connection).await
+}
+
 impl Migrations {
     /// Applies what has not been applied. Processes that start at once wait for one another, and for a server that goes away meanwhile: a
     /// migration that it took along is applied anew.
@@ -37,7 +47,7 @@ impl Migrations {
         };
         let patience = database.patience();
         loop {
-            let done = self.postgres.run(database.pool()).await;
+            let done = run_unbounded(self.postgres, database.pool()).await;
             let (Err(MigrateError::Execute(error)) | Err(MigrateError::ExecuteMigration(error, _))) = &done else {
                 return done;
             };

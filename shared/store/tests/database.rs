@@ -36,22 +36,32 @@ async fn migrations_wait_for_a_server_that_goes_away_while_they_start() {
         .await
         .unwrap();
     assert!(ended);
-    let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(vec![Migration::new(
-        1,
-        "a table".into(),
-        MigrationType::Simple,
-        "create table made (id integer)".into_sql_str(),
-        false,
-    )])));
-    let migrations = Migrations {
-        postgres: migrator,
-        sqlite: migrator,
-    };
-    migrations.up(&database).await.unwrap();
+    migration("create table made (id integer)").up(&database).await.unwrap();
     sqlx::query("insert into made values (1)")
         .execute(migrated.pool())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_migration_may_take_longer_than_other_statements() {
+    let fresh = quartet_testkit::database::postgres().await;
+    let source = quartet_config::Source::of([("DATABASE_STATEMENT_TIMEOUT", "200ms")]);
+    let config = quartet_store::Config::read(&source).unwrap();
+    let database = Database::open(&fresh.setting().parse().unwrap(), &config)
+        .await
+        .unwrap();
+    migration("select pg_sleep(0.6)").up(&database).await.unwrap();
+}
+
+fn migration(sql: &'static str) -> Migrations {
+    let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(vec![migration])));
+    Migrations {
+        postgres: migrator,
+        sqlite: migrator,
+    }
 }
 
 /// A statement that runs far longer than any deadline here.
