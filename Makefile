@@ -22,6 +22,10 @@ test: ## Runs every test; installs what they need, and starts a PostgreSQL of it
 test-fast: ## Runs the tests that need no server
 	cargo test --workspace
 
+.PHONY: chaos
+chaos: ## Kills everything in turn under load and checks that nothing is lost; SEED=… and ROUNDS=… repeat a run
+	@SEED="$(SEED)" ROUNDS="$(ROUNDS)" scripts/chaos.sh
+
 .PHONY: lint
 lint: ## Checks the code with clippy and the contracts with buf
 	cargo clippy --workspace --all-targets -- -D warnings

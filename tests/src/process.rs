@@ -1,6 +1,7 @@
 //! A program of the suite while a test runs.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -37,12 +38,17 @@ pub struct Process {
 impl Process {
     /// Starts the program `name` in `folder`, where its log goes as well, with nothing but these settings.
     pub fn start(name: &str, folder: &Path, settings: &[(String, String)]) -> Self {
+        Self::run(name, &[programs::path(name).into_os_string()], folder, settings)
+    }
+
+    /// As [`Process::start`], any command; its log is named for `name`.
+    pub fn run(name: &str, command: &[OsString], folder: &Path, settings: &[(String, String)]) -> Self {
         let log = folder.join(format!("{name}.log"));
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "sh"])
-            .arg(programs::path(name))
+            .args(command)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LOG", &log)
             .envs(settings.iter().cloned())
             .current_dir(folder)

@@ -238,7 +238,7 @@ impl Suite {
 }
 
 /// Settings of every program of every tested suite.
-fn shared_settings() -> BTreeMap<String, String> {
+pub fn shared_settings() -> BTreeMap<String, String> {
     let settings = [
         ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
         ("MAIL_DIR", "mail"),

@@ -2,11 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{config, create_superuser, create_tier, import, keys, migrate, seed};
+use crate::commands::{config, create_superuser, create_tier, import, keys, messages, migrate, seed};
 use crate::serve;
 use crate::settings::Settings;
 
-/// The suite of auth, users and todos services behind an HTTP gateway: all of it in one process, and its administration.
+/// The suite of auth, users, todos and jobs services behind an HTTP gateway: all of it in one process, and its administration.
 ///
 /// Without a command, `quartet` serves. Settings come from `.env`, `.env.{ENVIRONMENT}`, the environment and files of secrets, in that
 /// order, the later one winning; `quartet config` prints the effective ones, and `.env.example` documents each.
@@ -20,6 +20,7 @@ use crate::settings::Settings;
   quartet create-superuser --username admin --email admin@example.org
   quartet seed --todos 10000                fill it with demo data
   quartet migrate status                    see where every store stands
+  quartet messages queues                   see what waits, and what could not take effect
   quartet config                            print the effective settings"
 )]
 pub(crate) struct Cli {
@@ -47,6 +48,9 @@ enum Command {
     /// List or rotate the keys that sign access tokens.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Look at the queues of messages, and deal with those that could not take effect.
+    #[command(subcommand)]
+    Messages(messages::Command),
 }
 
 impl Cli {
@@ -62,6 +66,7 @@ impl Cli {
             Some(Command::Import(args)) => import::run(&settings, &args).await,
             Some(Command::Migrate(command)) => migrate::run(&settings, &command).await,
             Some(Command::Keys(command)) => keys::run(&settings, &command).await,
+            Some(Command::Messages(command)) => messages::run(&settings, &command).await,
         }
     }
 }

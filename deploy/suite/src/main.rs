@@ -1,8 +1,9 @@
 //! `quartet`: the whole suite in one process, and its administration.
 //!
 //! Reading order: [`cli`] (what can be asked), [`settings`] (what the suite is told), [`serve`] (the suite in one process), [`commands`] (one file
-//! per administrative command, over the [`stores`]).
+//! per administrative command, over the [`stores`] and the [`broker`]).
 
+mod broker;
 mod cli;
 mod commands;
 mod data_folder;

@@ -8,7 +8,6 @@ use anyhow::{Context as _, anyhow};
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
 use quartet_gateway::ws::rooms::Rooms;
-use quartet_messaging::{Broker, Local};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
@@ -17,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::data_folder;
 use crate::settings::Settings;
+use crate::{broker, data_folder};
 
 /// The suite, built and not yet on its ports.
 struct Suite {
@@ -88,7 +87,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let (jobs_upstream, jobs_slot) = Upstream::local("jobs");
     let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
 
-    let broker = Some(broker(settings, host.clock()).await?);
+    let broker = Some(broker::open(settings, host.clock()).await?);
     let deps = quartet_auth::Deps {
         clock: host.clock(),
         broker: broker.clone(),
@@ -163,18 +162,6 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         jobs,
         gateway,
     })
-}
-
-/// RabbitMQ if the settings name one, else the broker within the process.
-async fn broker(settings: &Settings, clock: Clock) -> anyhow::Result<Arc<dyn Broker>> {
-    if let Some(rabbit) = quartet_messaging::rabbit::connect(&settings.messaging, "quartet", clock.clone())? {
-        return Ok(rabbit);
-    }
-    let path = &settings.messaging.local_broker_path;
-    let local = Local::open(path, &settings.store, clock).await.map_err(plain);
-    Ok(Arc::new(local.with_context(|| {
-        format!("LOCAL_BROKER_PATH: cannot open {}", path.display())
-    })?))
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

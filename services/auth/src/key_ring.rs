@@ -9,6 +9,7 @@ use quartet_config::Secret;
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::keys::hs256_kid;
 use quartet_rpc::{Deadline, Failure};
+use quartet_store::Patience;
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -67,7 +68,13 @@ impl KeyRing {
             shared: shared.filter(|_| algorithm == Algorithm::Hs256),
             held: Arc::default(),
         };
-        ring.read(deadline).await?;
+        let patience = Patience::until(deadline);
+        while let Err(error) = ring.read(deadline).await {
+            match &error {
+                Error::Store(away) if patience.lasts(away).await => {}
+                _ => return Err(error),
+            }
+        }
         if ring.signer().is_none() {
             let (clock, now) = (ring.clock.clone(), ring.clock.now());
             let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &clock, now)).await;

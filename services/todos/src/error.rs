@@ -26,6 +26,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// Todos were to be made for somebody who is deleted.
+    #[error("user {id} is deleted")]
+    OwnerDeparted {
+        /// The user.
+        id: Uuid,
+    },
     /// An answer that is made already: invalid fields, a passed deadline.
     #[error("{0:?}")]
     Refused(Failure),
@@ -56,6 +62,9 @@ impl From<Error> for Status {
             Error::TagNotFound { id } => Failure::new(Code::NotFound, Reason::TagNotFound, message).with("tag_id", id),
             Error::TagNameTaken { name } => {
                 Failure::new(Code::AlreadyExists, Reason::TagNameTaken, message).with("name", name)
+            }
+            Error::OwnerDeparted { id } => {
+                Failure::new(Code::NotFound, Reason::UserNotFound, message).with("user_id", id)
             }
             Error::Refused(failure) => failure,
             Error::Store(error) => error.into_failure(),

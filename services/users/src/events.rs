@@ -1,7 +1,8 @@
 //! What this service says and hears.
 //!
 //! It says what is written to users, in the transaction of the write. It hears of accounts: a new one gets its user, also when this service was away while
-//! somebody registered, and one that is gone for good takes its user with it.
+//! somebody registered; one that was closed or opened again takes its user along if the call that did so was broken off; and one that is gone for good
+//! takes its user with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,12 @@ impl Hearing {
                 let role = role(&read::<auth::AccountRoleChanged>(message)?.role)?;
                 self.store
                     .account_role_changed(message.id, id, role, now, deadline)
+                    .await
+            }
+            auth::AccountStatusChanged::KIND => {
+                let closed = read::<auth::AccountStatusChanged>(message)?.closed;
+                self.store
+                    .account_status_changed(message.id, id, closed, message.time, now, deadline)
                     .await
             }
             auth::AccountDeleted::KIND => self.store.account_deleted(message.id, id, now, deadline).await,

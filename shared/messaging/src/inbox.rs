@@ -62,7 +62,11 @@ pub async fn first_time<C: Inbox>(
     message_id: Uuid,
     now: OffsetDateTime,
 ) -> Result<bool, sqlx::Error> {
-    connection.first_time(consumer, message_id, now).await
+    let first = connection.first_time(consumer, message_id, now).await?;
+    if !first {
+        tracing::info!(consumer, %message_id, "a copy of a message that has taken effect is passed over");
+    }
+    Ok(first)
 }
 
 /// As [`first_time`], for several messages in one statement: those of them that `consumer` sees for the first time, each once, in any order.

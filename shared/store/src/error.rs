@@ -48,38 +48,37 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            sqlx::Error::Database(database) => {
-                if database.is_unique_violation() {
-                    return Self::Unique {
-                        constraint: constraint(database.as_ref()),
-                    };
-                }
-                match database.code().as_deref() {
-                    // PostgreSQL: query_canceled. SQLite: SQLITE_INTERRUPT.
-                    Some("57014" | "9") => Self::Deadline,
-                    // PostgreSQL: serialization failure and deadlock, of which one of the two may try again; connection exceptions, no
-                    // connection left, shutting down, starting up, read-only during a fail-over.
-                    Some(code)
-                        if code.starts_with("08")
-                            || matches!(
-                                code,
-                                "40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25006"
-                            ) =>
-                    {
-                        Self::Unavailable(error)
-                    }
-                    // SQLite: SQLITE_BUSY and its kinds; the writer is taken by another process.
-                    Some("5" | "261" | "517" | "773") => Self::Unavailable(error),
-                    _ => Self::Other(error),
-                }
+            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Unique {
+                constraint: constraint(database.as_ref()),
+            },
+            // PostgreSQL: query_canceled. SQLite: SQLITE_INTERRUPT.
+            sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("57014" | "9")) => {
+                Self::Deadline
             }
+            _ if is_away(&error) => Self::Unavailable(error),
             _ => Self::Other(error),
         }
+    }
+}
+
+/// Whether the database does not answer, or has no connection to give.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(database) => match database.code().as_deref() {
+            // PostgreSQL: serialization failure and deadlock, of which one of the two may try again; no connection left, shutting down, starting
+            // up, read-only during a fail-over.
+            Some("40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25006") => true,
+            // SQLite: SQLITE_BUSY and its kinds; the writer is taken by another process.
+            Some("5" | "261" | "517" | "773") => true,
+            // PostgreSQL: connection exceptions.
+            code => code.is_some_and(|code| code.starts_with("08")),
+        },
+        _ => false,
     }
 }
 

@@ -5,7 +5,8 @@
 //! - [`migrations`]: forward, back, and where they stand;
 //! - [`columns`]: column types that both databases store alike;
 //! - [`error`]: what can go wrong, told apart by what a caller can do about it;
-//! - [`page`]: pages by number and by opaque keyset token.
+//! - [`page`]: pages by number and by opaque keyset token;
+//! - [`patience`]: waiting for a database that is away while a process starts.
 
 pub mod columns;
 pub mod config;
@@ -13,9 +14,11 @@ pub mod database;
 pub mod error;
 pub mod migrations;
 pub mod page;
+pub mod patience;
 
 pub use columns::Timestamp;
 pub use config::Config;
 pub use database::{Database, Postgres, Sqlite};
 pub use error::Error;
 pub use migrations::Migrations;
+pub use patience::Patience;

@@ -4,6 +4,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgPool, SqlitePool};
 
 use crate::Database;
+use crate::error::is_away;
 
 /// The migrations of one service, for both databases: `Migrations { postgres: &POSTGRES, sqlite: &SQLITE }` with
 /// `static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres")`.
@@ -26,12 +27,33 @@ pub struct Standing {
     pub applied: bool,
 }
 
+/// On a connection of its own, without the bound on every statement: a migration may take long, and so may the wait for another process's.
+async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?;
+    connection.close_on_drop();
+    sqlx::query("set statement_timeout = 0")
+        .execute(&mut *connection)
+        .await?;
+    migrator.run(&mut *connection).await
+}
+
 impl Migrations {
-    /// Applies what has not been applied. Processes that start at once wait for one another.
+    /// Applies what has not been applied. Processes that start at once wait for one another, and for a server that goes away meanwhile: a
+    /// migration that it took along is applied anew.
     pub async fn up(&self, database: &Database) -> Result<(), MigrateError> {
-        match database {
-            Database::Postgres(database) => self.postgres.run(database.pool()).await,
-            Database::Sqlite(database) => self.sqlite.run(database.pool()).await,
+        let database = match database {
+            Database::Postgres(database) => database,
+            Database::Sqlite(database) => return self.sqlite.run(database.pool()).await,
+        };
+        let patience = database.patience();
+        loop {
+            let done = run_unbounded(self.postgres, database.pool()).await;
+            let (Err(MigrateError::Execute(error)) | Err(MigrateError::ExecuteMigration(error, _))) = &done else {
+                return done;
+            };
+            if !is_away(error) || !patience.wait(error).await {
+                return done;
+            }
         }
     }
 

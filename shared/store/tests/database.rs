@@ -5,15 +5,64 @@
 use std::time::{Duration, Instant};
 
 use quartet_rpc::Deadline;
-use quartet_store::{Database, Error};
+use quartet_store::{Database, Error, Migrations};
 use quartet_testkit::database::Fresh;
 use quartet_testkit::on_both_databases;
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 on_both_databases!(
     a_slow_statement_ends_at_the_deadline,
     a_bound_of_one_call_does_not_reach_the_next,
     a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open
 );
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn migrations_wait_for_a_server_that_goes_away_while_they_start() {
+    let fresh = quartet_testkit::database::postgres().await;
+    let (database, other) = (fresh.open().await, fresh.open().await);
+    let (Database::Postgres(migrated), Database::Postgres(other)) = (&database, &other) else {
+        panic!("a PostgreSQL database");
+    };
+    // What the pool holds is dead, which shows when it is used: as after a server that was restarted.
+    let connection: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(migrated.pool())
+        .await
+        .unwrap();
+    let ended: bool = sqlx::query_scalar("select pg_terminate_backend($1, 5000)")
+        .bind(connection)
+        .fetch_one(other.pool())
+        .await
+        .unwrap();
+    assert!(ended);
+    migration("create table made (id integer)").up(&database).await.unwrap();
+    sqlx::query("insert into made values (1)")
+        .execute(migrated.pool())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_migration_may_take_longer_than_other_statements() {
+    let fresh = quartet_testkit::database::postgres().await;
+    let source = quartet_config::Source::of([("DATABASE_STATEMENT_TIMEOUT", "200ms")]);
+    let config = quartet_store::Config::read(&source).unwrap();
+    let database = Database::open(&fresh.setting().parse().unwrap(), &config)
+        .await
+        .unwrap();
+    migration("select pg_sleep(0.6)").up(&database).await.unwrap();
+}
+
+fn migration(sql: &'static str) -> Migrations {
+    let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(vec![migration])));
+    Migrations {
+        postgres: migrator,
+        sqlite: migrator,
+    }
+}
 
 /// A statement that runs far longer than any deadline here.
 async fn run_for_long(database: &Database, deadline: Deadline) -> Result<(), Error> {

@@ -5,5 +5,6 @@ pub(crate) mod create_superuser;
 pub(crate) mod create_tier;
 pub(crate) mod import;
 pub(crate) mod keys;
+pub(crate) mod messages;
 pub(crate) mod migrate;
 pub(crate) mod seed;

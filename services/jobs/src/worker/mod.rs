@@ -74,7 +74,7 @@ impl Worker {
     /// Works until `stop`; unfinished jobs are handed back then.
     pub async fn run(self, stop: CancellationToken) {
         // The messages that ask for jobs must not find their queues missing.
-        while let Err(error) = self.broker.declare(&Queue::ALL.map(broker_queue)).await {
+        while let Err(error) = self.broker.declare(&queues()).await {
             tracing::warn!(%error, "the queues cannot be made for now");
             if stop
                 .run_until_cancelled(tokio::time::sleep(BROKER_AWAY))
@@ -105,6 +105,11 @@ impl Worker {
         attempts.close();
         attempts.wait().await;
     }
+}
+
+/// The queues that workers take from.
+pub fn queues() -> [BrokerQueue; 3] {
+    Queue::ALL.map(broker_queue)
 }
 
 fn broker_queue(queue: Queue) -> BrokerQueue {

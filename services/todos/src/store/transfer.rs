@@ -13,6 +13,8 @@ use crate::domain::{DueKey, DueTodo, ImportedTodo};
 #[async_trait]
 pub trait Transfer: Send + Sync {
     /// Makes those of these todos that are not there, with their tags, all or none.
+    ///
+    /// Errors: [`Error::OwnerDeparted`].
     async fn import_todos(
         &self,
         owner: Uuid,

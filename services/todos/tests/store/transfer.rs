@@ -1,6 +1,8 @@
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
+use quartet_todos::Error;
 use quartet_todos::domain::{DueKey, Filter, ImportedTodo, NewTodo, Order, TagName, imported_id};
+use quartet_todos::store::UserNews;
 use time::Duration;
 
 use super::{Kept, soon};
@@ -8,6 +10,8 @@ use super::{Kept, soon};
 quartet_testkit::on_both_databases!(
     a_row_that_is_imported_twice_is_one_todo,
     an_import_makes_the_tags_that_are_missing,
+    nothing_is_imported_for_somebody_who_has_departed,
+    an_import_and_a_departure_at_once_leave_no_todo_behind,
     todos_that_are_due_come_page_by_page_whoever_owns_them,
     only_what_was_deleted_long_ago_is_purged,
 );
@@ -73,6 +77,56 @@ async fn an_import_makes_the_tags_that_are_missing(fresh: Fresh) {
             .id,
         home
     );
+}
+
+/// The owner is deleted.
+async fn depart(kept: &Kept) {
+    let news = UserNews {
+        message_id: kept.clock.new_id(),
+        user_id: kept.owner,
+        at: kept.clock.now(),
+    };
+    kept.store.user_deleted(news, kept.clock.now(), soon()).await.unwrap();
+}
+
+async fn nothing_is_imported_for_somebody_who_has_departed(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    import(&kept, &[row(&kept, 1, "one", &[])]).await;
+    depart(&kept).await;
+    let ids = || kept.clock.new_id();
+    let rows = [row(&kept, 2, "two", &["late"])];
+    let imported = kept
+        .store
+        .import_todos(kept.owner, &rows, &ids, kept.clock.now(), soon())
+        .await;
+    assert!(matches!(imported, Err(Error::OwnerDeparted { id }) if id == kept.owner));
+    assert_eq!(titles(&kept).await, []);
+    let late = TagName::parse("late").unwrap();
+    let tag = kept.store.find_tag_by_name(kept.owner, &late, soon()).await.unwrap();
+    assert!(tag.is_none(), "all or nothing");
+}
+
+async fn an_import_and_a_departure_at_once_leave_no_todo_behind(fresh: Fresh) {
+    let mut kept = Kept::new(fresh).await;
+    for turn in 0..40 {
+        kept.owner = kept.clock.new_id();
+        let rows = [ImportedTodo {
+            todo: kept.new_todo("late"),
+            tags: Vec::new(),
+        }];
+        let ids = || kept.clock.new_id();
+        let (now, pause) = (kept.clock.now(), std::time::Duration::from_millis(turn % 3));
+        let import = kept.store.import_todos(kept.owner, &rows, &ids, now, soon());
+        // At once, or the departure a moment later.
+        let departure = async {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            depart(&kept).await;
+        };
+        let (_, ()) = futures::join!(import, departure);
+        assert_eq!(titles(&kept).await, [], "turn {turn}");
+    }
 }
 
 async fn todos_that_are_due_come_page_by_page_whoever_owns_them(fresh: Fresh) {

@@ -23,6 +23,9 @@ create table outbox (
     -- A relay has it in hand until then; past that, the relay is taken for dead.
     claimed_until timestamptz,
     sent_at       timestamptz
+) with (
+    -- Claiming a row changes it in place when its page has room for another version, and no index is touched.
+    fillfactor = 50
 );
 
 -- Few rows are unsent at a time. Sent ones have no index of their own, so that marking one costs little: the oldest have the lowest numbers.

@@ -31,6 +31,18 @@ pub trait AccountNews: Send + Sync {
         deadline: Deadline,
     ) -> Result<(), Error>;
 
+    /// Deletes the user of an account that is closed, or brings them back with one that is open again, if a call that should have done so was
+    /// broken off between the two. What has happened to the user since `told_at` stays.
+    async fn account_status_changed(
+        &self,
+        message_id: Uuid,
+        id: Uuid,
+        closed: bool,
+        told_at: OffsetDateTime,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<(), Error>;
+
     /// Deletes the user of an account that was deleted for good.
     async fn account_deleted(
         &self,

@@ -8,6 +8,7 @@ use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use quartet_users::domain::{TierName, UserEdit, Username};
 use quartet_users::store::MIGRATIONS;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Kept, soon};
@@ -17,6 +18,7 @@ quartet_testkit::on_both_databases!(
     news_that_come_late_do_not_bring_back_a_purged_user,
     a_user_that_a_call_has_made_is_left_alone,
     a_deleted_account_takes_its_user_along_for_good,
+    a_deletion_that_was_broken_off_is_finished_and_a_later_restoration_stays,
     a_changed_role_is_copied,
     every_write_is_told_of,
     a_change_that_is_taken_back_is_not_told_of,
@@ -120,6 +122,31 @@ async fn a_deleted_account_takes_its_user_along_for_good(fresh: Fresh) {
     assert!(kept.store.find_user(ada, soon()).await.unwrap().is_none());
     assert!(kept.store.find_user(bob, soon()).await.unwrap().is_some());
     assert!(told(&kept, ada).await.ends_with(&["users.user.purged.v1".into()]));
+}
+
+async fn a_deletion_that_was_broken_off_is_finished_and_a_later_restoration_stays(fresh: Fresh) {
+    let kept = Kept::new(fresh).await;
+    let ada = kept.user("ada").await;
+    let is_there = async || kept.store.find_user(ada, soon()).await.unwrap().is_some();
+    let tell = async |closed: bool, at: OffsetDateTime| {
+        let (message, now) = (kept.clock.new_id(), kept.clock.now());
+        kept.store
+            .account_status_changed(message, ada, closed, at, now, soon())
+            .await
+            .unwrap();
+    };
+    let closed_at = kept.clock.now() + Duration::from_secs(1);
+    kept.clock.advance(time::Duration::seconds(2));
+    tell(true, closed_at).await;
+    assert!(!is_there().await);
+    let after_the_deletion = kept.clock.now();
+    kept.clock.advance(time::Duration::seconds(1));
+    tell(true, closed_at).await;
+    tell(false, after_the_deletion + Duration::from_millis(500)).await;
+    assert!(is_there().await, "the account is open again");
+    // News from before that come late, once more.
+    tell(true, closed_at).await;
+    assert!(is_there().await);
 }
 
 async fn a_changed_role_is_copied(fresh: Fresh) {

@@ -82,7 +82,8 @@ pub(crate) async fn relay(stage: &Stage, broker: Arc<dyn Broker>) {
 }
 
 pub(crate) fn relay_of(stage: &Stage, broker: Arc<dyn Broker>) -> Relay {
-    let settings = Config::read(&Source::default()).unwrap();
+    let mut settings = Config::read(&Source::default()).unwrap();
+    settings.relay_batch = (crate::UNDER_WAY / 3) as u16;
     Relay::new(stage.database.clone(), broker, stage.clock.clone(), settings)
 }
 

@@ -8,13 +8,14 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Transaction};
 
-use crate::{Config, Error};
+use crate::{Config, Error, Patience};
 
 /// A pool of connections to PostgreSQL.
 #[derive(Clone)]
 pub struct Postgres {
     pool: PgPool,
     statement_timeout: Duration,
+    connect_timeout: Duration,
 }
 
 /// A connection for reading.
@@ -41,23 +42,23 @@ impl Postgres {
             .test_before_acquire(false)
             .connect_lazy_with(options);
 
-        let give_up = Deadline::after(config.connect_timeout.0);
-        loop {
-            let error = match pool.acquire().await {
-                Ok(_) => {
-                    return Ok(Self {
-                        pool,
-                        statement_timeout,
-                    });
-                }
-                Err(error) => Error::from(error),
-            };
-            if give_up.has_passed() || !matches!(error, Error::Unavailable(_)) {
+        let database = Self {
+            pool,
+            statement_timeout,
+            connect_timeout: config.connect_timeout.0,
+        };
+        let patience = database.patience();
+        while let Err(error) = database.pool.acquire().await.map_err(Error::from) {
+            if !patience.lasts(&error).await {
                 return Err(error);
             }
-            tracing::warn!(%error, "the database does not answer yet");
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
+        Ok(database)
+    }
+
+    /// How long a step of a start, which begins now, waits for the server.
+    pub fn patience(&self) -> Patience {
+        Patience::until(Deadline::after(self.connect_timeout))
     }
 
     /// The pool itself, for migrations and tests.

@@ -28,12 +28,10 @@ impl Departures for Queries {
         .bind(Timestamp(news.at))
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("update todos set deleted_at = $2, updated_at = $2, departed = true where user_id = $1 and deleted_at is null")
-            .bind(news.user_id)
-            .bind(Timestamp(news.at))
-            .execute(&mut *transaction)
-            .await?;
+        take_along(&mut transaction, news).await?;
         let head = skip(&mut transaction, news.user_id).await?;
+        // What was written until the feed was locked; who makes todos from here on finds that their owner has departed.
+        take_along(&mut transaction, news).await?;
         transaction.commit().await?;
         self.heads.tell(news.user_id, head);
         Ok(())
@@ -84,6 +82,25 @@ impl Departures for Queries {
         transaction.commit().await?;
         Ok(departed)
     }
+}
+
+/// Deletes the todos of a user who departs.
+async fn take_along(connection: &mut Connection, news: UserNews) -> Result<(), Error> {
+    sqlx::query("update todos set deleted_at = $2, updated_at = $2, departed = true where user_id = $1 and deleted_at is null")
+        .bind(news.user_id)
+        .bind(Timestamp(news.at))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Whether a user has departed, as far as this service has heard.
+pub(super) async fn has_departed(connection: &mut Connection, user_id: Uuid) -> Result<bool, Error> {
+    let found: Option<Uuid> = sqlx::query_scalar("select user_id from departed_users where user_id = $1")
+        .bind(user_id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Deletes all that a user owns.

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::changes::{append, forget};
+use super::departures::has_departed;
 use super::todo_tags::{put_tags, tags_of};
 use super::todos::made;
 use super::{Connection, Queries};
@@ -86,6 +87,10 @@ impl Transfer for Queries {
         outbox::append_all(&mut *transaction, &news).await?;
         let changes: Vec<Change> = new.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
         let head = append(&mut transaction, owner, &changes, now).await?;
+        // A file may be read long after its owner has gone. Under the lock of the feed, so that nobody departs between this look and the commit unseen.
+        if has_departed(&mut transaction, owner).await? {
+            return Err(Error::OwnerDeparted { id: owner });
+        }
         transaction.commit().await?;
         self.said(owner, head);
         Ok(())

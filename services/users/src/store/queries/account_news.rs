@@ -68,6 +68,43 @@ impl AccountNews for Queries {
         Ok(())
     }
 
+    async fn account_status_changed(
+        &self,
+        message_id: Uuid,
+        id: Uuid,
+        closed: bool,
+        told_at: OffsetDateTime,
+        now: OffsetDateTime,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.write(deadline).await?;
+        if !inbox::first_time(&mut *transaction, CONSUMER, message_id, now).await? {
+            return Ok(());
+        }
+        // A call that is between the two right now holds the row, and is waited for.
+        let sql = if closed {
+            "update users set deleted_at = $2, updated_at = $2 where id = $1 and deleted_at is null and updated_at <= $3"
+        } else {
+            "update users set deleted_at = null, updated_at = $2 where id = $1 and deleted_at is not null and updated_at <= $3"
+        };
+        let done = sqlx::query(sql)
+            .bind(id)
+            .bind(Timestamp(now))
+            .bind(Timestamp(told_at))
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() > 0 {
+            let (deleted, restored) = (events::deleted(id), events::restored(id));
+            match closed {
+                true => self.outgoing.say(&mut *transaction, now, id, &deleted).await?,
+                false => self.outgoing.say(&mut *transaction, now, id, &restored).await?,
+            }
+        }
+        transaction.commit().await?;
+        self.outgoing.said();
+        Ok(())
+    }
+
     async fn account_deleted(
         &self,
         message_id: Uuid,

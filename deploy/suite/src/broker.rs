@@ -1,0 +1,22 @@
+//! What carries the suite's messages.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use quartet_clock::Clock;
+use quartet_messaging::{Broker, Local};
+
+use crate::settings::Settings;
+
+/// RabbitMQ if the settings name one, else the broker within the process.
+pub(crate) async fn open(settings: &Settings, clock: Clock) -> anyhow::Result<Arc<dyn Broker>> {
+    if let Some(rabbit) = quartet_messaging::rabbit::connect(&settings.messaging, "quartet", clock.clone())? {
+        return Ok(rabbit);
+    }
+    let path = &settings.messaging.local_broker_path;
+    let local = Local::open(path, &settings.store, clock).await;
+    let local = local.map_err(|error| anyhow!(error));
+    Ok(Arc::new(local.with_context(|| {
+        format!("LOCAL_BROKER_PATH: cannot open {}", path.display())
+    })?))
+}
