@@ -62,8 +62,7 @@ pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
-/// Starts logs to standard error, traces and metrics for the process `name`. Call it inside a tokio runtime. A second call in one process changes
-/// nothing.
+/// Starts logs to standard error, traces and metrics for the process `name`. Call it inside a tokio runtime, once.
 pub fn start(config: &Config, name: &str) -> Result<Telemetry, Error> {
     let service = config.service_name.as_deref().unwrap_or(name);
     let provider = traces::provider(config, service)?;
