@@ -1,6 +1,6 @@
 //! What every request passes on its way in and every reply on its way out, whatever the route.
 //!
-//! From the outside in: request id → access log → timing → problem documents → security headers → CORS, all in [`observe`], which sees every
+//! From the outside in: request id → trace → access log and metrics → timing → problem documents → security headers → CORS, all in [`observe`], which sees every
 //! reply, whoever made it: a time-out without CORS headers would look like a network error to a page. Then panic guard → deadline → body limit,
 //! in [`guard`], which may answer in place of the route. Compression stands next to the route.
 
@@ -27,6 +27,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue};
 use quartet_clock::Clock;
 use quartet_config::Environment;
+use quartet_telemetry::{Hop, TraceContext};
 use tower::ServiceBuilder;
 use tracing::Instrument;
 
@@ -110,7 +111,13 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
         });
     }
     request.extensions_mut().insert(ClientAddress(client));
-    let line = access_log::Line::of(&request, client, &request_id, started);
+    let span = tracing::info_span!("request", otel.kind = "server", request_id);
+    let hop = Hop::continuing(span, TraceContext::of(request.headers()).as_ref());
+    // It stands in the request's headers from here on, where the call to the service takes it from.
+    if let Some(context) = hop.context() {
+        context.write_to(request.headers_mut());
+    }
+    let line = access_log::Line::of(&request, client, &request_id, started, hop.clone());
     let origin = request.headers().get(ORIGIN).cloned();
     let context = render::Context {
         method: request.method().clone(),
@@ -119,10 +126,9 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
         request_id,
     };
 
-    let span = tracing::info_span!("request", request_id = context.request_id);
     let response = match edge.cors.preflight(&request) {
         Some(response) => response,
-        None => next.run(request).instrument(span).await,
+        None => next.run(request).instrument(hop.span().clone()).await,
     };
 
     let mut response = render::finish(response, &context);

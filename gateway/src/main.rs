@@ -21,16 +21,22 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<()> {
     let source = Source::load()?;
-    quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?);
+    let telemetry = quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?, "gateway")?;
+    let served = serve(&source).await;
+    telemetry.finish().await;
+    served
+}
+
+async fn serve(source: &Source) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let deps = start::deps(&source, Clock::system(), &stop)?;
-    let config = Config::read(&source)?;
+    let deps = start::deps(source, Clock::system(), &stop)?;
+    let config = Config::read(source)?;
     let gateway = quartet_gateway::build(&config, deps)?;
     let listener = start::bind(config.http_address).await?;
     tracing::info!(address = %listener.local_addr()?, "gateway serves REST");
     tokio::spawn(stop_at_signal(stop.clone()));
     gateway
-        .serve(listener, stop, quartet_rpc::Config::read(&source)?.shutdown_timeout.0)
+        .serve(listener, stop, quartet_rpc::Config::read(source)?.shutdown_timeout.0)
         .await;
     tracing::info!("gateway has stopped");
     Ok(())

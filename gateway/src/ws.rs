@@ -26,6 +26,7 @@ use http::{HeaderValue, StatusCode};
 use quartet_clock::Clock;
 use quartet_proto::options::Reason;
 use quartet_rpc::{Caller, Failure, Verifier};
+use quartet_telemetry::{Hop, TraceContext};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -135,7 +136,16 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
     if offers_protocol {
         upgrade.set_selected_protocol(HeaderValue::from_static(PROTOCOL));
     }
-    let span = tracing::info_span!("websocket", request_id = crate::edge::request_id::of(&parts.headers));
+    // A trace of its own: the request that asked for it ends here, and the socket lasts.
+    let span = tracing::info_span!(
+        parent: None,
+        "websocket",
+        request_id = crate::edge::request_id::of(&parts.headers)
+    );
+    let hop = Hop::following(span, TraceContext::of(&parts.headers));
+    if let Some(context) = hop.context() {
+        context.write_to(&mut parts.headers);
+    }
     let open = sockets.open.token();
     let connection = Connection::new(sockets, Origin::of(&parts), signed_in);
     Ok(upgrade.on_upgrade(move |socket| {
@@ -143,7 +153,7 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
             connection.run(socket).await;
             drop(open);
         }
-        .instrument(span)
+        .instrument(hop.span().clone())
     }))
 }
 

@@ -11,6 +11,7 @@ mod live;
 mod news;
 mod profiles;
 mod tags;
+mod telemetry;
 mod tiers;
 mod todos;
 mod tokens;

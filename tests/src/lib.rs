@@ -3,12 +3,13 @@
 //! Rooms in reading order: [`programs`] and [`process`] (what is started, and that it ends with the test), [`suite`] (the two topologies),
 //! [`app`] (what a test does: register, become a superuser, call), [`person`], [`rest`] and [`grpc`] (the two ways to call), [`events`] and
 //! [`socket`] (the two ways to listen), [`mail`] (what the
-//! suite has sent), [`rules`], [`message`],
+//! suite has sent), [`collector`] (what it tells of itself), [`rules`], [`message`],
 //! [`violation`] and [`transcode`] (requests made from the contracts).
 //!
 //! Tests talk to the suite over its real ports only. They share one suite per topology and make users of their own, so they run at once.
 
 pub mod app;
+pub mod collector;
 pub mod events;
 pub mod grpc;
 pub mod mail;

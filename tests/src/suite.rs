@@ -22,6 +22,8 @@ pub const ROOT: (&str, &str) = ("root", "a superuser of the tests");
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The packages of the services.
 pub const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
+/// The programs of a suite of separate processes.
+const PROGRAMS: [&str; 5] = ["auth", "users", "todos", "jobs", "gateway"];
 
 /// A running suite. It ends with the process that started it, or when dropped.
 pub struct Suite {
@@ -31,6 +33,8 @@ pub struct Suite {
     pub grpc: BTreeMap<&'static str, String>,
     processes: Mutex<Vec<Process>>,
     settings: BTreeMap<String, String>,
+    /// Address of the metrics of each program, by its name.
+    metrics: BTreeMap<&'static str, String>,
     folder: Folder,
     pub(crate) root_token: OnceCell<String>,
 }
@@ -68,6 +72,7 @@ impl Suite {
             grpc: SERVICES.map(|service| (service, grpc.clone())).into(),
             processes: Mutex::default(),
             settings,
+            metrics: [("quartet", free_address())].into(),
             folder: Folder::new(),
             root_token: OnceCell::new(),
         };
@@ -103,20 +108,26 @@ impl Suite {
             grpc,
             processes: Mutex::default(),
             settings,
+            metrics: PROGRAMS.map(|program| (program, free_address())).into(),
             folder: Folder::new(),
             root_token: OnceCell::new(),
         };
-        suite.start(&["auth", "users", "todos", "jobs", "gateway"]);
+        suite.start(&PROGRAMS);
         suite.make_root();
         suite
     }
 
     /// Starts these programs and waits until the suite can serve.
     fn start(&self, programs: &[&str]) {
-        let settings: Vec<_> = self.settings.clone().into_iter().collect();
-        let started = programs
-            .iter()
-            .map(|name| Process::start(name, self.folder.path(), &settings));
+        let started = programs.iter().map(|name| {
+            let mut settings: Vec<_> = self.settings.clone().into_iter().collect();
+            settings.extend(
+                self.metrics
+                    .get(name)
+                    .map(|address| ("METRICS_ADDRESS".into(), address.clone())),
+            );
+            Process::start(name, self.folder.path(), &settings)
+        });
         self.processes().extend(started);
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready() {
@@ -201,6 +212,12 @@ impl Suite {
         self.folder.path().join("mail")
     }
 
+    /// Address of the metrics of the process that runs `service`, or the gateway.
+    pub fn metrics(&self, service: &str) -> &str {
+        let program = self.metrics.get(service).or(self.metrics.get("quartet"));
+        program.expect("there is such a program")
+    }
+
     /// What the processes have logged.
     pub fn logs(&self) -> String {
         self.processes().iter().map(Process::log).collect()
@@ -237,6 +254,11 @@ pub fn shared_settings() -> BTreeMap<String, String> {
         // A client that retries a refresh for a lost answer has this long; short, for the test that waits for its end.
         ("REFRESH_REUSE_WINDOW", "2s"),
         ("CORS_ALLOW_ORIGINS", "https://app.example.com"),
+        // A line for each call that a service has served, for the test that follows a request through the logs.
+        (
+            "LOG_FILTER",
+            "info,sqlx=warn,h2=warn,hyper=warn,quartet_rpc::served=debug",
+        ),
     ];
     settings.map(|(name, value)| (name.into(), value.into())).into()
 }

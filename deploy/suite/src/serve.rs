@@ -31,9 +31,15 @@ struct Suite {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let begun = Instant::now();
-    quartet_telemetry::start(&settings.telemetry);
+    let telemetry = quartet_telemetry::start(&settings.telemetry, "quartet")?;
+    let served = serve(settings, begun).await;
+    telemetry.finish().await;
+    served
+}
+
+async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
     data_folder::make(&settings.own.data_dir)?;
     settings.share_secret()?;
     let suite = build(&settings).await?;

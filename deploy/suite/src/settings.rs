@@ -100,7 +100,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Jobs service", quartet_jobs::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),
         ("Messages between services", quartet_messaging::Config::SETTINGS),
-        ("Logs", quartet_telemetry::Config::SETTINGS),
+        ("Logs, traces and metrics", quartet_telemetry::Config::SETTINGS),
     ];
     let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();
     // Where the gateway looks for the services follows from the contracts; some of them are settings of other processes too.

@@ -1,4 +1,4 @@
-//! One line per request, written when its reply has been sent or given up.
+//! What is told of a request when its reply has been sent or given up: a line in the log, the end of its span, and its time in the metrics.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -11,6 +11,9 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{Method, Request, StatusCode};
 use http_body::{Frame, SizeHint};
+use metrics::Label;
+use quartet_telemetry::Hop;
+use quartet_telemetry::metrics::HTTP_SERVER_REQUEST_DURATION;
 
 /// The path template that a request matched, as `/api/v1/todos/{todo_id}`: an extension of the reply.
 #[derive(Debug, Clone)]
@@ -24,11 +27,12 @@ pub(crate) struct Line {
     client: IpAddr,
     request_id: String,
     started: Instant,
+    hop: Hop,
 }
 
 impl Line {
     /// Notes what the line tells of the request. The query is left out: it may hold what should not be logged.
-    pub(crate) fn of<B>(request: &Request<B>, client: IpAddr, request_id: &str, started: Instant) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>, client: IpAddr, request_id: &str, started: Instant, hop: Hop) -> Self {
         let user_agent = request
             .headers()
             .get(USER_AGENT)
@@ -41,6 +45,7 @@ impl Line {
             client,
             request_id: request_id.to_owned(),
             started,
+            hop,
         }
     }
 
@@ -66,8 +71,61 @@ struct Sent {
     bytes: u64,
 }
 
+impl Sent {
+    /// The method, as a name among few: anybody can make up any number of others.
+    fn method(&self) -> &'static str {
+        match self.line.method {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::HEAD => "HEAD",
+            Method::OPTIONS => "OPTIONS",
+            _ => "_OTHER",
+        }
+    }
+
+    fn describe(&self) {
+        let (hop, line) = (&self.line.hop, &self.line);
+        hop.rename(match &self.route {
+            Some(route) => format!("{} {route}", self.method()),
+            None => self.method().to_owned(),
+        });
+        hop.set("http.request.method", self.method());
+        hop.set("url.path", line.path.clone());
+        hop.set("client.address", line.client.to_string());
+        hop.set("user_agent.original", line.user_agent.clone());
+        hop.set("http.response.status_code", i64::from(self.status.as_u16()));
+        hop.set("http.response.body.size", i64::try_from(self.bytes).unwrap_or(i64::MAX));
+        if let Some(route) = self.route.clone() {
+            hop.set("http.route", route);
+        }
+        if self.status.is_server_error() {
+            hop.set("error.type", self.status.as_str().to_owned());
+            hop.fail(String::new());
+        }
+    }
+
+    fn count(&self) {
+        let labels = vec![
+            Label::new("http_request_method", self.method()),
+            Label::new("http_route", self.route.clone().unwrap_or_default()),
+            Label::new("http_response_status_code", self.status.as_str().to_owned()),
+        ];
+        metrics::histogram!(HTTP_SERVER_REQUEST_DURATION, labels).record(self.line.started.elapsed());
+    }
+}
+
 impl Drop for Sent {
     fn drop(&mut self) {
+        if self.line.hop.is_recording() {
+            self.describe();
+        }
+        if quartet_telemetry::metrics::is_on() {
+            self.count();
+        }
+        let _within = self.line.hop.span().enter();
         macro_rules! write {
             ($level:ident, $text:literal) => {
                 tracing::$level!(
@@ -159,7 +217,13 @@ mod tests {
             .header("user-agent", "curl")
             .body(())
             .unwrap();
-        let line = Line::of(&request, [192, 0, 2, 1].into(), "r-1", Instant::now());
+        let line = Line::of(
+            &request,
+            [192, 0, 2, 1].into(),
+            "r-1",
+            Instant::now(),
+            Hop::continuing(tracing::Span::none(), None),
+        );
         let chunks = futures::stream::iter(["abc", "de"].map(|chunk| Ok::<_, io::Error>(Bytes::from(chunk))));
         let mut response = Response::new(Body::from_stream(chunks));
         response

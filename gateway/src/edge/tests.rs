@@ -7,6 +7,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use quartet_config::Source;
 use quartet_proto::options::Reason;
+use quartet_telemetry::kept::Kept;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -36,6 +37,13 @@ fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
             get(async || Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no")),
         )
         .route("/echo", post(async |body: Bytes| body))
+        .route(
+            "/trace",
+            get(async |headers: HeaderMap| {
+                let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+                format!("{:?} {:?}", header("traceparent"), header("tracestate"))
+            }),
+        )
         .route(
             "/client",
             get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()),
@@ -233,4 +241,27 @@ async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
     assert_eq!(warnings(&[], &forwarded).await, 1);
     assert_eq!(warnings(&[], &[]).await, 0);
     assert_eq!(warnings(&[("TRUSTED_PROXIES", "0.0.0.0/0")], &forwarded).await, 0);
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
+    const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let (kept, _here) = Kept::here();
+    let router = edge(&[]);
+    let (_, headers, body) = fetch(&router, "/trace", &[("traceparent", CLIENT), ("tracestate", "rojo=1")]).await;
+    assert!(!headers.contains_key("traceparent"));
+    let spans = kept.spans();
+    let [span] = spans.as_slice() else { panic!("{spans:?}") };
+    assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");
+    let own = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", span.span_context.span_id());
+    assert_eq!(body, format!("{:?} {:?}", Some(own), Some("rojo=1")));
+
+    // Without a client's, or with one that is none, the edge begins a trace.
+    for sent in [None, Some("00-1")] {
+        let pairs: Vec<_> = sent.map(|sent| ("traceparent", sent)).into_iter().collect();
+        let (_, _, body) = fetch(&router, "/trace", &pairs).await;
+        let span = kept.spans().pop().unwrap();
+        let own = format!("00-{}-{}-01", span.span_context.trace_id(), span.span_context.span_id());
+        assert_eq!(body, format!("{:?} None", Some(own)));
+    }
 }

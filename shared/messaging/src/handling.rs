@@ -1,4 +1,4 @@
-//! Attempts of a handler at messages, bounded in time, with panics caught.
+//! Attempts of a handler at messages, bounded in time, with panics caught, as traces and metrics see them.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 
+use crate::watched::Watched;
 use crate::{Handler, Message, Outcome};
 
 /// Attempts at once of a handler that takes several messages together: one is made while another one is committed.
@@ -13,18 +14,25 @@ pub(crate) const TOGETHER: usize = 2;
 
 /// What comes of `handler` and `message` within `timeout`.
 pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Outcome {
-    match bounded(handler.handle(message), timeout).await {
+    let watched = Watched::begin(&[message]);
+    let outcome = match bounded(watched.within(handler.handle(message)), timeout).await {
         Ok(outcome) => outcome,
         Err(reason) => Outcome::Retry { reason },
-    }
+    };
+    watched.end(&[message], std::slice::from_ref(&outcome));
+    outcome
 }
 
 /// As [`attempt`], for several messages together. Where that fails as a whole, each is handled alone, so that one that cannot be handled does not take
 /// the others along.
 pub(crate) async fn attempt_all(handler: &dyn Handler, messages: &[&Message], timeout: Duration) -> Vec<Outcome> {
     if messages.len() > 1 {
-        match bounded(handler.handle_all(messages), timeout).await {
-            Ok(outcomes) if outcomes.len() == messages.len() => return outcomes,
+        let watched = Watched::begin(messages);
+        match bounded(watched.within(handler.handle_all(messages)), timeout).await {
+            Ok(outcomes) if outcomes.len() == messages.len() => {
+                watched.end(messages, &outcomes);
+                return outcomes;
+            }
             Ok(_) => {}
             Err(reason) => {
                 tracing::info!(

@@ -29,6 +29,7 @@ pub mod relay;
 pub mod schema;
 pub mod stats;
 mod store;
+mod watched;
 
 pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;

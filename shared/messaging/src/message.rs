@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use quartet_clock::Clock;
 use quartet_proto::events::Event;
+use quartet_telemetry::TraceContext;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -74,7 +75,7 @@ impl Message {
         Self::event(clock, &format!("/{service}"), E::KIND, subject, payload)
     }
 
-    /// An event of `kind` about `subject`, which happened now, in no order to others.
+    /// An event of `kind` about `subject`, which happened now, in no order to others. It carries the place in a trace at which it is made.
     pub fn event(
         clock: &Clock,
         source: &str,
@@ -82,6 +83,7 @@ impl Message {
         subject: impl fmt::Display,
         payload: &impl prost::Message,
     ) -> Self {
+        let place = TraceContext::current();
         Self {
             id: clock.new_id(),
             kind: kind.to_owned(),
@@ -90,8 +92,8 @@ impl Message {
             time: clock.now(),
             content_type: PROTOBUF.to_owned(),
             payload: payload.encode_to_vec().into(),
-            traceparent: None,
-            tracestate: None,
+            traceparent: place.as_ref().map(TraceContext::traceparent),
+            tracestate: place.as_ref().and_then(TraceContext::tracestate),
             route: Route::Event,
             ordered: false,
         }
@@ -130,6 +132,11 @@ impl Message {
             tracestate,
             ..self
         }
+    }
+
+    /// The place in a trace that it comes from, if it tells one.
+    pub fn cause(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.traceparent.as_deref()?, self.tracestate.as_deref())
     }
 
     /// The payload as the message that its kind names.

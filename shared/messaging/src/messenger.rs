@@ -8,7 +8,7 @@ use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::Outgoing;
-use crate::{Broker, Config, Handler, Queue, Relay, Stats, Subscription, Wake};
+use crate::{Broker, Config, Handler, Queue, Relay, Stats, Subscription, Wake, stats};
 
 /// How long a broker that does not take the queues at the start is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -43,6 +43,7 @@ impl Messenger {
     pub fn hearing(self, consumer: &'static str, handler: Arc<dyn Handler>) -> Self {
         Self {
             heard: Some((consumer, handler)),
+            stats: Stats::of(consumer),
             ..self
         }
     }
@@ -72,12 +73,18 @@ impl Messenger {
             }
         }
         let hear = async {
-            if let Some((consumer, handler)) = self.heard {
+            if let Some((consumer, handler)) = self.heard.clone() {
                 let subscription = Subscription::new(consumer, Queue::of_service(consumer));
                 broker.consume(subscription, handler, stop.clone()).await;
             }
         };
+        let queues: Vec<String> = self
+            .heard
+            .iter()
+            .map(|(consumer, _)| Queue::of_service(consumer).name)
+            .collect();
+        let watch = stats::watch(broker.as_ref(), &queues, &stop);
         let relay = Relay::new(self.database, broker.clone(), self.clock, self.settings).with(self.wake, self.stats);
-        tokio::join!(relay.run(stop.clone()), hear);
+        tokio::join!(relay.run(stop.clone()), hear, watch);
     }
 }

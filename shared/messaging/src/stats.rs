@@ -4,12 +4,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use metrics::{counter, gauge};
+use quartet_telemetry::metrics::{
+    self as told, MESSAGING_CLIENT_SENT_MESSAGES, MESSAGING_QUEUE_CONSUMERS, MESSAGING_QUEUE_MESSAGES,
+    OUTBOX_FAILED_ATTEMPTS, OUTBOX_OLDEST_UNSENT_AGE, OUTBOX_UNSENT_MESSAGES,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::Broker;
+use crate::broker::QueueStats;
+
+/// How often queues are looked at. Each look asks the broker some questions.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Counts of one relay. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Stats(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Whose they are in the metrics; nobody's are not told.
+    service: Option<&'static str>,
     unsent: AtomicU64,
     oldest_unsent_ms: AtomicU64,
     sent: AtomicU64,
@@ -36,6 +51,19 @@ pub struct Snapshot {
 }
 
 impl Stats {
+    /// Counts that the metrics of the process tell as those of `service`.
+    pub fn of(service: &'static str) -> Self {
+        let stats = Self(Arc::new(Counts {
+            service: Some(service),
+            ..Counts::default()
+        }));
+        // What has not happened yet is told as zero, so that its first time is seen as a change.
+        stats.add_sent(0);
+        stats.fail("failed", 0);
+        stats.fail("unroutable", 0);
+        stats
+    }
+
     /// The counts now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -52,21 +80,64 @@ impl Stats {
         self.0.unsent.store(unsent, Relaxed);
         let oldest = u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX);
         self.0.oldest_unsent_ms.store(oldest, Relaxed);
+        if let Some(service) = self.0.service {
+            gauge!(OUTBOX_UNSENT_MESSAGES, "service" => service).set(unsent as f64);
+            gauge!(OUTBOX_OLDEST_UNSENT_AGE, "service" => service).set(oldest as f64 / 1_000.0);
+        }
     }
 
     pub(crate) fn add_sent(&self, count: u64) {
         self.0.sent.fetch_add(count, Relaxed);
+        if let Some(service) = self.0.service {
+            counter!(MESSAGING_CLIENT_SENT_MESSAGES, "service" => service).increment(count);
+        }
     }
 
     pub(crate) fn add_failed(&self) {
         self.0.failed.fetch_add(1, Relaxed);
+        self.fail("failed", 1);
     }
 
     pub(crate) fn add_unroutable(&self) {
         self.0.unroutable.fetch_add(1, Relaxed);
+        self.fail("unroutable", 1);
     }
 
     pub(crate) fn add_pruned(&self, count: u64) {
         self.0.pruned.fetch_add(count, Relaxed);
     }
+
+    fn fail(&self, reason: &'static str, count: u64) {
+        if let Some(service) = self.0.service {
+            counter!(OUTBOX_FAILED_ATTEMPTS, "service" => service, "reason" => reason).increment(count);
+        }
+    }
+}
+
+/// Tells in the metrics of the process how these queues stand, until `stop`; nothing where nobody can ask for metrics.
+pub async fn watch(broker: &dyn Broker, queues: &[String], stop: &CancellationToken) {
+    if !told::is_on() {
+        return;
+    }
+    while !stop.is_cancelled() {
+        for queue in queues {
+            match broker.queue_stats(queue).await {
+                Ok(Some(stats)) => tell(queue, stats),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, queue, "the queue cannot be looked at for now"),
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn tell(queue: &str, stats: QueueStats) {
+    let messages = [("ready", stats.ready), ("delayed", stats.delayed), ("dead", stats.dead)];
+    for (state, count) in messages {
+        gauge!(MESSAGING_QUEUE_MESSAGES, "queue" => queue.to_owned(), "state" => state).set(count as f64);
+    }
+    gauge!(MESSAGING_QUEUE_CONSUMERS, "queue" => queue.to_owned()).set(stats.consumers as f64);
 }

@@ -15,6 +15,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
 use quartet_proto::descriptors;
 use quartet_proto::options::{self, Access, Reason};
+use quartet_telemetry::{Hop, TraceContext};
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
@@ -22,6 +23,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::guard::GuardedBody;
+use crate::served::Served;
 use crate::{Call, Caller, Deadline, Failure, User, Verifier};
 
 /// Metadata in which the gateway proves itself by a service token, beside the client's own token.
@@ -31,8 +33,10 @@ pub const GATEWAY_TOKEN: &str = "x-gateway-token";
 #[derive(Clone)]
 pub struct Policies(Arc<HashMap<String, Policy>>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Policy {
+    /// The method's name, as `quartet.todos.v1.TodoService/GetTodo`.
+    name: Arc<str>,
     access: Access,
     streams: Streams,
 }
@@ -55,28 +59,32 @@ impl Policies {
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>());
         let declared = methods.filter_map(|method| {
-            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            let name = format!("{}/{}", method.parent_service().full_name(), method.name());
             let streams = match (method.is_server_streaming(), method.output().full_name()) {
                 (false, _) => Streams::No,
                 (true, "google.api.HttpBody") => Streams::File,
                 (true, _) => Streams::News,
             };
-            let access = options::access(&method)?;
-            Some((path, Policy { access, streams }))
+            Some(Policy {
+                name: name.into(),
+                access: options::access(&method)?,
+                streams,
+            })
         });
         let standard = [
-            "/grpc.health.v1.Health/Check",
-            "/grpc.health.v1.Health/Watch",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            "grpc.health.v1.Health/Check",
+            "grpc.health.v1.Health/Watch",
+            "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ];
         // They tell nobody's secrets, so that nobody's standing matters to their streams.
-        let open = Policy {
+        let standard = standard.into_iter().map(|name| Policy {
+            name: name.into(),
             access: Access::Public,
             streams: Streams::No,
-        };
-        let standard = standard.into_iter().map(|path| (path.to_owned(), open));
-        Self(Arc::new(declared.chain(standard).collect()))
+        });
+        let by_path = |policy: Policy| (format!("/{}", policy.name), policy);
+        Self(Arc::new(declared.chain(standard).map(by_path).collect()))
     }
 
     /// Whether `caller` may call the method at `path`.
@@ -97,6 +105,11 @@ impl Policies {
             (Some(Access::Service), Caller::User(_)) => denied("only services of the suite may do this"),
             (Some(Access::User | Access::Superuser), Caller::Service(_)) => denied("services may not do this"),
         }
+    }
+
+    /// The method's name, if there is such a method.
+    fn name(&self, path: &str) -> Option<Arc<str>> {
+        self.0.get(path).map(|policy| policy.name.clone())
     }
 
     fn is_public(&self, path: &str) -> bool {
@@ -171,7 +184,16 @@ where
             .get::<TcpConnectInfo>()
             .and_then(TcpConnectInfo::remote_addr);
         let mut call = Call::from_headers(request.headers(), deadline, peer.map(|address| address.ip()));
-        let span = tracing::info_span!("rpc", method = request.uri().path(), request_id = call.request_id);
+        let span = tracing::info_span!(
+            "rpc",
+            otel.kind = "server",
+            method = request.uri().path(),
+            request_id = call.request_id
+        );
+        let cause = TraceContext::of(request.headers());
+        let hop = Hop::continuing(span, cause.as_ref());
+        let served = Served::begin(hop.clone(), layer.policies.name(request.uri().path()));
+        let streams = layer.policies.streams(request.uri().path());
 
         let work = async move {
             if deadline.has_passed() {
@@ -187,7 +209,6 @@ where
             if layer.is_from_gateway(request.headers()).await {
                 call.believe_gateway(request.headers());
             }
-            let streams = layer.policies.streams(request.uri().path());
             let user = match (&call.caller, streams) {
                 (_, Streams::No) | (Caller::Anonymous | Caller::Service(_), _) => None,
                 (Caller::User(user), Streams::File | Streams::News) => Some(user.clone()),
@@ -209,7 +230,8 @@ where
                 Err(late) => Ok(refuse(late)),
             }
         };
-        Box::pin(work.instrument(span))
+        let work = work.instrument(hop.span().clone());
+        Box::pin(async move { Ok(served.follow(work.await?, streams != Streams::No)) })
     }
 }
 

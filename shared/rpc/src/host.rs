@@ -135,13 +135,10 @@ pub async fn main<S: Hosted>(
 ) -> ExitCode {
     let started = async {
         let source = Source::load()?;
-        quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?);
-        let config = Config::read(&source)?;
-        let (auth, own_slot) = auth_upstream(name, &config)?;
-        let grace = config.shutdown_timeout.0;
-        let host = Host::new(name, config, Clock::system(), auth)?;
-        let (address, service) = build(&source, &host).await?;
-        serve(name, packages, host, own_slot, address, service, grace).await
+        let telemetry = quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?, name)?;
+        let served = run(name, packages, &source, build).await;
+        telemetry.finish().await;
+        served
     };
     match started.await {
         Ok(()) => ExitCode::SUCCESS,
@@ -150,6 +147,20 @@ pub async fn main<S: Hosted>(
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run<S: Hosted>(
+    name: &str,
+    packages: &[&str],
+    source: &Source,
+    build: impl AsyncFnOnce(&Source, &Host) -> Result<(SocketAddr, S), StartError>,
+) -> Result<(), StartError> {
+    let config = Config::read(source)?;
+    let (auth, own_slot) = auth_upstream(name, &config)?;
+    let grace = config.shutdown_timeout.0;
+    let host = Host::new(name, config, Clock::system(), auth)?;
+    let (address, service) = build(source, &host).await?;
+    serve(name, packages, host, own_slot, address, service, grace).await
 }
 
 fn auth_upstream(name: &str, config: &Config) -> Result<(Upstream, Option<LocalSlot>), StartError> {

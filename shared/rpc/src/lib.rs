@@ -4,7 +4,7 @@
 //! - [`host`] is the process around a service;
 //! - [`server`] serves a service over a port or in this process, with health and reflection;
 //! - [`access`] is the layer in front of every method: deadline, identity, policy, panic guard;
-//! - `guard` ends a stream whose caller is no longer welcome;
+//! - `guard` ends a stream whose caller is no longer welcome, and `served` is the call as traces and metrics see it;
 //! - [`token`] says what a token is, [`verifier`] checks one, with the keys of [`keys`] and the ended sessions of [`revocations`];
 //! - [`call`] is what a method learns of its call: who calls, until when, in which language;
 //! - [`mask`] and [`moment`] read the well-known types that requests carry;
@@ -24,6 +24,7 @@ pub mod mask;
 pub mod moment;
 pub mod peer;
 pub mod revocations;
+mod served;
 pub mod server;
 pub mod token;
 pub mod upstream;

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use quartet_proto::options::Reason;
+use quartet_telemetry::TraceContext;
 use tonic::{Code, Request, Status};
 
 use crate::token::ServiceTokens;
@@ -27,7 +28,8 @@ impl Peer {
         self.upstream.clone()
     }
 
-    /// A request on behalf of `call`: with what is left of its deadline, its id, and this service's token.
+    /// A request on behalf of `call`: with what is left of its deadline, its id, its place in a trace, and this
+    /// service's token.
     ///
     /// Errors: DEADLINE_EXCEEDED when nothing is left.
     pub fn request<T>(&self, call: &Call, message: T) -> Result<Request<T>, Failure> {
@@ -43,6 +45,9 @@ impl Peer {
             if let (false, Ok(value)) = (value.is_empty(), value.parse()) {
                 request.metadata_mut().insert(name, value);
             }
+        }
+        if let Some(context) = TraceContext::current() {
+            context.write_to(request.metadata_mut().as_mut());
         }
         Ok(request)
     }

@@ -1,6 +1,7 @@
 //! A job.
 
 use quartet_rpc::violations::{Rule, text};
+use quartet_telemetry::TraceContext;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -56,6 +57,8 @@ pub struct Job {
     pub finished_at: Option<OffsetDateTime>,
     /// When it is forgotten.
     pub expires_at: Option<OffsetDateTime>,
+    /// Where in a trace it was made.
+    pub cause: Option<TraceContext>,
 }
 
 /// A job to be made.

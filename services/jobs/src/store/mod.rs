@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::domain::{
-    Ending, EventType, Filter, Job, Key, Kind, NewJob, NewWebhook, Queue, QueueState, Schedule, Webhook, WebhookEdit,
+    Ending, EventType, Filter, Job, Key, Kind, NewJob, NewWebhook, Queue, QueueState, Schedule, Status, Webhook,
+    WebhookEdit,
 };
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -175,6 +176,9 @@ pub trait Queues: Send + Sync {
 
     /// How full each queue is, the most pressing first.
     async fn queue_states(&self, deadline: Deadline) -> Result<Vec<QueueState>, Error>;
+
+    /// How many jobs of each kind there are in each status that is not a good end.
+    async fn count_jobs(&self, deadline: Deadline) -> Result<Vec<(Kind, Status, i64)>, Error>;
 
     /// Makes a schedule, or changes it to this pattern and kind; one whose pattern stays keeps its next moment.
     async fn put_schedule(&self, schedule: &Schedule, deadline: Deadline) -> Result<(), Error>;

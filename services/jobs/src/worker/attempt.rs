@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::histogram;
 use quartet_rpc::Deadline;
+use quartet_telemetry::Hop;
+use quartet_telemetry::metrics::{JOB_ATTEMPT_DURATION, is_on};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -33,10 +36,19 @@ type Handled = Result<Result<Done, Trouble>, JoinError>;
 impl Worker {
     /// Makes one attempt at a claimed job and notes how it ended.
     pub(super) async fn attempt(self, lease: Lease, job: Job, stop: CancellationToken) {
-        let span = tracing::info_span!("job", id = %job.id, kind = job.kind.name(), attempt = job.attempts);
+        let span = tracing::info_span!(
+            parent: None,
+            "job",
+            otel.kind = "consumer",
+            id = %job.id,
+            kind = job.kind.name(),
+            attempt = job.attempts
+        );
+        let hop = Hop::following(span, job.cause.clone());
         async {
             let begun = Instant::now();
             let ending = self.supervise(lease, &job, &stop).await;
+            tell(&hop, &job, ending.as_ref(), begun.elapsed());
             let Some(ending) = ending else {
                 tracing::warn!("the lease was lost; whoever has it now does the job");
                 return;
@@ -49,7 +61,7 @@ impl Worker {
             self.note(lease, &ending).await;
             self.changes.announce(job.id);
         }
-        .instrument(span)
+        .instrument(hop.span().clone())
         .await;
     }
 
@@ -197,6 +209,29 @@ fn beat(lease: Duration) -> Duration {
 
 fn beat_bound(lease: Duration) -> Duration {
     (lease / 2).min(STEP)
+}
+
+/// Tells traces and metrics how an attempt ended; without an ending, its lease was lost.
+fn tell(hop: &Hop, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
+    let outcome = match ending {
+        None => "lost",
+        // The last attempt is not made again.
+        Some(Ending::Retry(..)) if job.attempts >= job.max_attempts => "dead",
+        Some(Ending::HandedBack) => "handed_back",
+        Some(ending) => name(ending),
+    };
+    if hop.is_recording() {
+        hop.rename(format!("job {}", job.kind.name()));
+        hop.set("messaging.operation.type", "process");
+        hop.set("outcome", outcome);
+        if let Some(Ending::Failed(problem) | Ending::Retry(problem, _)) = ending {
+            hop.set("error.type", problem.reason.clone());
+            hop.fail(problem.message.clone());
+        }
+    }
+    if is_on() {
+        histogram!(JOB_ATTEMPT_DURATION, "kind" => job.kind.name(), "outcome" => outcome).record(elapsed);
+    }
 }
 
 fn name(ending: &Ending) -> &'static str {

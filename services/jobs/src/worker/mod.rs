@@ -1,9 +1,10 @@
 //! Who does the jobs: takes them from the queues, supervises each attempt, and keeps the queues going.
 //!
 //! In reading order: [`run`] is what a handler sees and answers, `take` claims the job that a message asks for, `attempt` supervises one attempt,
-//! `sweeper` queues what is due and rescues orphans, `scheduler` makes the jobs of schedules.
+//! `sweeper` queues what is due and rescues orphans, `scheduler` makes the jobs of schedules, `gauges` tells how full the queues are.
 
 mod attempt;
+mod gauges;
 pub mod run;
 mod scheduler;
 mod sweeper;
@@ -99,6 +100,7 @@ impl Worker {
             futures::future::join_all(work),
             self.clone().sweep(stop.clone()),
             self.clone().keep_schedules(stop.clone()),
+            self.clone().gauge(stop.clone()),
         );
         attempts.close();
         attempts.wait().await;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::super::{Queues, kind};
 use super::{Db, Queries};
 use crate::Error;
-use crate::domain::{NewJob, Queue, QueueState, Schedule, Status};
+use crate::domain::{Kind, NewJob, Queue, QueueState, Schedule, Status};
 
 #[derive(FromRow)]
 struct ScheduleRow {
@@ -57,6 +57,19 @@ impl Queues for Queries {
             oldest_queued_at: count(queue, Status::Queued).and_then(|(_, _, _, oldest)| *oldest).map(Into::into),
         };
         Ok(Queue::ALL.into_iter().map(state).collect())
+    }
+
+    async fn count_jobs(&self, deadline: Deadline) -> Result<Vec<(Kind, Status, i64)>, Error> {
+        let mut connection = self.pool.read(deadline).await?;
+        let counts: Vec<(String, String, i64)> = sqlx::query_as(
+            "select kind, status, count(*) from jobs
+              where status in ('scheduled', 'queued', 'running', 'dead') group by kind, status",
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        // Kinds that a newer version of the service makes are its to count.
+        let known = |(kind, status, count): (String, String, i64)| Some((Kind::from_name(&kind)?, Status::from_name(&status)?, count));
+        Ok(counts.into_iter().filter_map(known).collect())
     }
 
     async fn put_schedule(&self, schedule: &Schedule, deadline: Deadline) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use quartet_clock::Clock;
 use quartet_messaging::{Message, outbox};
 use quartet_store::Timestamp;
+use quartet_telemetry::TraceContext;
 use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -17,7 +18,8 @@ use crate::worker::priority;
 macro_rules! job_columns {
     () => {
         "id, owner, kind, payload, residue, queue, status, unique_key, attempts, max_attempts, progress, note, result, problem_reason, problem_message, \
-         cancel_requested, run_at, result_ttl, created_at, updated_at, started_at, finished_at, expires_at"
+         cancel_requested, run_at, result_ttl, created_at, updated_at, started_at, finished_at, expires_at, \
+         traceparent, tracestate"
     };
 }
 
@@ -46,6 +48,8 @@ pub(super) struct JobRow {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
 }
 
 impl JobRow {
@@ -73,6 +77,7 @@ impl JobRow {
             started_at: self.started_at.map(Into::into),
             finished_at: self.finished_at.map(Into::into),
             expires_at: self.expires_at.map(Into::into),
+            cause: self.traceparent.and_then(|parent| TraceContext::parse(&parent, self.tracestate.as_deref())),
         })
     }
 }
@@ -86,9 +91,11 @@ impl Queries {
     /// Makes a job, and the message that asks for it when it is due; `None` when the key is taken.
     pub(super) async fn put(&self, connection: &mut Connection, job: &NewJob, now: OffsetDateTime) -> Result<Option<Job>, Error> {
         let status = if job.run_at > now { Status::Scheduled } else { Status::Queued };
+        let place = TraceContext::current();
         let row: Option<JobRow> = sqlx::query_as(concat!(
-            "insert into jobs (id, owner, kind, payload, residue, queue, status, unique_key, max_attempts, run_at, result_ttl, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+            "insert into jobs (id, owner, kind, payload, residue, queue, status, unique_key, max_attempts, run_at, result_ttl, created_at, updated_at,
+                               traceparent, tracestate)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
         on conflict (owner, unique_key) where unique_key is not null do nothing
           returning ",
             job_columns!()
@@ -105,6 +112,8 @@ impl Queries {
         .bind(Timestamp(job.run_at))
         .bind(job.result_ttl.whole_seconds())
         .bind(Timestamp(now))
+        .bind(place.as_ref().map(TraceContext::traceparent))
+        .bind(place.as_ref().and_then(TraceContext::tracestate))
         .fetch_optional(&mut *connection)
         .await?;
         let Some(row) = row else {

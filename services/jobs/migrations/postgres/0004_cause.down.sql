@@ -1,0 +1,2 @@
+alter table jobs drop column tracestate;
+alter table jobs drop column traceparent;

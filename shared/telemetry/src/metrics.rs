@@ -1,0 +1,217 @@
+//! What is counted, and the address that tells it to Prometheus.
+//!
+//! Names follow the semantic conventions of OpenTelemetry where those have one, in the spelling of Prometheus. Labels are bounded: routes are
+//! patterns, methods and kinds those of the contracts, queues those that are declared; never an id.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long the edge took over a request, its reply included, in seconds. Labels: method, route, status.
+pub const HTTP_SERVER_REQUEST_DURATION: &str = "http_server_request_duration_seconds";
+/// How long a service took over a call, its stream included, in seconds. Labels: method, status.
+pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
+/// How long a handler took over a message, in seconds. Labels: kind, outcome (done, retry, dead).
+pub const MESSAGING_PROCESS_DURATION: &str = "messaging_process_duration_seconds";
+/// Messages that the broker has confirmed. Label: service.
+pub const MESSAGING_CLIENT_SENT_MESSAGES: &str = "messaging_client_sent_messages_total";
+/// Attempts to send a message that failed and are made again. Labels: service, reason.
+pub const OUTBOX_FAILED_ATTEMPTS: &str = "outbox_failed_attempts_total";
+/// Messages in the outbox that are not sent. Label: service.
+pub const OUTBOX_UNSENT_MESSAGES: &str = "outbox_unsent_messages";
+/// Age of the oldest of those, in seconds. Label: service.
+pub const OUTBOX_OLDEST_UNSENT_AGE: &str = "outbox_oldest_unsent_age_seconds";
+/// Messages in a queue. Labels: queue, state (ready, delayed, dead).
+pub const MESSAGING_QUEUE_MESSAGES: &str = "messaging_queue_messages";
+/// Consumers of a queue. Label: queue.
+pub const MESSAGING_QUEUE_CONSUMERS: &str = "messaging_queue_consumers";
+/// How long an attempt at a job took, in seconds. Labels: kind, outcome.
+pub const JOB_ATTEMPT_DURATION: &str = "job_attempt_duration_seconds";
+/// Jobs that have not ended well. Labels: kind, status.
+pub const JOBS: &str = "jobs";
+/// Jobs that wait for a worker. Label: queue.
+pub const JOB_QUEUE_DEPTH: &str = "job_queue_depth";
+/// How long the oldest of those has been due, in seconds. Label: queue.
+pub const JOB_QUEUE_OLDEST_AGE: &str = "job_queue_oldest_age_seconds";
+
+/// The buckets that the semantic conventions advise for requests, in seconds.
+const REQUESTS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// Jobs take longer: up to the twenty minutes that a handler may have.
+const JOBS_BUCKETS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_200.0];
+/// How often what was measured is put into its buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// A scraper that is slower than this is none.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// Whether anybody can ask for metrics, so that what is costly to find out is worth it.
+pub fn is_on() -> bool {
+    ON.load(Relaxed)
+}
+
+/// Counts from now on, and tells it at `address`.
+pub(crate) fn serve(address: SocketAddr) -> Result<(), String> {
+    let cannot = |error: std::io::Error| format!("cannot listen on {address}: {error}");
+    let listener = std::net::TcpListener::bind(address).map_err(cannot)?;
+    listener.set_nonblocking(true).map_err(cannot)?;
+    let listener = TcpListener::from_std(listener).map_err(cannot)?;
+    let handle = recorder()?;
+    tracing::info!(%address, "metrics are told at /metrics");
+    tokio::spawn(upkeep(handle.clone()));
+    tokio::spawn(accept(listener, handle));
+    Ok(())
+}
+
+fn recorder() -> Result<PrometheusHandle, String> {
+    let full = |name: &str| Matcher::Full(name.to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(full(HTTP_SERVER_REQUEST_DURATION), &REQUESTS)
+        .and_then(|builder| builder.set_buckets_for_metric(full(RPC_SERVER_CALL_DURATION), &REQUESTS))
+        .and_then(|builder| builder.set_buckets_for_metric(full(MESSAGING_PROCESS_DURATION), &REQUESTS))
+        .and_then(|builder| builder.set_buckets_for_metric(full(JOB_ATTEMPT_DURATION), &JOBS_BUCKETS))
+        .map_err(|error| error.to_string())?;
+    let handle = builder.install_recorder().map_err(|error| error.to_string())?;
+    ON.store(true, Relaxed);
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_histogram!(
+        HTTP_SERVER_REQUEST_DURATION,
+        "How long the edge took over a request, its reply included."
+    );
+    describe_histogram!(
+        RPC_SERVER_CALL_DURATION,
+        "How long a service took over a call, its stream included."
+    );
+    describe_histogram!(MESSAGING_PROCESS_DURATION, "How long a handler took over a message.");
+    describe_counter!(
+        MESSAGING_CLIENT_SENT_MESSAGES,
+        "Messages that the broker has confirmed."
+    );
+    describe_counter!(
+        OUTBOX_FAILED_ATTEMPTS,
+        "Attempts to send a message that failed and are made again."
+    );
+    describe_gauge!(OUTBOX_UNSENT_MESSAGES, "Messages in the outbox that are not sent.");
+    describe_gauge!(
+        OUTBOX_OLDEST_UNSENT_AGE,
+        "Age of the oldest message in the outbox that is not sent."
+    );
+    describe_gauge!(
+        MESSAGING_QUEUE_MESSAGES,
+        "Messages in a queue: ready, delayed until their retry, or dead."
+    );
+    describe_gauge!(MESSAGING_QUEUE_CONSUMERS, "Consumers of a queue.");
+    describe_histogram!(JOB_ATTEMPT_DURATION, "How long an attempt at a job took.");
+    describe_gauge!(JOBS, "Jobs that are scheduled, queued, running or dead.");
+    describe_gauge!(JOB_QUEUE_DEPTH, "Jobs that wait for a worker.");
+    describe_gauge!(
+        JOB_QUEUE_OLDEST_AGE,
+        "How long the oldest job that waits for a worker has been due."
+    );
+}
+
+async fn upkeep(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        handle.run_upkeep();
+    }
+}
+
+async fn accept(listener: TcpListener, handle: PrometheusHandle) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(answer(stream, handle.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection for metrics could not be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, handle: PrometheusHandle) {
+    let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(reply(&request, &handle))));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // Whoever hangs up asks again.
+    let _ = tokio::time::timeout(PATIENCE, served).await;
+}
+
+fn reply(request: &Request<Incoming>, handle: &PrometheusHandle) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    let (status, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/metrics") => (StatusCode::OK, handle.render()),
+        (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        _ => (StatusCode::NOT_FOUND, String::new()),
+    };
+    *response.status_mut() = status;
+    let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text_format);
+    *response.body_mut() = Full::new(Bytes::from(text));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_told_in_the_format_of_prometheus() {
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        serve(address).unwrap();
+        metrics::histogram!(JOB_ATTEMPT_DURATION, "kind" => "export_todos", "outcome" => "succeeded").record(0.2);
+        metrics::gauge!(OUTBOX_UNSENT_MESSAGES, "service" => "todos").set(3);
+        let answer = ask(address, "/metrics").await;
+        for line in [
+            "HTTP/1.1 200 OK",
+            "# TYPE job_attempt_duration_seconds histogram",
+            r#"job_attempt_duration_seconds_bucket{kind="export_todos",outcome="succeeded",le="0.1"} 0"#,
+            r#"job_attempt_duration_seconds_bucket{kind="export_todos",outcome="succeeded",le="0.5"} 1"#,
+            r#"outbox_unsent_messages{service="todos"} 3"#,
+        ] {
+            assert!(
+                answer.lines().any(|written| written.trim_end() == line),
+                "{line}\n{answer}"
+            );
+        }
+        assert!(ask(address, "/").await.starts_with("HTTP/1.1 404"));
+        assert!(serve(address).is_err(), "somebody listens there already");
+    }
+}

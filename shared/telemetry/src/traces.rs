@@ -1,0 +1,191 @@
+//! Where traces go, and which of them.
+//!
+//! The exporter speaks OTLP over gRPC: tonic is here already, so it costs no crate but OpenTelemetry's own. Without an endpoint the same
+//! spans are begun and none is recorded, so that log lines have their ids and the client's decision is carried on.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::Uri;
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::{Config, Error};
+
+/// Bound on the export of what is left when a process ends.
+pub(crate) const LAST_EXPORT: Duration = Duration::from_secs(3);
+
+/// Where the collector is: `http://host:port` or `https://host:port`.
+#[derive(Debug, Clone)]
+pub struct Endpoint(String);
+
+impl FromStr for Endpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const RULE: &str = "expected an address as `http://host:4317`";
+        let uri: Uri = text.parse().map_err(|_| RULE)?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http" | "https"), Some(_)) => Ok(Self(text.to_owned())),
+            _ => Err(RULE),
+        }
+    }
+}
+
+/// Which traces are exported, by the names of the OpenTelemetry specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    root: Root,
+    parent_based: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    All,
+    None,
+    Share,
+}
+
+impl FromStr for Choice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (parent_based, name) = match text.strip_prefix("parentbased_") {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let root = match name {
+            "always_on" => Root::All,
+            "always_off" => Root::None,
+            "traceidratio" => Root::Share,
+            _ => return Err("expected always_on, always_off or traceidratio, alone or after `parentbased_`"),
+        };
+        Ok(Self { root, parent_based })
+    }
+}
+
+/// A share, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ratio(pub f64);
+
+impl FromStr for Ratio {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.map(Self).ok_or("expected a number from 0 to 1")
+    }
+}
+
+/// What makes spans, and exports them where there is somewhere to.
+pub(crate) fn provider(config: &Config, service: &str) -> Result<SdkTracerProvider, Error> {
+    let builder = SdkTracerProvider::builder();
+    let Some(endpoint) = &config.otlp_endpoint else {
+        let nothing = Choice {
+            root: Root::None,
+            parent_based: true,
+        };
+        return Ok(builder.with_sampler(sampler(&nothing, 0.0)).build());
+    };
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint.0).build();
+    let exporter = exporter.map_err(|error| Error::Exporter(error.to_string()))?;
+    let resource = Resource::builder()
+        .with_service_name(service.to_owned())
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    Ok(builder
+        .with_batch_exporter(exporter)
+        .with_sampler(sampler(&config.traces_sampler, config.traces_sampler_arg.0))
+        .with_resource(resource)
+        .build())
+}
+
+/// Makes spans of this suite's crates part of traces, and notes in them what went wrong within.
+pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let wanted =
+        |metadata: &Metadata<'_>| is_ours(metadata) && (metadata.is_span() || *metadata.level() <= Level::WARN);
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("quartet"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        // A span's parent is the one that tracing knows; a second stack of contexts would be kept at each poll.
+        .with_context_activation(false)
+        .with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::INFO))
+}
+
+/// Whether a span or an event is one that tells of the suite, and not of how a library works.
+pub(crate) fn is_ours(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO && metadata.target().starts_with("quartet")
+}
+
+pub(crate) fn sampler(choice: &Choice, ratio: f64) -> Sampler {
+    let root = match choice.root {
+        Root::All => Sampler::AlwaysOn,
+        Root::None => Sampler::AlwaysOff,
+        Root::Share => Sampler::TraceIdRatioBased(ratio),
+    };
+    match choice.parent_based {
+        true => Sampler::ParentBased(Box::new(AsItsCause(root))),
+        false => root,
+    }
+}
+
+/// Decides of the first span of a trace: one that follows from another trace is exported as that one is, so that none is exported in part.
+#[derive(Debug, Clone)]
+struct AsItsCause(Sampler);
+
+impl ShouldSample for AsItsCause {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let sampled = links.iter().any(|link| link.span_context.is_sampled());
+        let decision = match (links, sampled) {
+            ([], _) => return self.0.should_sample(parent, trace_id, name, kind, attributes, links),
+            (_, true) => SamplingDecision::RecordAndSample,
+            (_, false) => SamplingDecision::Drop,
+        };
+        SamplingResult {
+            decision,
+            attributes: Vec::new(),
+            trace_state: parent
+                .map(|parent| parent.span().span_context().trace_state().clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_none_are_refused() {
+        for wrong in ["", "localhost:4317", "ftp://localhost", "http://"] {
+            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
+        }
+        for wrong in ["", "-0.1", "1.1", "NaN", "half"] {
+            assert!(wrong.parse::<Ratio>().is_err(), "{wrong}");
+        }
+        for wrong in ["", "on", "parentbased_", "xray"] {
+            assert!(wrong.parse::<Choice>().is_err(), "{wrong}");
+        }
+    }
+}

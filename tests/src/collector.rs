@@ -1,0 +1,109 @@
+//! What takes traces: a collector as operators run one, as far as a test looks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, async_trait};
+
+/// A collector that listens for OTLP over gRPC on a free port of the loopback interface, as long as the test's runtime lives.
+pub struct Collector {
+    /// Where it listens, as `http://127.0.0.1:4317`.
+    pub endpoint: String,
+    taken: Taken,
+}
+
+/// A span, and the process that it comes from.
+#[derive(Debug, Clone)]
+pub struct Exported {
+    /// `service.name` of the process.
+    pub service: String,
+    /// The span.
+    pub span: Span,
+}
+
+#[derive(Clone, Default)]
+struct Taken(Arc<Mutex<Vec<Exported>>>);
+
+impl Collector {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
+        let taken = Taken::default();
+        let service = TraceServiceServer::new(taken.clone());
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        Self { endpoint, taken }
+    }
+
+    /// The spans of a trace that have arrived so far.
+    pub fn trace(&self, id: &str) -> Vec<Exported> {
+        let all = self.taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|exported| hex(&exported.span.trace_id) == id)
+            .cloned()
+            .collect()
+    }
+
+    /// The spans so far that are linked to a trace.
+    pub fn linked_to(&self, id: &str) -> Vec<Exported> {
+        let all = self.taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let linked = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == id);
+        all.iter().filter(|exported| linked(&exported.span)).cloned().collect()
+    }
+}
+
+impl Exported {
+    /// The value of an attribute, as text.
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        find(&self.span.attributes, key)
+    }
+}
+
+/// Bytes as the ids of traces are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn find(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let value = attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref();
+    match value {
+        Some(AnyValue {
+            value: Some(Value::StringValue(text)),
+        }) => Some(text.clone()),
+        Some(AnyValue {
+            value: Some(Value::IntValue(number)),
+        }) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl TraceService for Taken {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        for of_process in request.into_inner().resource_spans {
+            let attributes = of_process
+                .resource
+                .map(|resource| resource.attributes)
+                .unwrap_or_default();
+            let service = find(&attributes, "service.name").unwrap_or_default();
+            let spans = of_process.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            let spans = spans.map(|span| Exported {
+                service: service.clone(),
+                span,
+            });
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(spans);
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
