@@ -24,8 +24,6 @@ pub struct Account {
     pub checked: checks::Account,
     /// Deletions whose answer was lost, and that had to be asked for again.
     pub unfinished: usize,
-    /// Those of them whose account was closed by then, while the user was not deleted.
-    pub half_gone: usize,
     /// How long it took until nothing was under way.
     pub drained: Duration,
     /// How long all of it took.
@@ -59,8 +57,8 @@ impl Account {
             "  {requests:6}  requests: {acknowledged} acknowledged (2xx), {unanswered} unanswered or 5xx, refused {refused:?}"
         );
         println!(
-            "  {:6}  deletions without an answer were finished by asking again, {} of them found half-way (account closed, user there)",
-            self.unfinished, self.half_gone
+            "  {:6}  deletions without an answer had not been begun, and were asked for again",
+            self.unfinished
         );
         let checks::Account {
             traffic,

@@ -72,9 +72,12 @@ pub async fn run(stage: &mut Stage, seed: u64, schedule: &[Round]) -> Vec<Person
         Ok(()) => {
             // What was under way when the load stopped ends, or is given up, within the time that a request may take.
             tokio::time::sleep(Duration::from_secs(6)).await;
-            account.half_gone = checks::half_gone(&stage.books).await.map_or(0, |half| half.len());
-            account.unfinished = settle(stage, &mut people).await;
             account.drained = checks::drain(stage).await;
+            let half_gone = checks::half_gone(&stage.books).await;
+            let half_gone = half_gone.expect("the stores can be read");
+            findings.none("accounts are closed while their users are there", &half_gone);
+            account.unfinished = settle(stage, &mut people).await;
+            checks::drain(stage).await;
             let caught_up = checks::catch_up(&stage.books, &people).await;
             caught_up.expect("the feeds can be read");
             let checked = checks::all(stage, &people, &mut findings).await;
@@ -132,8 +135,8 @@ async fn play(stage: &mut Stage, round: &Round, falls: &mut Falls) -> Result<(),
     Ok(())
 }
 
-/// Finishes the deletions that were not answered, the way a person does: by asking again, here as the superuser, since one whose account is closed
-/// cannot ask. How many had been left half-way.
+/// Finishes the deletions that were not answered, the way a person does: by asking again, here as the superuser, since one whose session has
+/// ended cannot ask. How many had not been begun.
 async fn settle(stage: &Stage, people: &mut [Person]) -> usize {
     let root = stage.root().await;
     let mut unfinished = 0;

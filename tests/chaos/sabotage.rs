@@ -53,7 +53,14 @@ struct Left(BTreeMap<&'static str, Vec<String>>);
 impl Left {
     fn by(people: &[Person]) -> Self {
         let staying = || people.iter().filter(|person| person.stays());
-        let todos = staying().flat_map(|person| &person.todos);
+        let heard = |person: &&Person| {
+            let heard = person.follower.as_ref().map(|follower| follower.heard());
+            heard.is_some_and(|heard| heard.iter().any(|heard| !heard.todo.is_empty()))
+        };
+        // What is lost of somebody's feed is not lost once more as one of their todos.
+        let followed = staying().find(heard).and_then(|person| person.id.as_deref());
+        let others = staying().filter(|person| person.id.as_deref() != followed);
+        let todos = others.flat_map(|person| &person.todos);
         let todos = todos.filter(|todo| matches!(todo.state, State::Known(_)));
         let todos = todos.filter_map(|todo| todo.state.id().map(literal));
         let undisturbed = |task: &&Task| !task.cancelled;
@@ -66,18 +73,11 @@ impl Left {
                 Work::Import(titles) => Some(format!("'{}'", titles[0])),
                 Work::Export => None,
             });
-        let heard = |person: &&Person| {
-            let heard = person.follower.as_ref().map(|follower| follower.heard());
-            heard.is_some_and(|heard| heard.iter().any(|heard| !heard.todo.is_empty()))
-        };
-        let followed = staying()
-            .filter(heard)
-            .filter_map(|person| person.id.as_deref().map(literal));
         let left = [
             ("{todo}", todos.collect()),
             ("{export}", exports.collect()),
             ("{imported}", imported.collect()),
-            ("{followed}", followed.collect::<Vec<_>>()),
+            ("{followed}", followed.map(literal).into_iter().collect::<Vec<_>>()),
         ];
         Self(left.into())
     }

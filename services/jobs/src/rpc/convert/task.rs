@@ -164,7 +164,11 @@ pub(in crate::rpc) fn export_format(job: &Job) -> pb::FileFormat {
 
 pub(in crate::rpc) fn list(owner: Uuid, request: &pb::ListTasksRequest) -> Result<TaskList, Failure> {
     let mut violations = Violations::new();
-    let status = violations.check("status", request.status.map(status_of).transpose());
+    // What is unspecified leaves nothing out.
+    let status = request
+        .status
+        .filter(|status| *status != pb::TaskStatus::Unspecified as i32);
+    let status = violations.check("status", status.map(status_of).transpose());
     let kind = violations.check("kind", kind_named(&request.kind));
     let signature = format!("tasks of {owner}: {:?} {:?}", request.status, request.kind);
     let asked = page::Asked {
