@@ -1,7 +1,7 @@
 //! `/api/v1/ws`: one connection over which a client hears of changes, follows jobs, and talks to others in rooms (RFC 6455).
 //!
 //! Reading order: [`credentials`] (who connects), [`frame`] and [`close`] (what is said), [`limits`] and [`rate`] (how much of it),
-//! [`connection`] (one client), [`outgoing`] (the way to it, which is bounded), [`topics`](subscription) and [`rooms`]. A topic is a
+//! [`connection`] (one client), [`obey`] (what it asks for), [`outgoing`] (the way to it, which is bounded), [`topics`](subscription) and [`rooms`]. A topic is a
 //! streaming RPC whose options give it a name, so that a new one needs no code here; `docs/websocket.md` tells clients the same from their side.
 
 pub(crate) mod close;
@@ -9,6 +9,7 @@ mod connection;
 mod credentials;
 pub(crate) mod frame;
 pub(crate) mod limits;
+mod obey;
 mod outgoing;
 mod rate;
 pub mod rooms;

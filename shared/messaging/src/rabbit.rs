@@ -12,6 +12,7 @@ mod consumer;
 mod dead_letters;
 mod envelope;
 mod fanout;
+mod follow;
 mod lanes;
 mod link;
 mod publisher;

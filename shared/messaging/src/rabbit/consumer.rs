@@ -13,13 +13,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::acks::{Ack, Acks};
-use super::envelope::{self, History};
+use super::envelope;
 use super::lanes::Lanes;
-use super::publisher::Parcel;
 use super::{Inner, topology};
-use crate::broker::{Error, Published};
+use crate::broker::Error;
 use crate::failpoint::pass;
-use crate::handling::{TOGETHER, attempt, attempt_all};
+use crate::handling::{TOGETHER, attempt_all};
 use crate::{Handler, Message, Outcome, Subscription};
 
 /// How often a consumer looks whether its queue is paused.
@@ -59,10 +58,10 @@ pub(super) async fn run(
 }
 
 /// What the tasks of one consumer share.
-struct Taker {
-    inner: Arc<Inner>,
-    subscription: Subscription,
-    handler: Arc<dyn Handler>,
+pub(super) struct Taker {
+    pub(super) inner: Arc<Inner>,
+    pub(super) subscription: Subscription,
+    pub(super) handler: Arc<dyn Handler>,
 }
 
 /// What a task of a consumer has come to.
@@ -273,74 +272,6 @@ impl Taker {
         }
         Ok(())
     }
-
-    /// Does what the outcome of an attempt asks for; whether the delivery is done. It is not when the session ends before.
-    async fn follow(&self, taken: &Taken, outcome: Outcome, session: &CancellationToken) -> Result<bool, Error> {
-        let queue = &self.subscription.queue;
-        let history = envelope::history(&taken.delivery.properties, &queue.name);
-        let message = match &taken.message {
-            Ok(message) => message,
-            Err(reason) => {
-                tracing::error!(
-                    queue = queue.name,
-                    reason,
-                    "what is no message goes to the dead letters"
-                );
-                let properties = Ok(taken.delivery.properties.clone());
-                let parcel = Parcel::raw(topology::dead_queue(&queue.name), &taken.delivery.data, properties);
-                return self.move_on(parcel).await;
-            }
-        };
-        let mut outcome = outcome;
-        let mut retries = history.retries;
-        loop {
-            let (id, kind) = (message.id, &message.kind);
-            let (reason, delay) = match outcome {
-                Outcome::Done => return Ok(true),
-                Outcome::Dead { reason } => (reason, None),
-                Outcome::Retry { reason } => (reason, queue.retry.delay(retries + 1)),
-            };
-            let mut history = History {
-                retries,
-                reason: Some(reason.clone()),
-                dead_since: None,
-            };
-            let Some(delay) = delay else {
-                tracing::error!(queue = queue.name, kind, %id, reason, "a message is a dead letter");
-                history.dead_since = Some(self.inner.clock.now());
-                let parcel = Parcel::to(topology::dead_queue(&queue.name), message, &history);
-                return self.move_on(parcel).await;
-            };
-            tracing::info!(queue = queue.name, kind, %id, reason, ?delay, "a message will be retried");
-            retries += 1;
-            history.retries = retries;
-            if !queue.ordered {
-                let parcel = Parcel::to(topology::retry_queue(&queue.name, delay), message, &history);
-                return self.move_on(parcel).await;
-            }
-            // It holds back the later ones of its subject, so it waits here.
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = session.cancelled() => return Ok(false),
-            }
-            outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
-            pass!("rabbit-handled");
-        }
-    }
-
-    /// Puts a copy where the message goes next; then it is done here. A crash in between leaves both, which the inbox absorbs.
-    async fn move_on(&self, parcel: Parcel<'_>) -> Result<bool, Error> {
-        match self.inner.publishing.publish(vec![parcel]).await.pop() {
-            Some(Published::Confirmed) => {
-                pass!("rabbit-moved");
-                Ok(true)
-            }
-            // It stays in the queue, which hands it out again in the next session.
-            Some(Published::Unroutable) => Err(Error::Away("the queue that it goes to is gone".into())),
-            Some(Published::Failed { reason }) => Err(Error::Away(reason)),
-            None => Ok(false),
-        }
-    }
 }
 
 impl Hand {
@@ -354,8 +285,9 @@ impl Hand {
 }
 
 /// A delivery, as the message that it is.
-struct Taken {
-    delivery: Delivery,
-    message: Result<Message, String>,
+pub(super) struct Taken {
+    pub(super) delivery: Delivery,
+    /// Or what it lacks to be one.
+    pub(super) message: Result<Message, String>,
     lane: Option<String>,
 }

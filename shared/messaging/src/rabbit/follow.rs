@@ -1,0 +1,87 @@
+//! What follows when a message could not be done at once: another try after a while, or the dead letters.
+
+use tokio_util::sync::CancellationToken;
+
+use super::consumer::{Taken, Taker};
+use super::envelope::{self, History};
+use super::publisher::Parcel;
+use super::topology;
+use crate::Outcome;
+use crate::broker::{Error, Published};
+use crate::failpoint::pass;
+use crate::handling::attempt;
+
+impl Taker {
+    /// Does what the outcome of an attempt asks for; whether the delivery is done. It is not when the session ends before.
+    pub(super) async fn follow(
+        &self,
+        taken: &Taken,
+        outcome: Outcome,
+        session: &CancellationToken,
+    ) -> Result<bool, Error> {
+        let queue = &self.subscription.queue;
+        let history = envelope::history(&taken.delivery.properties, &queue.name);
+        let message = match &taken.message {
+            Ok(message) => message,
+            Err(reason) => {
+                tracing::error!(
+                    queue = queue.name,
+                    reason,
+                    "what is no message goes to the dead letters"
+                );
+                let properties = Ok(taken.delivery.properties.clone());
+                let parcel = Parcel::raw(topology::dead_queue(&queue.name), &taken.delivery.data, properties);
+                return self.move_on(parcel).await;
+            }
+        };
+        let mut outcome = outcome;
+        let mut retries = history.retries;
+        loop {
+            let (id, kind) = (message.id, &message.kind);
+            let (reason, delay) = match outcome {
+                Outcome::Done => return Ok(true),
+                Outcome::Dead { reason } => (reason, None),
+                Outcome::Retry { reason } => (reason, queue.retry.delay(retries + 1)),
+            };
+            let mut history = History {
+                retries,
+                reason: Some(reason.clone()),
+                dead_since: None,
+            };
+            let Some(delay) = delay else {
+                tracing::error!(queue = queue.name, kind, %id, reason, "a message is a dead letter");
+                history.dead_since = Some(self.inner.clock.now());
+                let parcel = Parcel::to(topology::dead_queue(&queue.name), message, &history);
+                return self.move_on(parcel).await;
+            };
+            tracing::info!(queue = queue.name, kind, %id, reason, ?delay, "a message will be retried");
+            retries += 1;
+            history.retries = retries;
+            if !queue.ordered {
+                let parcel = Parcel::to(topology::retry_queue(&queue.name, delay), message, &history);
+                return self.move_on(parcel).await;
+            }
+            // It holds back the later ones of its subject, so it waits here.
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = session.cancelled() => return Ok(false),
+            }
+            outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
+            pass!("rabbit-handled");
+        }
+    }
+
+    /// Puts a copy where the message goes next; then it is done here. A crash in between leaves both, which the inbox absorbs.
+    async fn move_on(&self, parcel: Parcel<'_>) -> Result<bool, Error> {
+        match self.inner.publishing.publish(vec![parcel]).await.pop() {
+            Some(Published::Confirmed) => {
+                pass!("rabbit-moved");
+                Ok(true)
+            }
+            // It stays in the queue, which hands it out again in the next session.
+            Some(Published::Unroutable) => Err(Error::Away("the queue that it goes to is gone".into())),
+            Some(Published::Failed { reason }) => Err(Error::Away(reason)),
+            None => Ok(false),
+        }
+    }
+}
