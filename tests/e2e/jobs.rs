@@ -154,6 +154,20 @@ async fn whoever_registers_is_welcomed_once(app: App) {
     let anna = app.register().await;
     assert_eq!(mail::subject(&app, &anna.email, "Welcome").await, 1);
     mail::token(&app, &anna.email, mail::VERIFY).await;
+
+    // In the language that they speak. The subject is written as RFC 2047 has it.
+    let name = quartet_tests::app::unique("u");
+    let email = format!("{name}@example.org");
+    let body = json!({"name": "Ada", "username": name, "email": email, "password": "correct horse battery"});
+    let register = app.call(Method::POST, "/api/v1/auth/register");
+    register
+        .header("accept-language", "ru")
+        .json(&body)
+        .send()
+        .await
+        .expect(201);
+    let subject = "=?utf-8?b?0JTQvtCx0YDQviDQv9C+0LbQsNC70L7QstCw0YLRjA==?=";
+    assert_eq!(mail::subject(&app, &email, subject).await, 1);
 }
 
 async fn a_webhook_into_the_inner_network_is_refused(app: App) {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, EndReason, NewAccount};
 use crate::ended_sessions::EndedSessions;
+use crate::mail::Language;
 use crate::store::{Ending, Store};
 
 /// The name of this service in the contracts and in its inbox.
@@ -24,13 +25,18 @@ pub const CONSUMER: &str = "auth";
 /// Bound on one effect.
 const BOUND: Duration = Duration::from_secs(20);
 
-pub(crate) fn registered(account: &NewAccount) -> pb::AccountRegistered {
+/// `languages` are those that the person prefers, as `Accept-Language`.
+pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRegistered {
     pb::AccountRegistered {
         account_id: account.id.to_string(),
         name: account.name.clone(),
         username: account.username.as_str().to_owned(),
         email: account.email.as_str().to_owned(),
         role: account.role.name().to_owned(),
+        language: match languages {
+            "" => String::new(),
+            languages => Language::preferred(languages).tag().to_owned(),
+        },
     }
 }
 

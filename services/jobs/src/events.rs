@@ -33,7 +33,7 @@ pub struct Hearing {
     pub store: Arc<dyn Store>,
     /// Time, ids and randomness.
     pub clock: Clock,
-    /// The language in which whoever registers is welcomed; nobody is when there is none.
+    /// The language in which those are welcomed who do not say theirs; nobody is welcomed when there is none.
     pub welcome: Option<String>,
 }
 
@@ -68,7 +68,12 @@ impl Handler for Hearing {
 impl Hearing {
     async fn welcome(&self, message: &Message, account: AccountRegistered) -> Result<(), Error> {
         let now = self.clock.now();
-        let jobs = self.welcome.as_ref().map(|language| {
+        let jobs = self.welcome.as_ref().map(|otherwise| {
+            let language = if account.language.is_empty() {
+                otherwise.clone()
+            } else {
+                account.language
+            };
             let name = if account.name.is_empty() {
                 account.username
             } else {
@@ -76,7 +81,7 @@ impl Hearing {
             };
             let mail = pb::SendEmail {
                 to: account.email,
-                language: language.clone(),
+                language,
                 template: Some(Template::Welcome(pb::WelcomeMail { name })),
             };
             NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now)

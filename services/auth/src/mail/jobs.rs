@@ -11,7 +11,7 @@ use quartet_proto::jobs::v1::task_service_client::TaskServiceClient;
 use quartet_rpc::{Call, Deadline, Peer, moment};
 use tonic::{Code, Status};
 
-use super::{Language, Mail, MailError, Mailer};
+use super::{Mail, MailError, Mailer};
 use crate::domain::{Purpose, text};
 
 /// Bound on one call.
@@ -43,10 +43,7 @@ impl Jobs {
             priority: pb::TaskPriority::High.into(),
             payload: Some(pb::submit_task_request::Payload::SendEmail(pb::SendEmail {
                 to: mail.to.clone(),
-                language: match mail.language {
-                    Language::English => "en".into(),
-                    Language::Russian => "ru".into(),
-                },
+                language: mail.language.tag().into(),
                 template: Some(self.template(mail)),
             })),
         }

@@ -38,6 +38,14 @@ pub enum Language {
 }
 
 impl Language {
+    /// Its tag (BCP 47).
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Russian => "ru",
+        }
+    }
+
     /// The language that `Accept-Language` (RFC 9110 §12.5.4) prefers among ours; English when it names none of them.
     pub fn preferred(accept_language: &str) -> Self {
         let weighed = accept_language.split(',').filter_map(|range| {

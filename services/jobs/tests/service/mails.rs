@@ -114,6 +114,7 @@ async fn whoever_registers_is_welcomed_once_though_the_news_comes_twice() {
         username: "ann".into(),
         email: "ann@example.com".into(),
         role: "user".into(),
+        language: "ru".into(),
     };
     let message = Message::news(&stage.clock, stage.user.id, &account);
     let queues = quartet_messaging::Queue::of_every_service();
@@ -121,7 +122,8 @@ async fn whoever_registers_is_welcomed_once_though_the_news_comes_twice() {
     for _ in 0..2 {
         stage.broker.publish(std::slice::from_ref(&message)).await;
     }
-    eventually("the welcome is sent", async || sent(&stage).into_iter().next()).await;
+    let mail = eventually("the welcome is sent", async || sent(&stage).into_iter().next()).await;
+    assert!(mail.contains("Subject: =?utf-8?"), "it is written in Russian: {mail}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(sent(&stage).len(), 1);
     process.stop().await;

@@ -38,7 +38,7 @@ impl Accounts for Queries {
         if !account.email_verified {
             ask_for_mail(&mut transaction, Purpose::EmailVerification, account.email.key(), language, now).await?;
         }
-        self.outgoing.say(&mut *transaction, now, account.id, &events::registered(account)).await?;
+        self.outgoing.say(&mut *transaction, now, account.id, &events::registered(account, language)).await?;
         transaction.commit().await?;
         self.outgoing.said();
         Ok(())
