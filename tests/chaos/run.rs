@@ -142,7 +142,16 @@ async fn settle(stage: &Stage, people: &mut [Person]) -> usize {
     let mut unfinished = 0;
     for person in people.iter_mut().filter(|person| person.departure == Departure::Unsure) {
         let Some(id) = &person.id else { continue };
-        let deleted = root.delete(&format!("/api/v1/users/{id}")).await;
+        let path = format!("/api/v1/users/{id}");
+        let mut deleted = root.delete(&path).await;
+        // A connection that a server's fall has broken shows when it is used next: the answer says to try again.
+        for _ in 0..20 {
+            if deleted.status != 503 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            deleted = root.delete(&path).await;
+        }
         match deleted.status {
             204 => unfinished += 1,
             404 => {}
