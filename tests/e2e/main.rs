@@ -6,6 +6,7 @@ mod crash;
 mod errors;
 mod field_rules;
 mod gateway;
+mod isolation;
 mod jobs;
 mod live;
 mod news;
