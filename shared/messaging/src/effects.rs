@@ -1,67 +1,76 @@
-//! Effects that share a transaction.
+//! The one shape of a consumer: effects that share a transaction.
 //!
-//! A commit costs more than what most effects write: a round to the disk, and several to the server. [`Effects`] is a handler that commits the effects of
-//! the messages that have come together at once, with their inbox rows. If one of them fails, the transaction rolls back as a whole, and each message is
-//! handled alone, in a transaction of its own: one that cannot take effect does not take the others along, and none is done that is not committed.
+//! A commit costs more than what most effects write: a flush to the disk, and several round trips.
+//! [`Effects`] is a handler that commits the effects of the messages that have come together at
+//! once, with their inbox rows. If one of them fails, the transaction rolls back as a whole, and
+//! each message is handled alone, in a transaction of its own. So one that cannot take effect does
+//! not hold up the others, and none is done that is not committed.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_rpc::Deadline;
-use quartet_store::Database;
-use sqlx::{PgConnection, SqliteConnection};
+use quartet_store::Context;
 
-use crate::{Handler, Message, Outcome, inbox};
+use crate::{Handler, Message, Outcome};
 
-/// What a message does to a store.
+/// A store that messages take effect in.
 #[async_trait]
-pub trait Effect: Send + Sync {
-    /// Does what `message` asks for on a transaction, which is committed afterwards; it has not been done before. The transaction is shared with other
-    /// messages, so whatever is not to be kept is an error.
-    async fn apply(&self, on: On<'_>, message: &Message) -> Result<(), Failure>;
-}
-
-/// The connection of a transaction.
-pub enum On<'a> {
-    /// To PostgreSQL.
-    Postgres(&'a mut PgConnection),
-    /// To SQLite.
-    Sqlite(&'a mut SqliteConnection),
+pub trait Consumer: Send + Sync {
+    /// Does what those of `messages` ask for that have not been done before, all or none, in one
+    /// unit of work with their inbox rows (see [`Unit::first_times`](crate::Unit::first_times)).
+    async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure>;
 }
 
 /// Why a message has no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// For now.
-    #[error(transparent)]
-    ForNow(#[from] quartet_store::Error),
-    /// For good; why, for a person.
+    /// It may have one later: the store is away, or too slow.
     #[error("{0}")]
-    ForGood(String),
+    Transient(String),
+    /// It never will; why, for a person.
+    #[error("{0}")]
+    Permanent(String),
 }
 
-/// A handler that does the effects of several messages in one transaction.
-pub struct Effects<E> {
-    consumer: String,
-    database: Database,
+impl From<quartet_store::Error> for Failure {
+    fn from(error: quartet_store::Error) -> Self {
+        Self::Transient(error.to_string())
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        quartet_store::Error::from(error).into()
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Transient(reason) => Self::Retry { reason },
+            Failure::Permanent(reason) => Self::Dead { reason },
+        }
+    }
+}
+
+/// A handler that does the effects of several messages in one unit of work.
+pub struct Effects<C> {
+    store: C,
     clock: Clock,
-    effect: E,
     together: usize,
-    bound: Duration,
+    timeout: Duration,
 }
 
-impl<E: Effect> Effects<E> {
-    /// The effects of `consumer`, as its inbox knows it, in `database`; at most a hundred together, within ten seconds.
-    pub fn new(consumer: &str, database: Database, clock: Clock, effect: E) -> Self {
+impl<C: Consumer> Effects<C> {
+    /// The effects in `store`; at most a hundred together, within ten seconds.
+    pub fn new(store: C, clock: Clock) -> Self {
         Self {
-            consumer: consumer.to_owned(),
-            database,
+            store,
             clock,
-            effect,
             together: 100,
-            bound: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
         }
     }
 
@@ -73,52 +82,22 @@ impl<E: Effect> Effects<E> {
 
     /// With this bound on a transaction.
     #[must_use]
-    pub fn within(self, bound: Duration) -> Self {
-        Self { bound, ..self }
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
-    /// All of them, or none.
-    async fn commit(&self, messages: &[&Message]) -> Result<(), Failure> {
-        let deadline = Deadline::after(self.bound);
-        // Whoever else notes some of them does so in the same order, so that neither waits for the other.
-        let mut ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-        ids.sort();
-        ids.dedup();
-        macro_rules! commit {
-            ($store:expr, $on:path) => {{
-                let mut transaction = $store.write(deadline).await?;
-                let first = inbox::first_times(&mut *transaction, &self.consumer, &ids, self.clock.now());
-                let mut first: HashSet<_> = first
-                    .await
-                    .map_err(quartet_store::Error::from)?
-                    .into_iter()
-                    .collect();
-                if first.is_empty() {
-                    return Ok(());
-                }
-                for message in messages {
-                    if first.remove(&message.id) {
-                        self.effect.apply($on(&mut transaction), message).await?;
-                    }
-                }
-                transaction.commit().await.map_err(quartet_store::Error::from)?;
-            }};
-        }
-        match &self.database {
-            Database::Postgres(store) => commit!(store, On::Postgres),
-            Database::Sqlite(store) => commit!(store, On::Sqlite),
-        }
-        Ok(())
+    async fn consume(&self, messages: &[&Message]) -> Result<(), Failure> {
+        let cx = Context::new(&self.clock, Deadline::after(self.timeout));
+        self.store.consume(messages, &cx).await
     }
 }
 
 #[async_trait]
-impl<E: Effect> Handler for Effects<E> {
+impl<C: Consumer> Handler for Effects<C> {
     async fn handle(&self, message: &Message) -> Outcome {
-        match self.commit(&[message]).await {
+        match self.consume(&[message]).await {
             Ok(()) => Outcome::Done,
-            Err(Failure::ForNow(error)) => Outcome::retry(error),
-            Err(Failure::ForGood(reason)) => Outcome::dead(reason),
+            Err(failure) => failure.into(),
         }
     }
 
@@ -127,7 +106,7 @@ impl<E: Effect> Handler for Effects<E> {
     }
 
     async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
-        match self.commit(messages).await {
+        match self.consume(messages).await {
             Ok(()) => vec![Outcome::Done; messages.len()],
             // No outcomes: each is handled alone.
             Err(error) => {
@@ -135,5 +114,12 @@ impl<E: Effect> Handler for Effects<E> {
                 Vec::new()
             }
         }
+    }
+}
+
+#[async_trait]
+impl<C: Consumer + ?Sized> Consumer for std::sync::Arc<C> {
+    async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure> {
+        (**self).consume(messages, cx).await
     }
 }

@@ -10,9 +10,6 @@ use crate::store::{postgres, sqlite};
 /// A connection to a database with an `inbox` table, of either kind.
 #[async_trait]
 pub trait Inbox: Send {
-    /// See [`first_time`].
-    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error>;
-
     /// See [`first_times`].
     async fn first_times(
         &mut self,
@@ -24,10 +21,6 @@ pub trait Inbox: Send {
 
 #[async_trait]
 impl Inbox for PgConnection {
-    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-        postgres::first_time(self, consumer, message_id, now).await
-    }
-
     async fn first_times(
         &mut self,
         consumer: &str,
@@ -40,10 +33,6 @@ impl Inbox for PgConnection {
 
 #[async_trait]
 impl Inbox for SqliteConnection {
-    async fn first_time(&mut self, consumer: &str, message_id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-        sqlite::first_time(self, consumer, message_id, now).await
-    }
-
     async fn first_times(
         &mut self,
         consumer: &str,
@@ -54,30 +43,26 @@ impl Inbox for SqliteConnection {
     }
 }
 
-/// Whether `consumer` sees this message for the first time. The note is made on the caller's transaction, so it lasts exactly if the effect does;
-/// where two transactions ask at once, the second waits for the first to end.
-pub async fn first_time<C: Inbox>(
-    connection: &mut C,
-    consumer: &str,
-    message_id: Uuid,
-    now: OffsetDateTime,
-) -> Result<bool, sqlx::Error> {
-    let first = connection.first_time(consumer, message_id, now).await?;
-    if !first {
-        tracing::info!(consumer, %message_id, "a copy of a message that has taken effect is passed over");
-    }
-    Ok(first)
-}
-
-/// As [`first_time`], for several messages in one statement: those of them that `consumer` sees for the first time, each once, in any order.
+/// Those of these messages that `consumer` sees for the first time, each once, in any order. The rows
+/// are written on the caller's transaction, so they last exactly if the effects do; where two
+/// transactions insert at once, the second waits for the first to end.
 pub async fn first_times<C: Inbox>(
     connection: &mut C,
     consumer: &str,
     message_ids: &[Uuid],
     now: OffsetDateTime,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
-    match message_ids {
-        [] => Ok(Vec::new()),
-        message_ids => connection.first_times(consumer, message_ids, now).await,
+    if message_ids.is_empty() {
+        return Ok(Vec::new());
     }
+    let first = connection.first_times(consumer, message_ids, now).await?;
+    let copies = message_ids.len() - first.len();
+    if copies > 0 {
+        tracing::info!(
+            consumer,
+            copies,
+            "copies of messages that have taken effect are passed over"
+        );
+    }
+    Ok(first)
 }

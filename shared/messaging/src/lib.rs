@@ -1,12 +1,13 @@
 //! Messages that survive anything: a write and what follows from it never part.
 //!
-//! A service appends a message to its outbox in the transaction of the write that it tells of. A relay hands what is committed to a broker and
-//! marks it sent once the broker has it safely. A consumer commits its effect together with an inbox row, and only then is the message done. So
+//! A unit of work appends its events to the outbox of its service, in the transaction of the write. A
+//! relay publishes what is committed to a broker and marks it sent once the broker has it safely. A consumer commits its effect together with an inbox row, and only then is the message done. So
 //! a message arrives at least once, and takes effect once, whatever dies in between.
 //!
 //! In reading order:
 //! - [`message`] is what travels, [`queue`] where it goes;
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
+//! - [`unit`] is the transaction: a write and everything that follows from it;
 //! - [`effects`] puts the effects of several messages into one transaction;
 //! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
 //! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
@@ -29,16 +30,17 @@ pub mod relay;
 pub mod schema;
 pub mod stats;
 mod store;
+pub mod unit;
 mod watched;
 
 pub use broker::{Broker, Handler, Outcome};
 pub use config::Config;
-pub use effects::{Effect, Effects};
+pub use effects::{Consumer, Effects, Failure};
 pub use local::Local;
 pub use message::{Message, Priority, Route};
 pub use messenger::Messenger;
-pub use outbox::Outgoing;
 pub use queue::{Queue, Retry, Subscription};
 pub use rabbit::Rabbit;
 pub use relay::{Relay, Wake};
 pub use stats::Stats;
+pub use unit::{Journal, OutboxAlone, Publisher, Unit};

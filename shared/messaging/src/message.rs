@@ -69,8 +69,9 @@ pub enum Priority {
 }
 
 impl Message {
-    /// The news `payload` about `subject`, which happened now, in no order to others. Its source is the service that its kind begins with.
-    pub fn news<E: Event>(clock: &Clock, subject: impl fmt::Display, payload: &E) -> Self {
+    /// The event `payload` about `subject`, which happened now, in no order to others. Its source is
+    /// the service that its kind begins with.
+    pub fn of<E: Event>(clock: &Clock, subject: impl fmt::Display, payload: &E) -> Self {
         let service = E::KIND.split('.').next().unwrap_or_default();
         Self::event(clock, &format!("/{service}"), E::KIND, subject, payload)
     }
@@ -126,15 +127,15 @@ impl Message {
 
     /// Carries the trace context of the write.
     #[must_use]
-    pub fn traced(self, traceparent: Option<String>, tracestate: Option<String>) -> Self {
+    pub fn traced(self, trace: Option<&TraceContext>) -> Self {
         Self {
-            traceparent,
-            tracestate,
+            traceparent: trace.map(TraceContext::traceparent),
+            tracestate: trace.and_then(TraceContext::tracestate),
             ..self
         }
     }
 
-    /// The place in a trace that it comes from, if it tells one.
+    /// The position in a trace that it comes from, if it carries one.
     pub fn cause(&self) -> Option<TraceContext> {
         TraceContext::parse(self.traceparent.as_deref()?, self.tracestate.as_deref())
     }

@@ -1,4 +1,4 @@
-//! A service's side of messages: what it says, and what it hears.
+//! A service's side of messages: what it publishes, and what it consumes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use quartet_clock::Clock;
 use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 
-use crate::outbox::Outgoing;
-use crate::{Broker, Config, Handler, Queue, Relay, Stats, Subscription, Wake, stats};
+use crate::{Broker, Config, Handler, Publisher, Queue, Relay, Stats, Subscription, Wake, stats};
 
 /// How long a broker that does not take the queues at the start is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -21,7 +20,7 @@ pub struct Messenger {
     settings: Config,
     wake: Wake,
     stats: Stats,
-    heard: Option<(&'static str, Arc<dyn Handler>)>,
+    consumer: Option<(&'static str, Arc<dyn Handler>)>,
 }
 
 impl Messenger {
@@ -34,26 +33,26 @@ impl Messenger {
             settings,
             wake: Wake::default(),
             stats: Stats::default(),
-            heard: None,
+            consumer: None,
         }
     }
 
-    /// Hands what the contracts say that the service named `consumer` takes to `handler`.
+    /// Hands the events that the contracts declare for the service named `consumer` to `handler`.
     #[must_use]
-    pub fn hearing(self, consumer: &'static str, handler: Arc<dyn Handler>) -> Self {
+    pub fn consuming(self, consumer: &'static str, handler: Arc<dyn Handler>) -> Self {
         Self {
-            heard: Some((consumer, handler)),
+            consumer: Some((consumer, handler)),
             stats: Stats::of(consumer),
             ..self
         }
     }
 
-    /// What the store says with.
-    pub fn outgoing(&self) -> Outgoing {
-        Outgoing::new(self.clock.clone(), self.wake.clone())
+    /// What the units of work of the store publish through.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.clock.clone(), self.wake.clone())
     }
 
-    /// How the relay fares.
+    /// How far behind the relay is.
     pub fn stats(&self) -> Stats {
         self.stats.clone()
     }
@@ -61,10 +60,10 @@ impl Messenger {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let Some(broker) = self.broker else {
-            tracing::info!("RABBITMQ_URL is not set: what this service has to say waits in its outbox");
+            tracing::info!("RABBITMQ_URL is not set: the events of this service wait in its outbox");
             return stop.cancelled().await;
         };
-        // Nothing is said before there is a queue for everyone who waits for it.
+        // Nothing is published before there is a queue for every consumer.
         while let Err(error) = broker.declare(&Queue::of_every_service()).await {
             tracing::warn!(%error, "the queues cannot be made yet");
             tokio::select! {
@@ -72,19 +71,19 @@ impl Messenger {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        let hear = async {
-            if let Some((consumer, handler)) = self.heard.clone() {
+        let consume = async {
+            if let Some((consumer, handler)) = self.consumer.clone() {
                 let subscription = Subscription::new(consumer, Queue::of_service(consumer));
                 broker.consume(subscription, handler, stop.clone()).await;
             }
         };
         let queues: Vec<String> = self
-            .heard
+            .consumer
             .iter()
             .map(|(consumer, _)| Queue::of_service(consumer).name)
             .collect();
         let watch = stats::watch(broker.as_ref(), &queues, &stop);
         let relay = Relay::new(self.database, broker.clone(), self.clock, self.settings).with(self.wake, self.stats);
-        tokio::join!(relay.run(stop.clone()), hear, watch);
+        tokio::join!(relay.run(stop.clone()), consume, watch);
     }
 }

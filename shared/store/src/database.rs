@@ -9,8 +9,8 @@ mod sqlite;
 use std::fmt;
 use std::str::FromStr;
 
-pub use postgres::Postgres;
-pub use sqlite::Sqlite;
+pub use postgres::{Postgres, Read as PostgresRead};
+pub use sqlite::{Sqlite, Write as SqliteWrite};
 
 use crate::{Config, Error};
 

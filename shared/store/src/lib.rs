@@ -3,21 +3,29 @@
 //! A service has one trait, one file of queries that is compiled once per database, and two sets of migrations. This crate gives it:
 //! - [`database`]: the pools, opened from a URL, with deadlines that reach the statement;
 //! - [`migrations`]: forward, back, and where they stand;
+//! - [`backend`]: what a unit of work needs from either;
+//! - [`context`]: the time, the deadline and the trace of one piece of work;
+//! - [`dialect`]: the literals in which the SQL of the two differs;
 //! - [`columns`]: column types that both databases store alike;
 //! - [`error`]: what can go wrong, told apart by what a caller can do about it;
 //! - [`page`]: pages by number and by opaque keyset token;
 //! - [`patience`]: waiting for a database that is away while a process starts.
 
+pub mod backend;
 pub mod columns;
 pub mod config;
+pub mod context;
 pub mod database;
+pub mod dialect;
 pub mod error;
 pub mod migrations;
 pub mod page;
 pub mod patience;
 
+pub use backend::Backend;
 pub use columns::Timestamp;
 pub use config::Config;
+pub use context::Context;
 pub use database::{Database, Postgres, Sqlite};
 pub use error::Error;
 pub use migrations::Migrations;

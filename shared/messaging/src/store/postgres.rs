@@ -1,9 +1,26 @@
 //! The queries over PostgreSQL.
 
 use quartet_store::Postgres as Store;
-use sqlx::{PgConnection as Connection, PgPool, Postgres as Db};
+use quartet_store::dialect::postgres as dialect;
+use sqlx::{PgConnection as Connection, PgPool, Postgres as Db, QueryBuilder};
 
+use super::route_columns;
+use crate::Message;
 use crate::relay::LANES;
+
+/// SQL that is true of a number among those that a query returns. As an array, they are looked up one
+/// by one whatever the plan expects.
+macro_rules! these {
+    ($query:literal) => {
+        concat!(" = any(array(", $query, "))")
+    };
+}
+
+#[path = "rows.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod rows;
+
+pub(crate) use rows::*;
 
 /// The connections of a relay: its own, since they are set up as those of calls must not be.
 pub(super) fn relaying(store: &Store) -> PgPool {
@@ -29,38 +46,64 @@ pub(super) fn relaying(store: &Store) -> PgPool {
     pool.connect_lazy_with(options)
 }
 
-/// SQL that tells whether a number is among those bound at `$parameter`.
-macro_rules! among {
-    ($parameter:literal) => {
-        concat!(" = any(", $parameter, ")")
-    };
+pub(crate) async fn append(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    let mut statement = QueryBuilder::new("");
+    push_insert(&mut statement, messages, "");
+    statement.build().execute(connection).await?;
+    Ok(())
 }
 
-/// SQL that tells whether a number is among those that a query gives. As an array, they are looked up one by one whatever the plan expects.
-macro_rules! these {
-    ($query:literal) => {
-        concat!(" = any(array(", $query, "))")
-    };
+/// One bound array per column: the text, and so the plan, is the same for any number of messages.
+pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, messages: &[Message], condition: &str) {
+    fn column<T>(messages: &[Message], of: impl Fn(&Message) -> T) -> Vec<T> {
+        messages.iter().map(of).collect()
+    }
+    let (queues, priorities): (Vec<_>, Vec<_>) = messages.iter().map(|message| route_columns(&message.route)).unzip();
+    statement
+        .push(
+            "insert into outbox
+                (id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+                 queue, priority, due_at)
+             select id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+                    queue, priority, time
+               from unnest(",
+        )
+        .push_bind(column(messages, |message| message.id))
+        .push("::uuid[], ")
+        .push_bind(column(messages, |message| message.kind.clone()))
+        .push("::text[], ")
+        .push_bind(column(messages, |message| message.source.clone()))
+        .push("::text[], ")
+        .push_bind(column(messages, |message| message.subject.clone()))
+        .push("::text[], ")
+        .push_bind(column(messages, |message| message.ordered))
+        .push("::bool[], ")
+        .push_bind(column(messages, |message| message.time))
+        .push("::timestamptz[], ")
+        .push_bind(column(messages, |message| message.content_type.clone()))
+        .push("::text[], ")
+        .push_bind(column(messages, |message| message.payload.to_vec()))
+        .push("::bytea[], ")
+        .push_bind(column(messages, |message| message.traceparent.clone()))
+        .push("::text[], ")
+        .push_bind(column(messages, |message| message.tracestate.clone()))
+        .push("::text[], ")
+        .push_bind(queues)
+        .push("::text[], ")
+        .push_bind(priorities)
+        .push(
+            "::text[])
+                 as message (id, kind, source, subject, ordered, time, content_type, payload, traceparent,
+                             tracestate, queue, priority) ",
+        )
+        .push(condition);
 }
-
-/// SQL that locks the selected rows, and passes over those that another relay has locked.
-macro_rules! lock {
-    () => {
-        " for update skip locked"
-    };
-}
-
-/// Numbers as one bound value.
-fn bind_numbers(numbers: &[i64]) -> Vec<i64> {
-    numbers.to_vec()
-}
-
-include!("queries.rs");
 
 #[cfg(test)]
 mod tests {
     use quartet_clock::Clock;
     use quartet_store::Database;
+    use quartet_store::Timestamp;
     use quartet_testkit::database;
 
     use super::*;

@@ -1,32 +1,56 @@
 //! The queries over SQLite.
 
-use sqlx::{Sqlite as Db, SqliteConnection as Connection};
+use quartet_store::Timestamp;
+use quartet_store::dialect::sqlite as dialect;
+use sqlx::{QueryBuilder, Sqlite as Db, SqliteConnection as Connection};
 
-/// SQL that tells whether a number is among those bound at `$parameter`.
-macro_rules! among {
-    ($parameter:literal) => {
-        concat!(" in (select value from json_each(", $parameter, "))")
-    };
-}
+use super::route_columns;
+use crate::Message;
 
-/// SQL that tells whether a number is among those that a query gives.
+/// SQL that is true of a number among those that a query returns.
 macro_rules! these {
     ($query:literal) => {
         concat!(" in (", $query, ")")
     };
 }
 
-/// SQLite has one writer at a time: there is nobody to pass over.
-macro_rules! lock {
-    () => {
-        ""
-    };
+#[path = "rows.rs"]
+mod rows;
+
+pub(crate) use rows::*;
+
+/// Messages in one statement: SQLite binds at most 32,766 values.
+const CHUNK: usize = 1_000;
+
+pub(crate) async fn append(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    for messages in messages.chunks(CHUNK) {
+        let mut statement = QueryBuilder::new("");
+        push_insert(&mut statement, messages);
+        statement.build().execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
-/// Numbers as one bound value: SQLite has no arrays, but reads JSON.
-fn bind_numbers(numbers: &[i64]) -> String {
-    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
-    format!("[{}]", numbers.join(","))
+pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, messages: &[Message]) {
+    statement.push(
+        "insert into outbox
+            (id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+             queue, priority, due_at) ",
+    );
+    statement.push_values(messages, |mut row, message| {
+        let (queue, priority) = route_columns(&message.route);
+        row.push_bind(message.id)
+            .push_bind(message.kind.clone())
+            .push_bind(message.source.clone())
+            .push_bind(message.subject.clone())
+            .push_bind(message.ordered)
+            .push_bind(Timestamp(message.time))
+            .push_bind(message.content_type.clone())
+            .push_bind(message.payload.to_vec())
+            .push_bind(message.traceparent.clone())
+            .push_bind(message.tracestate.clone())
+            .push_bind(queue)
+            .push_bind(priority)
+            .push_bind(Timestamp(message.time));
+    });
 }
-
-include!("queries.rs");
