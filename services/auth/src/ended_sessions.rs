@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use tokio::time::Instant;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jsonwebtoken::EncodingKey;
 use quartet_clock::Clock;
 use quartet_config::Secret;
+use quartet_kernel::Deadline;
 use quartet_proto::auth::v1 as pb;
+use quartet_rpc::Failure;
 use quartet_rpc::keys::hs256_kid;
-use quartet_rpc::{Deadline, Failure};
 use quartet_store::Patience;
 use time::OffsetDateTime;
 

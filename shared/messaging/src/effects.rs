@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Context;
 
 use crate::{Handler, Message, Outcome};

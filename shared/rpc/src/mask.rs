@@ -1,9 +1,7 @@
 //! `google.protobuf.FieldMask` of updates (AIP-134).
 
 use prost_types::FieldMask;
-
-use crate::Violations;
-use crate::violations::Rule;
+use quartet_kernel::{Rule, Violations};
 
 /// Paths in a mask at most: more than any resource has fields.
 const MAX_PATHS: usize = 100;

@@ -2,7 +2,7 @@
 
 use std::ops::DerefMut;
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 
 use crate::{Error, Postgres, Sqlite};
 

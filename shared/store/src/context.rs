@@ -2,7 +2,7 @@
 //! a trace the work belongs.
 
 use quartet_clock::Clock;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_telemetry::TraceContext;
 use time::OffsetDateTime;
 
