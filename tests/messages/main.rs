@@ -8,7 +8,7 @@ use std::time::Duration;
 use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
 use quartet_kernel::Deadline;
-use quartet_messaging::{Broker, Local, Outgoing, Rabbit};
+use quartet_messaging::{Broker, Local, Publisher, Rabbit};
 use quartet_proto::auth::v1 as auth_pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_rpc::Upstream;
@@ -143,13 +143,13 @@ impl Stage {
     async fn users_store(&self) -> Box<dyn quartet_users::store::Store> {
         let config = quartet_users::Config::read(&self.source).expect("settings");
         let database = quartet_users::store::open(&config).await.expect("the store opens");
-        quartet_users::store::over(database, Outgoing::unheard(self.clock.clone()))
+        quartet_users::store::over(database, Publisher::detached(self.clock.clone()))
     }
 
     async fn todos_store(&self) -> Box<dyn quartet_todos::store::Store> {
         let config = quartet_todos::Config::read(&self.source).expect("settings");
         let database = quartet_todos::store::open(&config).await.expect("the store opens");
-        quartet_todos::store::over(database, Outgoing::unheard(self.clock.clone()))
+        quartet_todos::store::over(database, Publisher::detached(self.clock.clone()))
     }
 
     async fn register(&self, username: &str) -> Uuid {

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use quartet_clock::Clock;
 use quartet_kernel::{Deadline, DisplayName, Email, Role, Username};
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
 use std::time::Duration;
 use tonic::Status;
@@ -42,7 +42,7 @@ impl Stores {
         data_folder::make(&settings.own.data_dir)?;
         let clock = Clock::system();
         // What a command does is told of by the outboxes; a suite that runs finds it there, or the next one that starts.
-        let outgoing = Outgoing::unheard(clock.clone());
+        let outgoing = Publisher::detached(clock.clone());
         let auth = quartet_auth::store::open(&settings.auth).await.map_err(plain)?;
         let users = quartet_users::store::open(&settings.users).await.map_err(plain)?;
         let todos = quartet_todos::store::open(&settings.todos).await.map_err(plain)?;

@@ -86,7 +86,7 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
         broker,
     } = deps;
     let messenger = Messenger::new(database.clone(), broker, clock.clone(), messaging);
-    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
+    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
     if own.jwt_algorithm == Algorithm::Hs256 && shared.jwt_hs256_secret.is_none() {
         return Err("JWT_HS256_SECRET: expected a secret of at least 32 characters with JWT_ALGORITHM=HS256".into());
     }
@@ -113,7 +113,7 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
     let ended = EndedSessions::new(clock.clone(), store.clone());
     let hearing = events::Hearing::new(store.clone(), ended.clone(), clock.clone(), own.revocation_life());
     Ok(Service {
-        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
         rpc: rpc::Rpc {
             ended,
             postman: Postman::new(clock.clone(), store.clone(), Arc::new(mailer)),

@@ -95,7 +95,7 @@ pub fn over(
         names,
     } = deps;
     let messenger = Messenger::new(database.clone(), broker.clone(), clock.clone(), messaging);
-    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), messenger.outgoing()).into();
+    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), messenger.publisher()).into();
     let hearing = events::Hearing {
         store: store.clone(),
         clock: clock.clone(),
@@ -157,7 +157,7 @@ pub fn over(
     };
     Ok(Service {
         rpc,
-        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
         worker,
     })
 }

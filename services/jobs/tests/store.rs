@@ -20,7 +20,7 @@ use quartet_clock::Clock;
 use quartet_jobs::domain::{Job, Kind, NewJob};
 use quartet_jobs::store::{Lease, MIGRATIONS, Store, over};
 use quartet_kernel::Deadline;
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Database;
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
@@ -42,7 +42,7 @@ impl Kept {
         MIGRATIONS.up(&database).await.unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         Self {
-            store: over(database.clone(), clock.clone(), Outgoing::unheard(clock.clone())).into(),
+            store: over(database.clone(), clock.clone(), Publisher::detached(clock.clone())).into(),
             database,
             owner: clock.new_id(),
             clock,

@@ -50,13 +50,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
         deps.clock.clone(),
         config.messaging.clone(),
     );
-    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
+    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
     let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
     let feed = feed::Feed::new(store.clone(), deps.clock.clone(), &config);
     Ok(Service {
         purge: events::Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
         rpc: rpc::Rpc::new(store, deps.clock, feed.clone()),
-        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
         feed,
     })
 }

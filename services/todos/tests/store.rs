@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{NewTodo, Priority, Tag, Title};
@@ -41,7 +41,7 @@ impl Kept {
         MIGRATIONS.up(&database).await.unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         Self {
-            store: over(database.clone(), Outgoing::unheard(clock.clone())),
+            store: over(database.clone(), Publisher::detached(clock.clone())),
             database,
             owner: clock.new_id(),
             clock,

@@ -48,12 +48,12 @@ pub struct Service {
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = store::open(&config).await?;
     let messenger = Messenger::new(database.clone(), deps.broker, deps.clock.clone(), config.messaging);
-    let store: Arc<dyn store::Store> = store::over(database, messenger.outgoing()).into();
+    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
     let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
     let accounts = auth_accounts::AuthAccounts::new(deps.auth);
     Ok(Service {
         rpc: rpc::Rpc::new(store, accounts, deps.clock),
-        messenger: messenger.hearing(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
     })
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use quartet_clock::Clock;
 use quartet_kernel::{Deadline, Email, Role, Username};
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use quartet_users::domain::{Account, Tier, TierName, User};
@@ -37,7 +37,7 @@ impl Kept {
         let database = fresh.open().await;
         MIGRATIONS.up(&database).await.unwrap();
         Self {
-            store: over(database.clone(), Outgoing::unheard(Clock::system())),
+            store: over(database.clone(), Publisher::detached(Clock::system())),
             database,
             clock: Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC)),
             _fresh: fresh,

@@ -192,6 +192,7 @@ where
         );
         let cause = TraceContext::of(request.headers());
         let hop = Hop::continuing(span, cause.as_ref());
+        call.trace = hop.context();
         let served = Served::begin(hop.clone(), layer.policies.name(request.uri().path()));
         let streams = layer.policies.streams(request.uri().path());
 

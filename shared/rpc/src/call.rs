@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use quartet_kernel::Deadline;
 use quartet_proto::options::Reason;
-use tonic::{Code, Request};
+use quartet_telemetry::TraceContext;
+use tonic::Code;
 
 use crate::{Caller, Failure, User};
 
@@ -24,19 +25,11 @@ pub struct Call {
     pub user_agent: String,
     /// The client's address: where the call comes from, or what the gateway tells of its client.
     pub client_address: Option<IpAddr>,
+    /// The position of the call in its trace.
+    pub trace: Option<TraceContext>,
 }
 
 impl Call {
-    /// The call that `request` belongs to.
-    ///
-    /// Errors: INTERNAL when the access layer is not in front of the method, which is a mistake in the wiring.
-    pub fn of<T>(request: &Request<T>) -> Result<&Self, Failure> {
-        request.extensions().get().ok_or_else(|| {
-            tracing::error!("a method was reached without the access layer");
-            Failure::internal()
-        })
-    }
-
     /// The user who calls; for methods whose policy admits only users.
     ///
     /// Errors: UNAUTHENTICATED when the caller is no user.
@@ -60,6 +53,7 @@ impl Call {
             accept_language: String::new(),
             user_agent: String::new(),
             client_address: None,
+            trace: TraceContext::current(),
         }
     }
 
@@ -72,6 +66,7 @@ impl Call {
             accept_language: text(headers, "accept-language").to_owned(),
             user_agent: text(headers, "user-agent").to_owned(),
             client_address: peer,
+            trace: None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! - `guard` ends a stream whose caller is no longer welcome, and `served` is the call as traces and metrics see it;
 //! - [`token`] says what a token is, [`verifier`] checks one, with the keys of [`keys`] and the ended sessions of [`revocations`];
 //! - [`call`] is what a method learns of its call: who calls, until when, in which language;
+//! - [`methods`] is how a service lists its RPCs;
 //! - [`mask`] and [`moment`] read the well-known types that requests carry;
 //! - [`failure`] is what a method answers when it cannot do what was requested, and `from_kernel` makes one of the errors of the
 //!   crates below;
@@ -22,6 +23,7 @@ mod guard;
 pub mod host;
 pub mod keys;
 pub mod mask;
+pub mod methods;
 pub mod moment;
 pub mod peer;
 pub mod revocations;

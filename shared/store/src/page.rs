@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 pub const DEFAULT_SIZE: i32 = 10;
 /// Rows on a page at the most.
 pub const MAX_SIZE: i32 = 100;
+/// Rows of a filtered list that are counted at the most. What is kept as a number has no such bound.
+pub const MAX_COUNTED: i64 = 10_000;
 
 /// Which page is asked for. `K` is the key that the list is ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +34,14 @@ pub enum Start<K> {
         key: K,
         /// Rows in all pages.
         total: i32,
+        /// Whether `total` is all of them; else there are at least as many.
+        total_is_exact: bool,
     },
 }
 
 /// The four fields of a list request that name a page.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct PageRequest<'a> {
     /// Number of the page.
     pub page: Option<i32>,
     /// Rows on it.
@@ -50,38 +54,40 @@ pub struct Asked<'a> {
 
 /// A page that was read.
 #[derive(Debug, Clone)]
-pub struct Rows<T> {
+pub struct PageResult<T> {
     /// Its rows.
     pub rows: Vec<T>,
     /// Rows in all pages, as counted for the first one.
     pub total: i32,
+    /// Whether `total` is all of them; else there are at least as many.
+    pub total_is_exact: bool,
     /// Whether another page follows.
     pub has_more: bool,
 }
 
 impl<K: DeserializeOwned> Page<K> {
-    /// The page that `asked` names. `list` tells the list apart from every other: its name, owner, filters and order; a token of another list is
+    /// The page that `request` names. `list` tells the list apart from every other: its name, owner, filters and order; a token of another list is
     /// refused. What breaks a rule is noted in `violations` and answered `None`.
-    pub fn parse(asked: Asked<'_>, list: &str, violations: &mut Violations) -> Option<Self> {
-        let size_field = if asked.page_size.is_some() {
+    pub fn parse(request: PageRequest<'_>, list: &str, violations: &mut Violations) -> Option<Self> {
+        let size_field = if request.page_size.is_some() {
             "page_size"
         } else {
             "items_per_page"
         };
-        let size = asked.page_size.or(asked.items_per_page).unwrap_or(DEFAULT_SIZE);
+        let size = request.page_size.or(request.items_per_page).unwrap_or(DEFAULT_SIZE);
         let size = violations.check(size_field, in_range(size, 1, MAX_SIZE));
-        let start = if asked.page_token.is_empty() {
+        let start = if request.page_token.is_empty() {
             violations
-                .check("page", in_range(asked.page.unwrap_or(1), 1, i32::MAX))
+                .check("page", in_range(request.page.unwrap_or(1), 1, i32::MAX))
                 .map(Start::Number)
-        } else if asked.page.is_some() {
+        } else if request.page.is_some() {
             violations.add(
                 "page",
                 Rule::new("PAGE_OR_TOKEN", "must not be given together with page_token"),
             );
             None
         } else {
-            violations.check("page_token", decode(list, asked.page_token))
+            violations.check("page_token", decode(list, request.page_token))
         };
         Some(Self {
             size: size?,
@@ -115,6 +121,23 @@ impl<K> Page<K> {
         }
     }
 
+    /// The total of a list that was counted up to [`MAX_COUNTED`]. `count` is of up to one more row, or
+    /// `None` where the token has carried the total along.
+    pub fn bounded_total(&self, count: Option<i64>) -> (i64, bool) {
+        match (&self.start, count) {
+            (
+                Start::After {
+                    total, total_is_exact, ..
+                },
+                _,
+            ) => (i64::from(*total), *total_is_exact),
+            (Start::Number(_), count) => {
+                let count = count.unwrap_or_default();
+                (count.min(MAX_COUNTED), count <= MAX_COUNTED)
+            }
+        }
+    }
+
     /// The page's number in a reply: 0 when it was asked for by token.
     pub fn number(&self) -> i32 {
         match self.start {
@@ -129,22 +152,23 @@ impl<K> Page<K> {
     }
 
     /// The page out of what [`Page::fetch`] brought.
-    pub fn cut<T>(&self, mut rows: Vec<T>, total: i64) -> Rows<T> {
+    pub fn cut<T>(&self, mut rows: Vec<T>, total: i64) -> PageResult<T> {
         let has_more = rows.len() > self.size as usize;
         rows.truncate(self.size as usize);
-        Rows {
+        PageResult {
             rows,
             total: i32::try_from(total).unwrap_or(i32::MAX),
+            total_is_exact: true,
             has_more,
         }
     }
 }
 
-impl<T> Rows<T> {
+impl<T> PageResult<T> {
     /// Token of the page that follows; empty when none does. `key` gives a row's key, `list` is as for [`Page::parse`].
     pub fn next_token<K: Serialize>(&self, list: &str, key: impl FnOnce(&T) -> K) -> String {
         match self.rows.last() {
-            Some(last) if self.has_more => encode(list, self.total, &key(last)),
+            Some(last) if self.has_more => encode(list, (self.total, self.total_is_exact), &key(last)),
             _ => String::new(),
         }
     }
@@ -156,14 +180,27 @@ struct Token<K> {
     l: String,
     /// Rows in all pages.
     t: i32,
+    /// Whether they were all counted.
+    #[serde(default = "exact", skip_serializing_if = "is_exact")]
+    e: bool,
     /// Key of the last row.
     k: K,
 }
 
-fn encode<K: Serialize>(list: &str, total: i32, key: &K) -> String {
+fn exact() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_exact(exact: &bool) -> bool {
+    *exact
+}
+
+fn encode<K: Serialize>(list: &str, (total, exact): (i32, bool), key: &K) -> String {
     let token = Token {
         l: digest(list),
         t: total,
+        e: exact,
         k: key,
     };
     // Keys are numbers, texts and ids: JSON takes them all.
@@ -187,6 +224,7 @@ fn decode<K: DeserializeOwned>(list: &str, token: &str) -> Result<Start<K>, Rule
     Ok(Start::After {
         key: token.k,
         total: token.t,
+        total_is_exact: token.e,
     })
 }
 
@@ -210,8 +248,8 @@ fn in_range(value: i32, low: i32, high: i32) -> Result<i32, Rule> {
 mod tests {
     use super::*;
 
-    fn asked(page_token: &str) -> Asked<'_> {
-        Asked {
+    fn request(page_token: &str) -> PageRequest<'_> {
+        PageRequest {
             page: None,
             items_per_page: Some(2),
             page_size: None,
@@ -222,35 +260,42 @@ mod tests {
     #[test]
     fn a_token_leads_to_the_row_after_the_last_one() {
         let mut violations = Violations::new();
-        let first: Page<i64> = Page::parse(asked(""), "numbers", &mut violations).unwrap();
+        let first: Page<i64> = Page::parse(request(""), "numbers", &mut violations).unwrap();
         let rows = first.cut(vec![1, 2, 3], 9);
         assert!(rows.has_more);
         let token = rows.next_token("numbers", |number| *number);
-        let second: Page<i64> = Page::parse(asked(&token), "numbers", &mut violations).unwrap();
-        assert_eq!(second.start, Start::After { key: 2, total: 9 });
+        let second: Page<i64> = Page::parse(request(&token), "numbers", &mut violations).unwrap();
+        assert_eq!(
+            second.start,
+            Start::After {
+                key: 2,
+                total: 9,
+                total_is_exact: true
+            }
+        );
     }
 
     #[test]
     fn a_token_of_another_list_is_refused() {
-        let token = encode("numbers of A", 9, &2_i64);
+        let token = encode("numbers of A", (9, true), &2_i64);
         let mut violations = Violations::new();
-        assert!(Page::<i64>::parse(asked(&token), "numbers of B", &mut violations).is_none());
+        assert!(Page::<i64>::parse(request(&token), "numbers of B", &mut violations).is_none());
         assert!(violations.finish().is_err());
     }
 
     #[test]
     fn page_and_token_exclude_each_other() {
-        let token = encode("numbers", 9, &2_i64);
-        let both = Asked {
+        let token = encode("numbers", (9, true), &2_i64);
+        let both = PageRequest {
             page: Some(2),
-            ..asked(&token)
+            ..request(&token)
         };
         assert!(Page::<i64>::parse(both, "numbers", &mut Violations::new()).is_none());
     }
 
     #[test]
     fn the_last_possible_page_does_not_overflow() {
-        let last = Asked {
+        let last = PageRequest {
             page: Some(i32::MAX),
             items_per_page: Some(100),
             page_size: None,

@@ -82,7 +82,7 @@ mod tests {
 
     use quartet_clock::Clock;
     use quartet_config::Source;
-    use quartet_messaging::Outgoing;
+    use quartet_messaging::Publisher;
     use quartet_store::{Config, Database};
 
     use super::*;
@@ -94,7 +94,7 @@ mod tests {
         let url = format!("sqlite://{}", folder.path().join("auth.db").display());
         let config = Config::read(&Source::of([])).unwrap();
         let database = Database::open(&url.parse().unwrap(), &config).await.unwrap();
-        let store = Arc::from(store::over(database, Outgoing::unheard(clock.clone())));
+        let store = Arc::from(store::over(database, Publisher::detached(clock.clone())));
         (EndedSessions::new(clock.clone(), store), folder)
     }
 

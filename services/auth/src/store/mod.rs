@@ -12,7 +12,7 @@ mod sessions;
 mod sqlite;
 mod user_news;
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;

@@ -1,6 +1,6 @@
 // The queries of the store, compiled once per database by `postgres.rs` and `sqlite.rs`, which give `Pool`, `Connection` and `for_update!`.
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 
 pub(super) struct Queries {
     pool: Pool,

@@ -9,7 +9,7 @@ mod webhook;
 use prost_types::Timestamp;
 use quartet_kernel::{InvalidFields, Violations, id, violations};
 use quartet_rpc::{Failure, moment};
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use quartet_kernel::Violations;
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use quartet_store::page::Asked;
+use quartet_store::page::PageRequest;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
@@ -19,7 +19,7 @@ pub(super) async fn handle(
     let asked = request.get_ref();
     let signature = format!("webhooks of {owner}");
     let mut violations = Violations::new();
-    let page = Asked {
+    let page = PageRequest {
         page: asked.page,
         items_per_page: asked.items_per_page,
         page_size: asked.page_size,

@@ -9,8 +9,8 @@ mod sqlite;
 use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
-use quartet_messaging::{Message, Outgoing};
-use quartet_store::page::{Page, Rows};
+use quartet_messaging::{Message, Publisher};
+use quartet_store::page::{Page, PageResult};
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 use time::OffsetDateTime;
@@ -63,7 +63,7 @@ pub trait Tasks: Send + Sync {
     async fn find_any_job(&self, id: Uuid, deadline: Deadline) -> Result<Option<Job>, Error>;
 
     /// A page of the jobs that pass `filter`, the newest first.
-    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Job>, Error>;
+    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Job>, Error>;
 
     /// Cancels a job.
     ///
@@ -218,7 +218,12 @@ pub trait Webhooks: Send + Sync {
     async fn find_webhook(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Webhook>, Error>;
 
     /// A page of the webhooks, the newest first.
-    async fn list_webhooks(&self, owner: Uuid, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Webhook>, Error>;
+    async fn list_webhooks(
+        &self,
+        owner: Uuid,
+        page: &Page<Key>,
+        deadline: Deadline,
+    ) -> Result<PageResult<Webhook>, Error>;
 
     /// Writes the fields of `edit`.
     async fn update_webhook(

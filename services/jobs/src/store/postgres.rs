@@ -1,7 +1,7 @@
 //! The queries over PostgreSQL.
 
 use quartet_clock::Clock;
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 

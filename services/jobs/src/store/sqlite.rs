@@ -1,7 +1,7 @@
 //! The queries over SQLite.
 
 use quartet_clock::Clock;
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Sqlite as Pool;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 

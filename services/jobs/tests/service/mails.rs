@@ -116,7 +116,7 @@ async fn whoever_registers_is_welcomed_once_though_the_news_comes_twice() {
         role: "user".into(),
         language: "ru".into(),
     };
-    let message = Message::news(&stage.clock, stage.user.id, &account);
+    let message = Message::of(&stage.clock, stage.user.id, &account);
     let queues = quartet_messaging::Queue::of_every_service();
     stage.broker.declare(&queues).await.unwrap();
     for _ in 0..2 {

@@ -15,7 +15,7 @@ use quartet_jobs::store::{MIGRATIONS, Store};
 use quartet_jobs::worker::run::{Done, Handler, Run, Trouble};
 use quartet_jobs::{Config, Deps, PACKAGES, Service};
 use quartet_kernel::Deadline;
-use quartet_messaging::{Broker, Local, Outgoing};
+use quartet_messaging::{Broker, Local, Publisher};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::queue_service_client::QueueServiceClient;
 use quartet_proto::jobs::v1::task_service_client::TaskServiceClient;
@@ -218,7 +218,7 @@ impl Stage {
         quartet_jobs::store::over(
             self.database.clone(),
             self.clock.clone(),
-            Outgoing::unheard(self.clock.clone()),
+            Publisher::detached(self.clock.clone()),
         )
     }
 }

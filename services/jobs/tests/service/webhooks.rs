@@ -53,7 +53,7 @@ async fn todo_created(stage: &Stage) -> Message {
         title: "Купить молоко".into(),
         ..Default::default()
     };
-    let message = Message::news(&stage.clock, "one", &event);
+    let message = Message::of(&stage.clock, "one", &event);
     publish(stage, &message).await;
     message
 }
@@ -254,7 +254,7 @@ async fn a_webhook_hears_only_of_what_it_asked_for() {
         todo_id: "one".into(),
         user_id: stage.user.id.to_string(),
     };
-    publish(&stage, &Message::news(&stage.clock, "one", &event)).await;
+    publish(&stage, &Message::of(&stage.clock, "one", &event)).await;
     delivery(&mut process, &stage, |task| task.status() == TaskStatus::Succeeded).await;
     let bodies: Vec<_> = receiver.got().into_iter().map(|got| got.body).collect();
     assert!(

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use quartet_kernel::{InvalidFields, Rule, Violations, id, text, violations};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::{Failure, mask, moment};
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{PageRequest, Page};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -148,7 +148,7 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
         ..request.clone()
     };
     let signature = format!("todos of {owner}: {named:?}");
-    let asked = Asked {
+    let asked = PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,

@@ -3,7 +3,7 @@
 use quartet_kernel::{Violations, id};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{PageRequest, Page};
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
@@ -25,7 +25,7 @@ pub(super) async fn handle(
     let mut violations = Violations::new();
     let owner = violations.check("user_id", id::parse(&asked.user_id));
     let signature = format!("export of {}", asked.user_id);
-    let page = Asked {
+    let page = PageRequest {
         page: None,
         items_per_page: None,
         page_size: asked.page_size,

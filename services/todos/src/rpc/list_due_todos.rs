@@ -4,7 +4,7 @@ use quartet_kernel::{Rule, Violations};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::{Call, moment};
 use quartet_store::Timestamp;
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{PageRequest, Page};
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     let after = violations.check("due_after", required(moment::parse(asked.due_after.as_ref())));
     let before = violations.check("due_before", required(moment::parse(asked.due_before.as_ref())));
     let signature = format!("due between {:?} and {:?}", asked.due_after, asked.due_before);
-    let page = Asked {
+    let page = PageRequest {
         page: None,
         items_per_page: None,
         page_size: asked.page_size,

@@ -13,7 +13,7 @@ mod tags;
 mod todos;
 mod transfer;
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;

@@ -1,6 +1,6 @@
 //! The queries over PostgreSQL.
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Postgres as Pool;
 use sqlx::{PgConnection as Connection, Postgres as Db};
 

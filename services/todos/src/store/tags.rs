@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub trait Tags: Send + Sync {
     async fn find_tag_by_name(&self, owner: Uuid, name: &TagName, deadline: Deadline) -> Result<Option<Tag>, Error>;
 
     /// A page of the tags, by name.
-    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tag>, Error>;
+    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<PageResult<Tag>, Error>;
 
     /// Renames a tag.
     ///

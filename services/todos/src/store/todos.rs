@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub trait Todos: Send + Sync {
         order: Order,
         page: &Page<Key>,
         deadline: Deadline,
-    ) -> Result<Rows<Todo>, Error>;
+    ) -> Result<PageResult<Todo>, Error>;
 
     /// Writes the fields of `edit`.
     ///

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub trait Transfer: Send + Sync {
         before: OffsetDateTime,
         page: &Page<DueKey>,
         deadline: Deadline,
-    ) -> Result<Rows<DueTodo>, Error>;
+    ) -> Result<PageResult<DueTodo>, Error>;
 
     /// Deletes for good up to `limit` todos that were deleted before a moment; how many there were.
     async fn purge_deleted(

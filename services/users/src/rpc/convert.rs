@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::{Failure, User as Caller, mask, moment};
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -89,7 +89,7 @@ pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEd
 /// The list of these users for page tokens, and the page of it that is asked for.
 pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(&'static str, Page<Key>), Failure> {
     let list = if request.deleted { "deleted users" } else { "users" };
-    let asked = Asked {
+    let asked = PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,

@@ -3,7 +3,7 @@
 use quartet_kernel::Violations;
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use quartet_store::page::{Asked, Page};
+use quartet_store::page::{Page, PageRequest};
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
@@ -20,7 +20,7 @@ pub(super) async fn handle(
         page_token,
         page_size,
     } = request.get_ref();
-    let asked = Asked {
+    let asked = PageRequest {
         page: *page,
         items_per_page: *items_per_page,
         page_size: *page_size,

@@ -11,7 +11,7 @@ mod sqlite;
 mod tiers;
 mod users;
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;

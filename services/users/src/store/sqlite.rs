@@ -1,6 +1,6 @@
 //! The queries over SQLite.
 
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_store::Sqlite as Pool;
 use sqlx::SqliteConnection as Connection;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub trait Tiers: Send + Sync {
     async fn find_user_tier(&self, user_id: Uuid, deadline: Deadline) -> Result<Option<Tier>, Error>;
 
     /// A page of the tiers, by name.
-    async fn list_tiers(&self, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tier>, Error>;
+    async fn list_tiers(&self, page: &Page<String>, deadline: Deadline) -> Result<PageResult<Tier>, Error>;
 
     /// Renames a tier.
     ///

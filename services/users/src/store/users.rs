@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub trait Users: Send + Sync {
     async fn find_user_by_username(&self, username: &str, deadline: Deadline) -> Result<Option<User>, Error>;
 
     /// A page of the users, the newest first: those who are there, or those who are deleted.
-    async fn list_users(&self, deleted: bool, page: &Page<Key>, deadline: Deadline) -> Result<Rows<User>, Error>;
+    async fn list_users(&self, deleted: bool, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<User>, Error>;
 
     /// Writes the fields of `edit`.
     async fn update_user(

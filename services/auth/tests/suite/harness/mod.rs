@@ -13,7 +13,7 @@ use quartet_auth::{Config, Deps, PACKAGES};
 use quartet_clock::Clock;
 use quartet_config::Source;
 use quartet_kernel::Deadline;
-use quartet_messaging::Outgoing;
+use quartet_messaging::Publisher;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
@@ -84,7 +84,7 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     jobs_slot.fill(jobs.serve(&host).await);
 
     let store: Arc<dyn Store> =
-        quartet_auth::store::over(opened.database.clone(), Outgoing::unheard(clock.clone())).into();
+        quartet_auth::store::over(opened.database.clone(), Publisher::detached(clock.clone())).into();
     let deps = Deps {
         clock: clock.clone(),
         users: host.peer(users_upstream),

@@ -171,7 +171,7 @@ pub(in crate::rpc) fn list(owner: Uuid, request: &pb::ListTasksRequest) -> Resul
     let status = violations.check("status", status.map(status_of).transpose());
     let kind = violations.check("kind", kind_named(&request.kind));
     let signature = format!("tasks of {owner}: {:?} {:?}", request.status, request.kind);
-    let asked = page::Asked {
+    let asked = page::PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
@@ -195,7 +195,7 @@ pub(in crate::rpc) fn dead_letters(request: &pb::ListDeadLettersRequest) -> Resu
     let mut violations = Violations::new();
     let kind = violations.check("kind", kind_named(&request.kind));
     let signature = format!("dead letters: {:?}", request.kind);
-    let asked = page::Asked {
+    let asked = page::PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use quartet_messaging::{Message, inbox};
 use quartet_kernel::Deadline;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -75,7 +75,7 @@ impl Tasks for Queries {
         row.map(JobRow::into_job).transpose()
     }
 
-    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Job>, Error> {
+    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Job>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),

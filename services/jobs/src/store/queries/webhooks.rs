@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use quartet_messaging::{Message, inbox};
 use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -93,7 +93,7 @@ impl Webhooks for Queries {
         row.map(WebhookRow::into_webhook).transpose()
     }
 
-    async fn list_webhooks(&self, owner: Uuid, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Webhook>, Error> {
+    async fn list_webhooks(&self, owner: Uuid, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Webhook>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),

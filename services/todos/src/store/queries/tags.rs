@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -68,7 +68,7 @@ impl Tags for Queries {
         Ok(row.map(Tag::from))
     }
 
-    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tag>, Error> {
+    async fn list_tags(&self, owner: Uuid, page: &Page<String>, deadline: Deadline) -> Result<PageResult<Tag>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),

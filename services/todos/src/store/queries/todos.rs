@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use quartet_messaging::outbox;
 use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -102,7 +102,7 @@ impl Todos for Queries {
         with_tags(&mut connection, row).await
     }
 
-    async fn list_todos(&self, owner: Uuid, filter: &Filter, order: Order, page: &Page<Key>, deadline: Deadline) -> Result<Rows<Todo>, Error> {
+    async fn list_todos(&self, owner: Uuid, filter: &Filter, order: Order, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Todo>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let Some(tag_ids) = filter_tags(&mut connection, owner, &filter.tags).await? else {
             // A tag that the owner does not have is on no todo.
@@ -134,7 +134,7 @@ impl Todos for Queries {
             let tags = tags.remove(&row.id).unwrap_or_default();
             row.into_todo(tags)
         });
-        Ok(Rows { rows: todos.collect(), total: rows.total, has_more: rows.has_more })
+        Ok(PageResult { rows: todos.collect(), total: rows.total, has_more: rows.has_more })
     }
 
     async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Todo>, Error> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use quartet_messaging::outbox;
 use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -102,7 +102,7 @@ impl Transfer for Queries {
         before: OffsetDateTime,
         page: &Page<DueKey>,
         deadline: Deadline,
-    ) -> Result<Rows<DueTodo>, Error> {
+    ) -> Result<PageResult<DueTodo>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let key = page.after();
         let from = key.and_then(|key| Timestamp::from_micros(key.due_at)).unwrap_or(Timestamp(after));

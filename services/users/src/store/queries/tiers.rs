@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use quartet_messaging::outbox;
 use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -72,7 +72,7 @@ impl Tiers for Queries {
         Ok(row.map(Tier::from))
     }
 
-    async fn list_tiers(&self, page: &Page<String>, deadline: Deadline) -> Result<Rows<Tier>, Error> {
+    async fn list_tiers(&self, page: &Page<String>, deadline: Deadline) -> Result<PageResult<Tier>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),

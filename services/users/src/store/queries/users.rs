@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use quartet_kernel::{Deadline, Role};
 use quartet_store::Timestamp;
-use quartet_store::page::{Page, Rows};
+use quartet_store::page::{Page, PageResult};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -136,7 +136,7 @@ impl Users for Queries {
         Ok(row.map(User::from))
     }
 
-    async fn list_users(&self, deleted: bool, page: &Page<Key>, deadline: Deadline) -> Result<Rows<User>, Error> {
+    async fn list_users(&self, deleted: bool, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<User>, Error> {
         let mut connection = self.pool.read(deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),

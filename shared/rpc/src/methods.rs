@@ -1,0 +1,70 @@
+//! The table of contents of a service: which RPCs it has, one line each.
+
+use tonic::{Request, Status};
+
+use crate::{Call, Failure};
+
+/// Implements a generated service trait by one function per RPC.
+///
+/// ```ignore
+/// quartet_rpc::methods! {
+///     impl TodoService for Rpc {
+///         get_todo(pb::GetTodoRequest) -> pb::Todo;
+///         watch_todos(pb::WatchTodosRequest) -> stream WatchTodosStream;
+///     }
+/// }
+/// ```
+///
+/// Each RPC is a module of its name with `handle(rpc: &Rpc, call: &Call, request) -> Result<Reply, Error>`,
+/// where the error converts into a `tonic::Status`. For an RPC with a stream of replies, the module has
+/// a type `Stream` as well, and the line gives the name that the generated trait has for it. A stream
+/// of requests is written as the type `tonic::Streaming<…>`.
+#[macro_export]
+macro_rules! methods {
+    (impl $service:ident for $rpc:ty { $($methods:tt)* }) => {
+        #[::tonic::async_trait]
+        impl $service for $rpc {
+            $crate::methods!(@methods $($methods)*);
+        }
+    };
+    (@methods $name:ident($request:ty) -> stream $stream:ident; $($rest:tt)*) => {
+        type $stream = $name::Stream;
+
+        async fn $name(
+            &self,
+            request: ::tonic::Request<$request>,
+        ) -> Result<::tonic::Response<Self::$stream>, ::tonic::Status> {
+            let (call, request) = $crate::methods::split(request)?;
+            Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
+        }
+
+        $crate::methods!(@methods $($rest)*);
+    };
+    (@methods $name:ident($request:ty) -> $reply:ty; $($rest:tt)*) => {
+        async fn $name(
+            &self,
+            request: ::tonic::Request<$request>,
+        ) -> Result<::tonic::Response<$reply>, ::tonic::Status> {
+            let (call, request) = $crate::methods::split(request)?;
+            Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
+        }
+
+        $crate::methods!(@methods $($rest)*);
+    };
+    (@methods) => {};
+}
+
+/// The call that the access layer put into the request, and the message.
+///
+/// Errors: INTERNAL when the access layer is not in front of the method, which is a mistake in the
+/// wiring.
+pub fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
+    let (_, mut extensions, message) = request.into_parts();
+    match extensions.remove::<Call>() {
+        Some(call) => Ok((call, message)),
+        None => {
+            tracing::error!("a method was reached without the access layer");
+            Err(Failure::internal().into())
+        }
+    }
+}
