@@ -1,4 +1,4 @@
-//! Types and rules of users, profiles, tiers and rate limits; nothing here knows of protos or SQL.
+//! Types and rules of users, profiles, tiers and rate limits; nothing here depends on protos or SQL.
 
 mod account;
 mod image_url;
@@ -7,7 +7,7 @@ mod rate_limit;
 mod tier;
 mod user;
 
-pub use account::Account;
+pub use account::{Account, AccountEvent};
 pub use image_url::ImageUrl;
 pub use profile::{AvatarUrl, Bio, Profile, ProfileEdit};
 pub use rate_limit::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimit, RateLimitEdit};
