@@ -46,8 +46,8 @@ impl Feed {
         Self {
             store,
             clock,
-            keep: config.feed_window,
-            patience: config.watch_patience,
+            keep: config.feed_retention,
+            patience: config.watch_send_timeout,
             stopping: CancellationToken::new(),
         }
     }
