@@ -65,7 +65,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let feed = feed::Feed::new(store.clone(), deps.clock.clone(), config.watch_send_timeout);
     Ok(Service {
         purge: Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
-        upkeep: FeedUpkeep::new(store.clone(), deps.clock.clone(), config.feed_window),
+        upkeep: FeedUpkeep::new(store.clone(), deps.clock.clone(), config.feed_retention),
         rpc: rpc::Rpc::new(store, deps.clock, feed.clone()),
         messenger: messenger.consuming(events::CONSUMER, Arc::new(effects)),
         feed,

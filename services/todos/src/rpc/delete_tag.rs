@@ -9,7 +9,7 @@ use crate::Error;
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteTagRequest) -> Result<(), Error> {
     let id = convert::id("tag_id", &request.tag_id)?;
     match rpc.store.delete_tag(call.user()?.id, id, &rpc.cx(call)).await? {
-        true => Ok(Response::new(())),
+        true => Ok(()),
         false => Err(Error::TagNotFound { id }),
     }
 }

@@ -28,8 +28,7 @@ pub(super) async fn handle(
         .iter()
         .filter_map(|row| parse(import, row, &mut errors))
         .collect();
-    let new_id = || rpc.clock.new_id();
-    rpc.store.import_todos(owner, &todos, &new_id, &rpc.cx(call)).await?;
+    rpc.store.import_todos(owner, &todos, &rpc.cx(call)).await?;
     Ok(pb::ImportTodosResponse {
         // A request holds at most a hundred rows.
         imported: todos.len() as i32,

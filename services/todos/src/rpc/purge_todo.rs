@@ -9,7 +9,7 @@ use crate::Error;
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::PurgeTodoRequest) -> Result<(), Error> {
     let id = convert::id("todo_id", &request.todo_id)?;
     match rpc.store.purge_todo(id, &rpc.cx(call)).await? {
-        true => Ok(Response::new(())),
+        true => Ok(()),
         false => Err(Error::TodoNotFound { id }),
     }
 }

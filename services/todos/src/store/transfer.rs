@@ -15,13 +15,7 @@ pub trait Transfer: Send + Sync {
     /// Makes those of these todos that are not there, with their tags, all or none.
     ///
     /// Errors: [`Error::OwnerDeleted`].
-    async fn import_todos(
-        &self,
-        owner: Uuid,
-        todos: &[ImportedTodo],
-        tag_ids: &(dyn Fn() -> Uuid + Send + Sync),
-        cx: &Context,
-    ) -> Result<(), Error>;
+    async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error>;
 
     /// A page of everybody's open todos that are due after one moment and before another, the most pressing first. The total is not counted.
     async fn list_due(
