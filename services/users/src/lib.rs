@@ -4,13 +4,12 @@
 //! the three.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
-//! [`store`] (traits, two databases), [`accounts`] (requests to the auth service), [`events`] (what
-//! the service publishes), [`consumer`] (what it handles), [`error`].
+//! [`store`] (traits, two databases), [`accounts`] (requests to the auth service), [`events`]
+//! (published and consumed), [`error`].
 
 mod access;
 pub mod accounts;
 pub mod config;
-pub mod consumer;
 mod detached;
 pub mod domain;
 pub mod error;
@@ -58,7 +57,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let accounts = accounts::Accounts::new(deps.auth);
     Ok(Service {
         rpc: rpc::Rpc::new(store, accounts, deps.clock),
-        messenger: messenger.consuming(consumer::CONSUMER, Arc::new(effects)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(effects)),
     })
 }
 

@@ -9,16 +9,15 @@ use uuid::Uuid;
 
 use super::Queries;
 use super::unit::Unit;
-use crate::consumer::{self, CONSUMER};
 use crate::domain::{Account, AccountEvent};
-use crate::events;
+use crate::events::{self, CONSUMER};
 
 #[async_trait]
 impl Consumer for Queries {
     async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure> {
         let mut unit = self.begin(cx);
         for message in unit.first_times(CONSUMER, messages).await? {
-            match consumer::parse(message)? {
+            match events::account_event(message)? {
                 AccountEvent::Registered(account) => make_user(&mut unit, &account).await?,
                 AccountEvent::RoleChanged { id, role } => set_role(&mut unit, id, role).await?,
                 AccountEvent::StatusChanged { id, closed, at } => set_deleted(&mut unit, id, closed, at).await?,
@@ -71,7 +70,12 @@ async fn set_role(unit: &mut Unit, id: Uuid, role: Role) -> Result<(), quartet_s
 /// Deletes the user of an account that is closed, or brings them back with one that is open again, if
 /// a call that should have done so was broken off between the two. What has happened to the user since
 /// `changed_at` stays.
-async fn set_deleted(unit: &mut Unit, id: Uuid, deleted: bool, changed_at: OffsetDateTime) -> Result<(), quartet_store::Error> {
+async fn set_deleted(
+    unit: &mut Unit,
+    id: Uuid,
+    deleted: bool,
+    changed_at: OffsetDateTime,
+) -> Result<(), quartet_store::Error> {
     let now = Timestamp(unit.cx().now);
     // A call that is between the two right now holds the row, and is waited for.
     let sql = match deleted {
