@@ -3,7 +3,7 @@ use std::time::Duration;
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{ChangeKind, Edit, Next, Recorded, Subject, TagName};
 
-use super::{Kept, soon};
+use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     every_write_is_told_once_and_in_order,
@@ -14,10 +14,14 @@ quartet_testkit::on_both_databases!(
     feeds_are_apart,
 );
 
-impl Kept {
+impl Fixture {
     async fn changes_after(&self, position: i64) -> Vec<Recorded> {
-        let stretch = self.store.read_feed(self.owner, position, 1_000, soon()).await.unwrap();
-        match stretch.after(position) {
+        let page = self
+            .store
+            .read_feed(self.owner, position, 1_000, &self.cx())
+            .await
+            .unwrap();
+        match page.after(position) {
             Next::Changes(changes) => changes,
             Next::CaughtUp => Vec::new(),
             Next::Lost(head) => panic!("lost: the feed is at {head}"),
@@ -33,31 +37,46 @@ fn complete() -> Edit {
 }
 
 async fn every_write_is_told_once_and_in_order(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (store, owner, now) = (&kept.store, kept.owner, kept.clock.now());
-    let batch = [kept.new_todo("one"), kept.new_todo("two")];
-    let made = store.insert_todos(owner, &batch, now, soon()).await.unwrap();
+    let fixture = Fixture::new(fresh).await;
+    let (store, owner, now) = (&fixture.store, fixture.owner, fixture.clock.now());
+    let batch = [fixture.new_todo("one"), fixture.new_todo("two")];
+    let made = store.insert_todos(owner, &batch, &fixture.cx().at(now)).await.unwrap();
     let (one, two) = (made[0].id, made[1].id);
-    store.update_todo(owner, one, &complete(), now, soon()).await.unwrap();
+    store
+        .update_todo(owner, one, &complete(), &fixture.cx().at(now))
+        .await
+        .unwrap();
     let reopen = Edit {
         completed: Some(false),
         ..Edit::default()
     };
-    store.update_todo(owner, one, &reopen, now, soon()).await.unwrap();
-    let tag = kept.insert_tag(owner, "home").await;
+    store
+        .update_todo(owner, one, &reopen, &fixture.cx().at(now))
+        .await
+        .unwrap();
+    let tag = fixture.insert_tag(owner, "home").await;
     let tagged = Edit {
         tag_ids: Some(vec![tag]),
         ..complete()
     };
-    store.update_todo(owner, one, &tagged, now, soon()).await.unwrap();
-    store.delete_todos(owner, &[two, one], now, soon()).await.unwrap();
-    store.restore_todo(owner, one, now, soon()).await.unwrap();
+    store
+        .update_todo(owner, one, &tagged, &fixture.cx().at(now))
+        .await
+        .unwrap();
+    store
+        .delete_todos(owner, &[two, one], &fixture.cx().at(now))
+        .await
+        .unwrap();
+    store.restore_todo(owner, one, &fixture.cx().at(now)).await.unwrap();
     let name = TagName::parse("house").unwrap();
-    store.update_tag(owner, tag, &name, now, soon()).await.unwrap();
-    store.delete_tag(owner, tag, now, soon()).await.unwrap();
-    store.purge_todo(two, now, soon()).await.unwrap();
+    store
+        .update_tag(owner, tag, &name, &fixture.cx().at(now))
+        .await
+        .unwrap();
+    store.delete_tag(owner, tag, &fixture.cx().at(now)).await.unwrap();
+    store.purge_todo(two, &fixture.cx().at(now)).await.unwrap();
 
-    let changes = kept.changes_after(0).await;
+    let changes = fixture.changes_after(0).await;
     let positions: Vec<i64> = changes.iter().map(|change| change.position).collect();
     assert_eq!(positions, (1..=11).collect::<Vec<_>>());
     let mut told: Vec<_> = changes
@@ -95,44 +114,62 @@ async fn every_write_is_told_once_and_in_order(fresh: Fresh) {
     };
     assert_eq!(renamed.name, "house");
     // From the middle on, the rest and nothing twice.
-    assert_eq!(kept.changes_after(8).await, changes[8..]);
-    assert_eq!(kept.changes_after(11).await, []);
+    assert_eq!(fixture.changes_after(8).await, changes[8..]);
+    assert_eq!(fixture.changes_after(11).await, []);
 }
 
 async fn a_write_that_changes_nothing_tells_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (store, owner, now) = (&kept.store, kept.owner, kept.clock.now());
-    let id = kept.insert(kept.new_todo("there")).await;
-    let missing = kept.clock.new_id();
-    assert!(store.delete_todos(owner, &[id, missing], now, soon()).await.is_err());
+    let fixture = Fixture::new(fresh).await;
+    let (store, owner, now) = (&fixture.store, fixture.owner, fixture.clock.now());
+    let id = fixture.insert(fixture.new_todo("there")).await;
+    let missing = fixture.clock.new_id();
     assert!(
         store
-            .update_todo(owner, missing, &complete(), now, soon())
+            .delete_todos(owner, &[id, missing], &fixture.cx().at(now))
+            .await
+            .is_err()
+    );
+    assert!(
+        store
+            .update_todo(owner, missing, &complete(), &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
     );
-    assert!(store.restore_todo(owner, id, now, soon()).await.unwrap().is_none());
-    assert!(!store.purge_todo(missing, now, soon()).await.unwrap());
-    assert!(!store.delete_tag(owner, missing, now, soon()).await.unwrap());
-    assert_eq!(kept.changes_after(0).await.len(), 1);
+    assert!(
+        store
+            .restore_todo(owner, id, &fixture.cx().at(now))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(!store.purge_todo(missing, &fixture.cx().at(now)).await.unwrap());
+    assert!(!store.delete_tag(owner, missing, &fixture.cx().at(now)).await.unwrap());
+    assert_eq!(fixture.changes_after(0).await.len(), 1);
     // Nor does completing what is complete.
-    store.update_todo(owner, id, &complete(), now, soon()).await.unwrap();
+    store
+        .update_todo(owner, id, &complete(), &fixture.cx().at(now))
+        .await
+        .unwrap();
     let later = now + time::Duration::hours(1);
-    store.update_todo(owner, id, &complete(), later, soon()).await.unwrap();
-    assert_eq!(kept.changes_after(0).await.len(), 2);
+    store
+        .update_todo(owner, id, &complete(), &fixture.cx().at(later))
+        .await
+        .unwrap();
+    assert_eq!(fixture.changes_after(0).await.len(), 2);
 }
 
 /// Sixteen writers, each committing when it comes to it, and a reader that looks all the while and goes on from what it has seen.
 async fn writers_at_once_leave_no_gap_and_no_reader_misses_one(fresh: Fresh) {
     const WRITERS: usize = 16;
     const EACH: usize = 10;
-    let kept = Kept::new(fresh).await;
+    let fixture = Fixture::new(fresh).await;
     let writers = (0..WRITERS).map(|_| async {
         for _ in 0..EACH {
-            let todo = kept.new_todo("one of many");
-            kept.store
-                .insert_todos(kept.owner, &[todo], kept.clock.now(), soon())
+            let todo = fixture.new_todo("one of many");
+            fixture
+                .store
+                .insert_todos(fixture.owner, &[todo], &fixture.cx())
                 .await
                 .unwrap();
         }
@@ -142,7 +179,7 @@ async fn writers_at_once_leave_no_gap_and_no_reader_misses_one(fresh: Fresh) {
         while seen.len() < WRITERS * EACH {
             let position = seen.last().map_or(0, |last| last.position);
             // `changes_after` panics when something between the position and the head is not there.
-            seen.extend(kept.changes_after(position).await);
+            seen.extend(fixture.changes_after(position).await);
             tokio::task::yield_now().await;
         }
         seen
@@ -154,70 +191,75 @@ async fn writers_at_once_leave_no_gap_and_no_reader_misses_one(fresh: Fresh) {
 }
 
 async fn a_purge_takes_the_content_out_of_the_feed(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (purged, kept_one) = (
-        kept.insert(kept.new_todo("secret")).await,
-        kept.insert(kept.new_todo("open")).await,
+    let fixture = Fixture::new(fresh).await;
+    let (purged, fixture_one) = (
+        fixture.insert(fixture.new_todo("secret")).await,
+        fixture.insert(fixture.new_todo("open")).await,
     );
-    kept.store.purge_todo(purged, kept.clock.now(), soon()).await.unwrap();
-    let changes = kept.changes_after(0).await;
+    fixture.store.purge_todo(purged, &fixture.cx()).await.unwrap();
+    let changes = fixture.changes_after(0).await;
     assert_eq!(changes.len(), 3);
     for told in changes {
         let gone = told.change.subject == Subject::Gone;
         assert_eq!(gone, told.change.subject_id == purged, "{told:?}");
-        assert!(gone || told.change.subject_id == kept_one);
+        assert!(gone || told.change.subject_id == fixture_one);
     }
 }
 
 async fn old_changes_are_forgotten_and_their_absence_is_noticed(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
+    let fixture = Fixture::new(fresh).await;
     for title in ["one", "two", "three"] {
-        kept.insert(kept.new_todo(title)).await;
+        fixture.insert(fixture.new_todo(title)).await;
     }
-    let before = kept.clock.now();
-    assert_eq!(kept.store.prune_changes(before, 1, soon()).await.unwrap(), 1);
-    assert_eq!(kept.store.prune_changes(before, 100, soon()).await.unwrap(), 1);
-    assert_eq!(kept.store.prune_changes(before, 100, soon()).await.unwrap(), 0);
+    let before = fixture.clock.now();
+    assert_eq!(fixture.store.prune_changes(before, 1, &fixture.cx()).await.unwrap(), 1);
+    assert_eq!(
+        fixture.store.prune_changes(before, 100, &fixture.cx()).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        fixture.store.prune_changes(before, 100, &fixture.cx()).await.unwrap(),
+        0
+    );
 
     let read = async |position| {
-        kept.store
-            .read_feed(kept.owner, position, 100, soon())
+        fixture
+            .store
+            .read_feed(fixture.owner, position, 100, &fixture.cx())
             .await
             .unwrap()
             .after(position)
     };
     assert_eq!(read(0).await, Next::Lost(3));
     assert_eq!(read(1).await, Next::Lost(3));
-    assert_eq!(kept.changes_after(2).await.len(), 1);
+    assert_eq!(fixture.changes_after(2).await.len(), 1);
     assert_eq!(read(3).await, Next::CaughtUp);
 
     // Numbers go on from where they were, with nothing left to count.
-    kept.store
-        .prune_changes(before + time::Duration::days(1), 100, soon())
+    fixture
+        .store
+        .prune_changes(before + time::Duration::days(1), 100, &fixture.cx())
         .await
         .unwrap();
     assert_eq!(read(2).await, Next::Lost(3));
-    kept.insert(kept.new_todo("four")).await;
-    assert_eq!(kept.changes_after(3).await[0].position, 4);
+    fixture.insert(fixture.new_todo("four")).await;
+    assert_eq!(fixture.changes_after(3).await[0].position, 4);
 }
 
 async fn feeds_are_apart(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let other = kept.clock.new_id();
-    kept.insert(kept.new_todo("mine")).await;
-    let theirs = [kept.new_todo("theirs"), kept.new_todo("theirs too")];
-    kept.store
-        .insert_todos(other, &theirs, kept.clock.now(), soon())
-        .await
-        .unwrap();
-    assert_eq!(kept.changes_after(0).await.len(), 1);
-    let mut heads = kept
+    let fixture = Fixture::new(fresh).await;
+    let other = fixture.clock.new_id();
+    fixture.insert(fixture.new_todo("mine")).await;
+    let theirs = [fixture.new_todo("theirs"), fixture.new_todo("theirs too")];
+    fixture.store.insert_todos(other, &theirs, &fixture.cx()).await.unwrap();
+    assert_eq!(fixture.changes_after(0).await.len(), 1);
+    let mut heads = fixture
         .store
-        .list_heads(&[kept.owner, other, kept.clock.new_id()], soon())
+        .list_heads(&[fixture.owner, other, fixture.clock.new_id()], &fixture.cx())
         .await
         .unwrap();
     heads.sort_by_key(|(_, head)| *head);
-    assert_eq!(heads, [(kept.owner, 1), (other, 2)]);
+    assert_eq!(heads, [(fixture.owner, 1), (other, 2)]);
 }
 
 /// The order of commits is what counts: a transaction that began first and commits last must not be passed over.
@@ -228,35 +270,35 @@ async fn a_transaction_that_commits_late_is_not_passed_over() {
     let quartet_store::Database::Postgres(database) = fresh.open().await else {
         panic!("a PostgreSQL database");
     };
-    let kept = Kept::new(fresh).await;
-    kept.insert(kept.new_todo("first")).await;
+    let fixture = Fixture::new(fresh).await;
+    fixture.insert(fixture.new_todo("first")).await;
 
     // A write of another instance, that has drawn its number and not committed.
-    let mut late = database.write(soon()).await.unwrap();
+    let mut late = database.write(fixture.cx().deadline).await.unwrap();
     sqlx::query("update feeds set head = head + 1 where user_id = $1")
-        .bind(kept.owner)
+        .bind(fixture.owner)
         .execute(&mut *late)
         .await
         .unwrap();
     sqlx::query(
         "insert into changes select user_id, 2, kind, subject_id, payload, changed_at from changes where user_id = $1",
     )
-    .bind(kept.owner)
+    .bind(fixture.owner)
     .execute(&mut *late)
     .await
     .unwrap();
 
-    let mut early = Box::pin(kept.insert(kept.new_todo("third")));
+    let mut early = Box::pin(fixture.insert(fixture.new_todo("third")));
     assert!(
         tokio::time::timeout(Duration::from_millis(300), &mut early)
             .await
             .is_err(),
         "it has to wait"
     );
-    assert_eq!(kept.changes_after(0).await.len(), 1);
+    assert_eq!(fixture.changes_after(0).await.len(), 1);
     late.commit().await.unwrap();
     early.await;
-    let positions: Vec<i64> = kept
+    let positions: Vec<i64> = fixture
         .changes_after(1)
         .await
         .iter()
