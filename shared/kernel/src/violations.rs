@@ -37,9 +37,11 @@ impl IntoIterator for InvalidFields {
     }
 }
 
-/// Gathers broken rules while a request is parsed: [`Violations::check`] each field, then [`Violations::finish`].
+/// Gathers broken rules while a request is parsed: [`Violations::check`] each field, then
+/// [`Violations::finish`].
 ///
-/// `check` returns `None` for a broken field; after `finish` succeeded every checked value is `Some`.
+/// `check` returns `None` for a broken field; after `finish` succeeded every checked value is
+/// `Some`.
 #[derive(Debug, Clone, Default)]
 pub struct Violations(Vec<Violation>);
 
@@ -49,8 +51,8 @@ impl Violations {
         Self::default()
     }
 
-    /// Records the rule that `field` breaks, if it breaks one. `field` is a path from the request message, such as
-    /// `todo.title`.
+    /// Records the rule that `field` breaks, if it breaks one. `field` is a path from the request
+    /// message, such as `todo.title`.
     pub fn check<T>(&mut self, field: impl Into<String>, parsed: Result<T, Rule>) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),

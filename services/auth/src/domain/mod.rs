@@ -1,8 +1,9 @@
 //! What auth deals in, and the rules of it; neither gRPC nor SQL.
 //!
-//! In reading order: an account's [`Username`], [`Email`], [`DisplayName`] and [`Password`]; the [`PasswordHash`] that is kept; the
-//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing; the [`SigningKey`]s of access tokens;
-//! and the single-use tokens that mails carry.
+//! An account's user name, address and display name are types of the kernel, which the users
+//! service shares. In reading order: the [`Password`] and the [`PasswordHash`] that is kept; the
+//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing;
+//! the [`SigningKey`]s of access tokens; and the single-use tokens that mails carry.
 
 mod account;
 mod mail_token;
