@@ -57,7 +57,7 @@ impl Failure {
     }
 
     /// INVALID_ARGUMENT with fields that break their rules, and how many more there are.
-    pub(crate) fn invalid(violations: Vec<FieldViolation>, omitted: usize) -> Self {
+    pub fn invalid(violations: Vec<FieldViolation>, omitted: usize) -> Self {
         let message = match violations.as_slice() {
             [one] if omitted == 0 => format!("{}: {}", one.field, one.description),
             many => format!("{} fields break their rules", many.len() + omitted),
