@@ -10,7 +10,7 @@ use quartet_kernel::Deadline;
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::Failure;
 use quartet_rpc::keys::hs256_kid;
-use quartet_store::Patience;
+use quartet_store::ConnectRetry;
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -69,10 +69,10 @@ impl KeyRing {
             shared: shared.filter(|_| algorithm == Algorithm::Hs256),
             held: Arc::default(),
         };
-        let patience = Patience::until(deadline);
+        let retry = ConnectRetry::until(deadline);
         while let Err(error) = ring.read(deadline).await {
             match &error {
-                Error::Store(away) if patience.lasts(away).await => {}
+                Error::Store(away) if retry.again(away).await => {}
                 _ => return Err(error),
             }
         }

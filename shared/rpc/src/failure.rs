@@ -69,14 +69,14 @@ impl Failure {
         }
     }
 
-    /// Adds a datum that the reason is about, as `todo_id`.
+    /// Adds a datum that the reason is about, such as `todo_id`.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.metadata.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// Tells when to try again.
+    /// Sets when to try again.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
@@ -110,7 +110,7 @@ impl From<Failure> for Status {
     }
 }
 
-/// The reason that a status of the suite carries, as `TODO_NOT_FOUND`; `None` when it carries none.
+/// The reason that a status of the suite carries, such as `TODO_NOT_FOUND`; `None` when it carries none.
 pub fn reason_of(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
 }

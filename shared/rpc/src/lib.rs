@@ -7,11 +7,11 @@
 //!   identity, policy, panic guard;
 //! - `guard` ends a stream whose caller is no longer welcome, and `served` is the call as traces
 //!   and metrics see it;
-//! - [`token`] says what a token is, [`verifier`] checks one, with the keys of [`keys`] and the
+//! - [`token`] defines a token, [`verifier`] checks one, with the keys of [`keys`] and the
 //!   ended sessions of [`revocations`];
 //! - [`call`] is what a method learns of its call: who calls, until when, in which language;
 //! - [`methods`] is how a service lists its RPCs;
-//! - [`mask`] and [`moment`] read the well-known types that requests carry;
+//! - [`mask`] and [`timestamp`] read the well-known types that requests carry;
 //! - [`failure`] is what a method answers when it cannot do what was requested, and `from_kernel`
 //!   makes one of the errors of the crates below;
 //! - [`peer`] and [`upstream`] are how a service calls another.
@@ -27,12 +27,13 @@ pub mod host;
 pub mod keys;
 pub mod mask;
 pub mod methods;
-pub mod moment;
+
 pub mod peer;
 pub mod revocations;
 mod served;
 pub mod server;
 mod timeout;
+pub mod timestamp;
 pub mod token;
 pub mod upstream;
 pub mod verifier;

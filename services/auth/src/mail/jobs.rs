@@ -9,7 +9,7 @@ use quartet_kernel::{Deadline, text};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::jobs::v1::task_service_client::TaskServiceClient;
-use quartet_rpc::{Call, Failure, Peer, moment};
+use quartet_rpc::{Call, Failure, Peer, timestamp};
 use tonic::{Code, Status};
 
 use super::{Mail, MailError, Mailer};
@@ -55,7 +55,7 @@ impl Jobs {
         let name = text::sanitize(&mail.name, MAX_NAME);
         let token = mail.token.expose();
         let link = |page: &str| format!("{}/{page}?token={token}", self.public_url);
-        let expires_at = Some(moment::to_proto(mail.expires_at));
+        let expires_at = Some(timestamp::to_proto(mail.expires_at));
         match mail.purpose {
             Purpose::PasswordReset => Template::Reset(pb::ResetMail {
                 name,

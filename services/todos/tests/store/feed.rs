@@ -6,7 +6,7 @@ use quartet_todos::domain::{ChangeKind, Edit, Next, Recorded, Subject, TagName};
 use super::Fixture;
 
 quartet_testkit::on_both_databases!(
-    every_write_is_told_once_and_in_order,
+    every_write_is_recorded_once_and_in_order,
     a_write_that_changes_nothing_tells_nothing,
     writers_at_once_leave_no_gap_and_no_reader_misses_one,
     a_purge_takes_the_content_out_of_the_feed,
@@ -36,7 +36,7 @@ fn complete() -> Edit {
     }
 }
 
-async fn every_write_is_told_once_and_in_order(fresh: Fresh) {
+async fn every_write_is_recorded_once_and_in_order(fresh: Fresh) {
     let fixture = Fixture::new(fresh).await;
     let (store, owner, now) = (&fixture.store, fixture.owner, fixture.clock.now());
     let batch = [fixture.new_todo("one"), fixture.new_todo("two")];
@@ -79,15 +79,15 @@ async fn every_write_is_told_once_and_in_order(fresh: Fresh) {
     let changes = fixture.changes_after(0).await;
     let positions: Vec<i64> = changes.iter().map(|change| change.position).collect();
     assert_eq!(positions, (1..=11).collect::<Vec<_>>());
-    let mut told: Vec<_> = changes
+    let mut recorded: Vec<_> = changes
         .iter()
-        .map(|told| (told.change.kind, told.change.subject_id))
+        .map(|recorded| (recorded.change.kind, recorded.change.subject_id))
         .collect();
     // The two deletions of one statement have no order between them.
-    told[5..7].sort_by_key(|(_, id)| *id);
+    recorded[5..7].sort_by_key(|(_, id)| *id);
     use ChangeKind::*;
     assert_eq!(
-        told,
+        recorded,
         [
             (Created, one),
             (Created, two),
@@ -199,10 +199,10 @@ async fn a_purge_takes_the_content_out_of_the_feed(fresh: Fresh) {
     fixture.store.purge_todo(purged, &fixture.cx()).await.unwrap();
     let changes = fixture.changes_after(0).await;
     assert_eq!(changes.len(), 3);
-    for told in changes {
-        let gone = told.change.subject == Subject::Gone;
-        assert_eq!(gone, told.change.subject_id == purged, "{told:?}");
-        assert!(gone || told.change.subject_id == fixture_one);
+    for recorded in changes {
+        let gone = recorded.change.subject == Subject::Gone;
+        assert_eq!(gone, recorded.change.subject_id == purged, "{recorded:?}");
+        assert!(gone || recorded.change.subject_id == fixture_one);
     }
 }
 
