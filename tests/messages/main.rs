@@ -14,6 +14,7 @@ use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
+use quartet_store::Context;
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{HS256_SECRET, SERVICE_SECRET};
 use quartet_testkit::rabbitmq;
@@ -140,6 +141,11 @@ impl Stage {
         Running::start(quartet_todos::build(config, deps).await.expect("todos starts"))
     }
 
+    /// Work on a store that begins now.
+    fn cx(&self) -> Context {
+        Context::new(&self.clock, soon())
+    }
+
     async fn users_store(&self) -> Box<dyn quartet_users::store::Store> {
         let config = quartet_users::Config::read(&self.source).expect("settings");
         let database = quartet_users::store::open(&config).await.expect("the store opens");
@@ -180,14 +186,14 @@ async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut st
     auth.stop().await;
     let store = stage.users_store().await;
     assert!(
-        store.find_user(early, soon()).await.expect("an answer").is_none(),
+        store.find_user(early, &stage.cx()).await.expect("an answer").is_none(),
         "users has never run"
     );
 
     let users = stage.users().await;
     let auth = stage.auth().await;
     eventually(NEWS, "the early user is there", async || {
-        store.find_user(early, soon()).await.expect("an answer")
+        store.find_user(early, &stage.cx()).await.expect("an answer")
     })
     .await;
 
@@ -195,7 +201,7 @@ async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut st
     let late = stage.register("late").await;
     let _users = stage.users().await;
     let user = eventually(NEWS, "the late user is there", async || {
-        store.find_user(late, soon()).await.expect("an answer")
+        store.find_user(late, &stage.cx()).await.expect("an answer")
     })
     .await;
     assert_eq!(
@@ -221,7 +227,7 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
     let mut todos = Vec::new();
     for account in [&gone, &back] {
         users_store
-            .ensure_user(account, stage.clock.now(), soon())
+            .ensure_user(account, &stage.cx())
             .await
             .expect("a user");
         let todo = NewTodo {
@@ -238,18 +244,18 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
             .await
             .expect("a todo");
         todos.push(made[0].clone());
-        let open = users_store
-            .open_delete(account.id, stage.clock.now(), soon())
+        let deletion = users_store
+            .begin_delete(account.id, &stage.cx())
             .await
             .expect("a deletion");
-        open.expect("the user is there").commit().await.expect("a commit");
+        deletion.expect("the user is there").commit().await.expect("a commit");
     }
-    let (_, open) = users_store
-        .open_restore(back.id, stage.clock.now(), soon())
+    let (_, restoration) = users_store
+        .begin_restore(back.id, &stage.cx())
         .await
         .expect("a restoration")
         .expect("a user");
-    open.commit().await.expect("a commit");
+    restoration.commit().await.expect("a commit");
 
     let _todos = stage.todos().await;
 

@@ -95,7 +95,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
             quartet_rpc::Config::SETTINGS,
         ),
         ("Auth service", quartet_auth::Config::SETTINGS),
-        ("Users service", quartet_users::config::Own::SETTINGS),
+        ("Users service", quartet_users::config::Settings::SETTINGS),
         ("Todos service", quartet_todos::config::Own::SETTINGS),
         ("Jobs service", quartet_jobs::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),

@@ -5,6 +5,7 @@ use quartet_clock::Clock;
 use quartet_kernel::{Deadline, DisplayName, Email, Role, Username};
 use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
+use quartet_store::Context;
 use std::time::Duration;
 use tonic::Status;
 use uuid::Uuid;
@@ -55,6 +56,11 @@ impl Stores {
         })
     }
 
+    /// The circumstances of one act of a command.
+    pub(crate) fn cx(&self) -> Context {
+        Context::new(&self.clock, patience())
+    }
+
     /// Makes an account and its user, unless one of that name and address is there. A superuser is made only under a name and an address that no
     /// mere user holds.
     ///
@@ -95,7 +101,7 @@ impl Stores {
             role: account.role,
             updated_at: Some(account.updated_at),
         };
-        self.users.ensure_user(&account, self.clock.now(), patience()).await?;
+        self.users.ensure_user(&account, &self.cx()).await?;
         Ok(())
     }
 }

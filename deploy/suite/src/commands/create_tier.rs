@@ -3,7 +3,7 @@
 use quartet_users::domain::{Tier, TierName};
 
 use crate::settings::Settings;
-use crate::stores::{Stores, patience, told};
+use crate::stores::{Stores, told};
 
 /// The tier to make.
 #[derive(clap::Args)]
@@ -25,7 +25,7 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
     };
     let made = stores
         .users
-        .insert_tier(&tier, patience())
+        .insert_tier(&tier, &stores.cx())
         .await
         .map_err(|error| told(&error.into()))?;
     let outcome = if made { "was made" } else { "is there already" };

@@ -8,7 +8,7 @@ mod rate_limit;
 mod tier;
 mod user;
 
-pub use account::Account;
+pub use account::{Account, AccountEvent};
 pub use image_url::ImageUrl;
 pub use profile::{AvatarUrl, Bio, Profile, ProfileEdit};
 pub use rate_limit::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimit, RateLimitEdit};

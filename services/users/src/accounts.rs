@@ -1,17 +1,21 @@
-//! What is asked of the auth service, which decides on user names, addresses and who may sign in.
+//! The accounts behind the users. The auth service decides on user names, addresses and who may sign in.
 //!
-//! Every change here is two changes, one in each service, and either service may fail between them. The order makes each failure harmless
-//! and each retry right:
+//! Every change here is two changes, one in each service, and either service may fail between them.
+//! The order makes each failure harmless and each retry right:
 //!
-//! - A name or address changes in auth first, since auth alone can refuse it, and what the account then has is copied here after: an address
-//!   comes once it is proven. If the copy is lost, the account's
-//!   next login or refresh brings it (EnsureUser), and asking for the same name again gives the account what it has.
-//! - A deletion, a restoration and a purge are written here first but left open ([`OpenChange`](crate::store::OpenChange)), then told to auth, then
-//!   committed. A store that cannot write is noticed before auth acts; a refusal or an outage of auth takes the change back. What is left
-//!   is an answer of auth that never arrives, or a commit that fails after it. The user is then as before here while auth has acted: asking
-//!   again finishes it, since all three acts of auth change nothing the second time.
+//! - A name or address changes in auth first, since auth alone can refuse it. What the account then
+//!   has is copied here: an address is copied once it is proven. If the copy is lost, the account's
+//!   next login or refresh brings it (EnsureUser), and a repeated request for the same name leaves
+//!   the account as it is.
+//! - A deletion, a restoration and a purge are first written here without a commit
+//!   ([`PendingChange`](crate::store::PendingChange)), then sent to auth, then committed. A store
+//!   that cannot write fails before auth acts; a refusal or an outage of auth rolls the change back.
+//!   What is left is an answer of auth that never arrives, or a commit that fails after it. The user
+//!   is then as before here while auth has acted: a repeated request finishes it, since all three
+//!   acts of auth change nothing the second time.
 //!
-//! Auth must not call this service while it holds what these acts need, or the two would wait for one another.
+//! Auth must not call this service while it holds what these acts need, or the two would wait for
+//! one another.
 
 use std::time::Duration;
 
@@ -28,23 +32,23 @@ use uuid::Uuid;
 use crate::Error;
 use crate::domain::UserEdit;
 
-/// How long an open change waits for auth: shorter than others wait for the store's one writer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a pending change waits for auth: shorter than others wait for the store's one writer.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The accounts behind the users.
 #[derive(Clone)]
-pub struct AuthAccounts {
+pub struct Accounts {
     auth: Peer,
 }
 
-impl AuthAccounts {
+impl Accounts {
     /// The accounts of the service `auth`.
     pub fn new(auth: Peer) -> Self {
         Self { auth }
     }
 
-    /// Gives the account the user name and the address of `edit`, and `edit` what the account then has: a new address is not the account's
-    /// before it is proven.
+    /// Gives the account the user name and the address of `edit`, and `edit` what the account then
+    /// has: a new address is not the account's before it is proven.
     ///
     /// Errors: [`Error::UserNotFound`], [`Error::UsernameTaken`], [`Error::EmailTaken`]; UNAVAILABLE when auth is away.
     pub async fn update(&self, call: &Call, id: Uuid, edit: &mut UserEdit) -> Result<(), Error> {
@@ -54,7 +58,7 @@ impl AuthAccounts {
             email: edit.email.as_ref().map(|email| email.as_str().to_owned()),
         };
         let answer = self
-            .ask(call, call.deadline, message, async |mut client, request| {
+            .send(call, call.deadline, message, async |mut client, request| {
                 client.update_account(request).await
             })
             .await?;
@@ -79,13 +83,16 @@ impl AuthAccounts {
             account_id: id.to_string(),
         };
         let answer = self
-            .ask(call, Deadline::after(PATIENCE), message, async |mut client, request| {
-                client.close_account(request).await
-            })
+            .send(
+                call,
+                Deadline::after(AUTH_TIMEOUT),
+                message,
+                async |mut client, request| client.close_account(request).await,
+            )
             .await?;
         match answer {
             Ok(_) => Ok(()),
-            // Nobody can sign in with an account that is gone: that is what was asked for.
+            // Nobody can sign in with an account that is gone: that is what was requested.
             Err(status) if is(&status, Reason::AccountNotFound) => Ok(()),
             Err(status) => Err(self.refusal(id, &status)),
         }
@@ -99,9 +106,12 @@ impl AuthAccounts {
             account_id: id.to_string(),
         };
         let answer = self
-            .ask(call, Deadline::after(PATIENCE), message, async |mut client, request| {
-                client.reopen_account(request).await
-            })
+            .send(
+                call,
+                Deadline::after(AUTH_TIMEOUT),
+                message,
+                async |mut client, request| client.reopen_account(request).await,
+            )
             .await?;
         answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
     }
@@ -114,23 +124,26 @@ impl AuthAccounts {
             account_id: id.to_string(),
         };
         let answer = self
-            .ask(call, Deadline::after(PATIENCE), message, async |mut client, request| {
-                client.purge_account(request).await
-            })
+            .send(
+                call,
+                Deadline::after(AUTH_TIMEOUT),
+                message,
+                async |mut client, request| client.purge_account(request).await,
+            )
             .await?;
         answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
     }
 
-    /// Sends one request and waits for its answer until `patience` ends, or the caller's deadline if that is sooner.
-    async fn ask<M, R>(
+    /// Sends one request and waits for its answer until `deadline`, or the caller's if that is sooner.
+    async fn send<M, R>(
         &self,
         call: &Call,
-        patience: Deadline,
+        deadline: Deadline,
         message: M,
         send: impl AsyncFnOnce(AuthServiceClient<Upstream>, Request<M>) -> Result<Response<R>, Status>,
     ) -> Result<Result<Response<R>, Status>, Error> {
         let bounded = Call {
-            deadline: patience.min(call.deadline),
+            deadline: deadline.min(call.deadline),
             ..call.clone()
         };
         let request = self.auth.request(&bounded, message)?;

@@ -5,9 +5,9 @@ use tracing::Instrument;
 
 use crate::Error;
 
-/// Runs `work` to its end. A call is dropped when its client hangs up or its deadline passes; a change that spans two services would then stop
-/// between them.
-pub(super) async fn to_its_end<T: Send + 'static>(
+/// Runs `work` to its end. A call is dropped when its client hangs up or its deadline passes; a
+/// change that spans two services would then stop between them.
+pub(crate) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::spawn(work.in_current_span()).await {
