@@ -1,19 +1,19 @@
 //! The jobs service: work that goes on after the answer.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`worker`] (who does
-//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`outgoing`] and [`files`], [`events`] (what is heard from others),
+//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`egress`] and [`files`], [`events`] (what is heard from others),
 //! [`error`].
 
 pub mod changes;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod error;
 pub mod events;
 pub mod files;
 pub mod kinds;
 pub mod links;
 pub mod mail;
-pub mod outgoing;
 pub mod rpc;
 pub mod store;
 pub mod worker;
@@ -32,12 +32,12 @@ pub use config::Config;
 pub use error::Error;
 
 use changes::Changes;
-use domain::{Kind, Reach};
+use domain::{EgressPolicy, Kind};
+use egress::{EgressClient, Resolve};
 use files::Files;
 use kinds::Tools;
 use links::Links;
 use mail::{Carrier, Smtp};
-use outgoing::{Outgoing, Resolve};
 use worker::{Handlers, Pace, Worker};
 
 /// The proto packages that this service serves.
@@ -57,7 +57,7 @@ pub struct Deps {
     pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
-    /// What names mean, for webhooks: [`outgoing::System`].
+    /// What names mean, for webhooks: [`egress::SystemResolver`].
     pub names: Arc<dyn Resolve>,
 }
 
@@ -102,7 +102,7 @@ pub fn over(
         welcome: own.welcome_mail.then(|| own.mail_language.clone()),
     };
     let (changes, files) = (Changes::new(), Files::new(&own.files_dir));
-    let reach = Arc::new(Reach::new(own.webhook_allow.0.clone()));
+    let egress = Arc::new(EgressPolicy::new(own.webhook_allow.0.clone()));
 
     let worker = match broker.filter(|_| own.role.works()) {
         None => None,
@@ -115,7 +115,7 @@ pub fn over(
                 users,
                 mails: carrier(&own)?,
                 mail_language: own.mail_language.clone(),
-                outgoing: Outgoing::new(reach.clone(), names)?,
+                egress: EgressClient::new(egress.clone(), names)?,
                 remind_within: own.remind_within.0,
                 purge_after: own.purge_after.0,
             };
@@ -153,7 +153,7 @@ pub fn over(
         links: Links::new(link_key),
         link_ttl: own.link_ttl.0,
         upload_limit: own.upload_limit.0,
-        reach,
+        egress,
     };
     Ok(Service {
         rpc,
