@@ -37,7 +37,7 @@ use egress::{EgressClient, Resolve};
 use files::Files;
 use kinds::Tools;
 use links::Links;
-use mail::{Carrier, Smtp};
+use mail::{FileTransport, SmtpTransport, Transport};
 use worker::{Handlers, Pace, Worker};
 
 /// The proto packages that this service serves.
@@ -113,7 +113,7 @@ pub fn over(
                 todos,
                 auth,
                 users,
-                mails: carrier(&own)?,
+                mails: mail_transport(&own)?,
                 mail_language: own.mail_language.clone(),
                 egress: EgressClient::new(egress.clone(), names)?,
                 remind_within: own.remind_within.0,
@@ -162,15 +162,15 @@ pub fn over(
     })
 }
 
-/// Who carries mails: a mail server where one is set, else a folder.
-fn carrier(own: &config::Own) -> Result<Arc<dyn Carrier>, StartError> {
+/// Sends mails through the mail server that is set, or else writes them into a folder.
+fn mail_transport(own: &config::Own) -> Result<Arc<dyn Transport>, StartError> {
     let from = &own.mail_from;
     let from = from
         .parse()
         .map_err(|_| format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)"))?;
     Ok(match &own.smtp_url {
-        Some(url) => Arc::new(Smtp::new(url, from)?),
-        None => Arc::new(mail::Files::new(&own.mail_dir, from)),
+        Some(url) => Arc::new(SmtpTransport::new(url, from)?),
+        None => Arc::new(FileTransport::new(&own.mail_dir, from)),
     })
 }
 

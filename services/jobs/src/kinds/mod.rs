@@ -18,7 +18,7 @@ use quartet_rpc::Peer;
 use crate::domain::Kind;
 use crate::egress::EgressClient;
 use crate::files::Files;
-use crate::mail::Carrier;
+use crate::mail::Transport;
 use crate::store::Store;
 use crate::worker::Handlers;
 use crate::worker::run::Handler;
@@ -35,8 +35,8 @@ pub struct Tools {
     pub auth: Peer,
     /// The users service.
     pub users: Peer,
-    /// Carries mails.
-    pub mails: Arc<dyn Carrier>,
+    /// Sends mails.
+    pub mails: Arc<dyn Transport>,
     /// Language of mails to users whose preference is not known.
     pub mail_language: String,
     /// Calls addresses that users name.
