@@ -72,6 +72,47 @@ fn shared_crates_do_not_import_the_gateway_and_only_tests_import_the_testkit() {
     }
 }
 
+/// What crates and files below gRPC may not mention: the gRPC crate, and gRPC itself.
+const GRPC: &[&str] = &["quartet_rpc", "quartet-rpc", "tonic"];
+
+#[test]
+fn the_kernel_imports_no_other_crate_of_the_suite_but_the_clock() {
+    let package = root().join("shared/kernel");
+    let imports = imports(&package);
+    let wrong: Vec<&String> = imports.iter().filter(|name| *name != "quartet-clock").collect();
+    assert!(wrong.is_empty(), "the kernel imports {wrong:?}");
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).expect("a manifest");
+    for wrong in ["tonic", "prost", "http", "hyper", "axum", "sqlx"] {
+        let named = manifest.lines().any(|line| line.starts_with(wrong));
+        assert!(!named, "the kernel depends on {wrong}");
+    }
+}
+
+#[test]
+fn nothing_below_grpc_depends_on_it() {
+    let mut files = Vec::new();
+    for package in ["shared/kernel", "shared/store", "shared/messaging"] {
+        let package = root().join(package);
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).expect("a manifest");
+        for wrong in GRPC {
+            let named = manifest.lines().any(|line| line.starts_with(wrong));
+            assert!(!named, "{} depends on {wrong}", package.display());
+        }
+        sources(&package, &mut files);
+    }
+    for service in folders("services") {
+        sources(&service.join("src/domain"), &mut files);
+    }
+    assert!(files.len() > 80, "{} sources were read", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a source");
+        let wrong = GRPC.iter().filter(|wrong| text.contains(**wrong));
+        found.extend(wrong.map(|wrong| format!("{} mentions {wrong}", file.display())));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn domains_know_neither_protos_nor_sql() {
     let mut files = Vec::new();

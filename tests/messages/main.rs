@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
+use quartet_kernel::Deadline;
 use quartet_messaging::{Broker, Local, Outgoing, Rabbit};
 use quartet_proto::auth::v1 as auth_pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
+use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
-use quartet_rpc::{Deadline, Upstream};
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{HS256_SECRET, SERVICE_SECRET};
 use quartet_testkit::rabbitmq;
@@ -211,10 +212,10 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
     let account = |username: &str| quartet_users::domain::Account {
         id: stage.clock.new_id(),
         name: None,
-        username: quartet_users::domain::Username::parse(username).expect("a name"),
-        email: quartet_users::domain::Address::parse(&format!("{username}@example.org")).expect("an address"),
+        username: quartet_kernel::Username::parse(username).expect("a name"),
+        email: quartet_kernel::Email::parse(&format!("{username}@example.org")).expect("an address"),
         updated_at: None,
-        role: quartet_rpc::Role::User,
+        role: quartet_kernel::Role::User,
     };
     let (gone, back) = (account("gone"), account("back"));
     let mut todos = Vec::new();

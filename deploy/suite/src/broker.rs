@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use quartet_clock::Clock;
 use quartet_messaging::{Broker, Local};
 
@@ -15,7 +15,6 @@ pub(crate) async fn open(settings: &Settings, clock: Clock) -> anyhow::Result<Ar
     }
     let path = &settings.messaging.local_broker_path;
     let local = Local::open(path, &settings.store, clock).await;
-    let local = local.map_err(|error| anyhow!(error));
     Ok(Arc::new(local.with_context(|| {
         format!("LOCAL_BROKER_PATH: cannot open {}", path.display())
     })?))

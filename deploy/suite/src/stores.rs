@@ -2,9 +2,9 @@
 
 use anyhow::anyhow;
 use quartet_clock::Clock;
+use quartet_kernel::{Deadline, DisplayName, Email, Role, Username};
 use quartet_messaging::Outgoing;
 use quartet_rpc::host::StartError;
-use quartet_rpc::{Deadline, Role};
 use std::time::Duration;
 use tonic::Status;
 use uuid::Uuid;
@@ -84,14 +84,14 @@ impl Stores {
 
     /// Makes the user's row of an account, so that they are seen before they first sign in.
     async fn ensure_row(&self, account: &quartet_auth::domain::Account, name: &str) -> Result<(), Status> {
-        use quartet_users::domain::{Account, Address, Name, Username};
+        use quartet_users::domain::Account;
         // The auth service has held both to the same rules.
         let stale = |_| Status::internal("the account's name or address breaks a rule of users");
         let account = Account {
             id: account.id,
-            name: Name::parse(name).ok(),
+            name: DisplayName::parse(name).ok(),
             username: Username::parse(&account.username).map_err(stale)?,
-            email: Address::parse(&account.email).map_err(stale)?,
+            email: Email::parse(&account.email).map_err(stale)?,
             role: account.role,
             updated_at: Some(account.updated_at),
         };

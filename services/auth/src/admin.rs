@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_rpc::{Deadline, Role, Violations};
+use quartet_kernel::{Deadline, DisplayName, Email, Role, Username, Violations};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::config::Own;
-use crate::domain::{
-    Account, Algorithm, DisplayName, Email, KeyState, NewAccount, Owner, Password, PasswordHash, Username,
-};
+use crate::domain::{Account, Algorithm, KeyState, NewAccount, Owner, Password, PasswordHash};
 use crate::hashing::Hashing;
 use crate::key_ring;
 use crate::store::Store;
@@ -137,7 +135,7 @@ async fn open_account(
     deadline: Deadline,
 ) -> Result<Outcome, Error> {
     let mut violations = Violations::new();
-    let name = violations.check("name", DisplayName::parse(wanted.name));
+    let name = violations.check("name", DisplayName::optional(wanted.name));
     let username = violations.check("username", Username::parse(wanted.username));
     let email = violations.check("email", Email::parse(wanted.email));
     let owner = Owner {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quartet_clock::Clock;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use tokio::time::Instant;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
 use tonic::{Code, Status};
@@ -95,6 +96,18 @@ impl From<Failure> for Error {
     }
 }
 
+impl From<InvalidFields> for Error {
+    fn from(invalid: InvalidFields) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+impl From<DeadlineExceeded> for Error {
+    fn from(late: DeadlineExceeded) -> Self {
+        Self::Refused(late.into())
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
@@ -132,7 +145,7 @@ impl From<Error> for Status {
                 Failure::internal()
             }
             Error::Refused(failure) => failure,
-            Error::Store(error) => error.into_failure(),
+            Error::Store(error) => error.into_fault().into(),
         };
         failure.into()
     }

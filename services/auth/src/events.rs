@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
+use quartet_kernel::{Deadline, Role};
 use quartet_messaging::{Handler, Message, Outcome};
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::events::Event;
 use quartet_proto::users::v1 as users;
-use quartet_rpc::{Deadline, Role};
 use uuid::Uuid;
 
 use crate::domain::{Account, EndReason, NewAccount};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::Argon2;
 use quartet_clock::Clock;
-use quartet_rpc::{Deadline, Failure};
+use quartet_kernel::Deadline;
+use quartet_rpc::Failure;
 use tokio::sync::Semaphore;
 
 use crate::Error;

@@ -7,9 +7,10 @@ use jsonwebtoken::EncodingKey;
 use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_config::Secret;
+use quartet_kernel::Deadline;
 use quartet_proto::auth::v1 as pb;
+use quartet_rpc::Failure;
 use quartet_rpc::keys::hs256_kid;
-use quartet_rpc::{Deadline, Failure};
 use quartet_store::Patience;
 use time::OffsetDateTime;
 

@@ -23,9 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_kernel::Deadline;
 use quartet_messaging::{Broker, Messenger};
+use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
-use quartet_rpc::{Deadline, Peer};
 use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;

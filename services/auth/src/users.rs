@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use quartet_kernel::{Deadline, Role};
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::user_service_client::UserServiceClient;
-use quartet_rpc::{Call, Deadline, Peer, Role, moment};
+use quartet_rpc::{Call, Peer, moment};
 
 use crate::domain::Account;
 

@@ -1,5 +1,6 @@
 //! What can go wrong, and what a caller is told.
 
+use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
 use tonic::{Code, Status};
@@ -84,6 +85,18 @@ impl From<Failure> for Error {
     }
 }
 
+impl From<InvalidFields> for Error {
+    fn from(invalid: InvalidFields) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+impl From<DeadlineExceeded> for Error {
+    fn from(late: DeadlineExceeded) -> Self {
+        Self::Refused(late.into())
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
@@ -118,7 +131,7 @@ impl From<Error> for Status {
                 tracing::error!(%error, "a file cannot be read or written");
                 Failure::internal()
             }
-            Error::Store(error) => error.into_failure(),
+            Error::Store(error) => error.into_fault().into(),
         };
         failure.into()
     }

@@ -18,8 +18,8 @@ mod transfer;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_kernel::Deadline;
 use quartet_messaging::Outgoing;
-use quartet_rpc::Deadline;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{NewTodo, Priority, Tag, Title};

@@ -15,17 +15,18 @@
 
 use std::time::Duration;
 
+use quartet_kernel::{Deadline, DeadlineExceeded, Email, Username};
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::options::Reason;
 use quartet_rpc::failure::reason_of;
-use quartet_rpc::{Call, Deadline, Failure, Peer, Upstream, moment};
+use quartet_rpc::{Call, Failure, Peer, Upstream, moment};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Address, UserEdit, Username};
+use crate::domain::UserEdit;
 
 /// How long an open change waits for auth: shorter than others wait for the store's one writer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -64,7 +65,7 @@ impl AuthAccounts {
             edit.username = Some(username);
         }
         if edit.email.is_some() {
-            let email = Address::parse(&account.email).map_err(|_| Failure::internal())?;
+            let email = Email::parse(&account.email).map_err(|_| Failure::internal())?;
             edit.email = Some(email);
         }
         Ok(())
@@ -135,7 +136,7 @@ impl AuthAccounts {
         let request = self.auth.request(&bounded, message)?;
         let client = AuthServiceClient::new(self.auth.upstream());
         let late = match bounded.deadline.bound(send(client, request)).await {
-            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Deadline::exceeded(),
+            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => DeadlineExceeded,
             Ok(answer) => return Ok(answer),
             Err(late) => late,
         };

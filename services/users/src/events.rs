@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
+use quartet_kernel::{Deadline, DisplayName, Email, Role, Username};
 use quartet_messaging::{Handler, Message, Outcome};
 use quartet_proto::auth::v1 as auth;
 use quartet_proto::events::Event;
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::Deadline;
 use uuid::Uuid;
 
-use crate::domain::{Account, Address, Name, Role, User, Username};
+use crate::domain::{Account, User};
 use crate::store::Store;
 
 /// The name of this service in the contracts and in its inbox.
@@ -113,9 +113,9 @@ fn account(id: Uuid, told: &auth::AccountRegistered) -> Result<Account, String> 
     Ok(Account {
         id,
         // A name that this service would not let pass gives way to the user name.
-        name: Name::parse(&told.name).ok(),
+        name: DisplayName::parse(&told.name).ok(),
         username: Username::parse(&told.username).map_err(|_| "the user name breaks a rule of users")?,
-        email: Address::parse(&told.email).map_err(|_| "the address breaks a rule of users")?,
+        email: Email::parse(&told.email).map_err(|_| "the address breaks a rule of users")?,
         role: role(&told.role)?,
         updated_at: None,
     })

@@ -16,11 +16,11 @@ mod users;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_kernel::{Deadline, Email, Role, Username};
 use quartet_messaging::Outgoing;
-use quartet_rpc::{Deadline, Role};
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
-use quartet_users::domain::{Account, Address, Tier, TierName, User, Username};
+use quartet_users::domain::{Account, Tier, TierName, User};
 use quartet_users::store::{MIGRATIONS, Store, over};
 use uuid::Uuid;
 
@@ -88,7 +88,7 @@ fn account(id: Uuid, username: &str) -> Account {
         id,
         name: None,
         username: Username::parse(username).unwrap(),
-        email: Address::parse(&format!("{username}@example.org")).unwrap(),
+        email: Email::parse(&format!("{username}@example.org")).unwrap(),
         role: Role::User,
         updated_at: None,
     }

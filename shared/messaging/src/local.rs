@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
-use quartet_rpc::host::StartError;
 use quartet_store::database::DatabaseUrl;
 use quartet_store::{Database, Sqlite};
 use sqlx::migrate::Migrator;
@@ -38,6 +37,20 @@ pub struct Local {
     bells: Arc<Mutex<HashMap<String, Arc<Bell>>>>,
 }
 
+/// Why the broker's file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened as a database.
+    #[error(transparent)]
+    Store(#[from] quartet_store::Error),
+    /// The tables cannot be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database is another one.
+    #[error("the broker within the process keeps its queues in SQLite")]
+    NotSqlite,
+}
+
 /// What the consumers of one queue share in memory.
 #[derive(Default)]
 struct Bell {
@@ -52,10 +65,10 @@ struct Bell {
 
 impl Local {
     /// Opens the broker's file, which is made if it is not there.
-    pub async fn open(path: &Path, config: &quartet_store::Config, clock: Clock) -> Result<Self, StartError> {
+    pub async fn open(path: &Path, config: &quartet_store::Config, clock: Clock) -> Result<Self, OpenError> {
         let url = DatabaseUrl::Sqlite(path.display().to_string());
         let Database::Sqlite(pool) = Database::open(&url, config).await? else {
-            return Err("the broker within the process keeps its queues in SQLite".into());
+            return Err(OpenError::NotSqlite);
         };
         MIGRATIONS.run(pool.pool()).await?;
         Ok(Self {

@@ -13,6 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
+use quartet_kernel::{Deadline, DeadlineExceeded};
 use quartet_proto::descriptors;
 use quartet_proto::options::{self, Access, Reason};
 use quartet_telemetry::{Hop, TraceContext};
@@ -24,7 +25,7 @@ use tracing::Instrument;
 
 use crate::guard::GuardedBody;
 use crate::served::Served;
-use crate::{Call, Caller, Deadline, Failure, User, Verifier};
+use crate::{Call, Caller, Failure, User, Verifier, timeout};
 
 /// Metadata in which the gateway proves itself by a service token, beside the client's own token.
 pub const GATEWAY_TOKEN: &str = "x-gateway-token";
@@ -177,8 +178,7 @@ where
         // The clone is yet to be made ready; the service that was made ready takes the call.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let deadline =
-            Deadline::from_headers(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
+        let deadline = timeout::deadline(request.headers()).unwrap_or_else(|| Deadline::after(layer.default_deadline));
         let peer = request
             .extensions()
             .get::<TcpConnectInfo>()
@@ -197,14 +197,15 @@ where
 
         let work = async move {
             if deadline.has_passed() {
-                return Ok(refuse(Deadline::exceeded()));
+                return Ok(refuse(DeadlineExceeded.into()));
             }
             match deadline
                 .bound(layer.identify(request.uri().path(), request.headers()))
                 .await
             {
                 Ok(Ok(caller)) => call.caller = caller,
-                Ok(Err(failure)) | Err(failure) => return Ok(refuse(failure)),
+                Ok(Err(failure)) => return Ok(refuse(failure)),
+                Err(late) => return Ok(refuse(late.into())),
             }
             if layer.is_from_gateway(request.headers()).await {
                 call.believe_gateway(request.headers());
@@ -227,7 +228,7 @@ where
                     tracing::error!("the method panicked");
                     Ok(refuse(Failure::internal()))
                 }
-                Err(late) => Ok(refuse(late)),
+                Err(late) => Ok(refuse(late.into())),
             }
         };
         let work = work.instrument(hop.span().clone());

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use quartet_kernel::Deadline;
 use quartet_proto::options::Reason;
 use tonic::{Code, Request};
 
-use crate::{Caller, Deadline, Failure, User};
+use crate::{Caller, Failure, User};
 
 /// What a method learns of its call; the access layer puts one into every request.
 #[derive(Debug, Clone)]

@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use quartet_config::Secret;
+use quartet_kernel::Deadline;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::{Deadline, Failure, Upstream};
+use crate::{Failure, Upstream};
 
 /// The key set is fetched again after this long, so that a retired key is forgotten.
 const MAX_AGE: Duration = Duration::from_secs(300);

@@ -1,9 +1,7 @@
 //! `google.protobuf.FieldMask` of updates (AIP-134).
 
 use prost_types::FieldMask;
-
-use crate::Violations;
-use crate::violations::Rule;
+use quartet_kernel::{Rule, Violations};
 
 /// The fields to write: those of `mask` among `fields`, or all of them when the mask is unset, empty or `*`.
 /// A path that names no field is noted in `violations`.

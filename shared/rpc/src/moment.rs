@@ -1,9 +1,8 @@
 //! `google.protobuf.Timestamp` ↔ moments.
 
 use prost_types::Timestamp;
+use quartet_kernel::Rule;
 use time::OffsetDateTime;
-
-use crate::violations::Rule;
 
 /// The moment that a timestamp names, cut to microseconds, which is what stores keep; none for an unset one.
 ///

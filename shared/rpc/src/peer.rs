@@ -1,12 +1,13 @@
 //! Another service of the suite, as this one calls it.
 
 use http::HeaderValue;
+use quartet_kernel::DeadlineExceeded;
 use quartet_proto::options::Reason;
 use quartet_telemetry::TraceContext;
 use tonic::{Code, Request, Status};
 
 use crate::token::ServiceTokens;
-use crate::{Call, Deadline, Failure, Upstream};
+use crate::{Call, Failure, Upstream};
 
 /// Another service: where it is, and how this process proves itself to it.
 ///
@@ -34,7 +35,7 @@ impl Peer {
     /// Errors: DEADLINE_EXCEEDED when nothing is left.
     pub fn request<T>(&self, call: &Call, message: T) -> Result<Request<T>, Failure> {
         if call.deadline.has_passed() {
-            return Err(Deadline::exceeded());
+            return Err(DeadlineExceeded.into());
         }
         let mut request = self.open_ended(message)?;
         request.set_timeout(call.deadline.remaining());
@@ -72,7 +73,7 @@ impl Peer {
     pub fn failure(&self, status: &Status) -> Failure {
         match status.code() {
             Code::Unavailable => Failure::unavailable(self.upstream.name()),
-            Code::DeadlineExceeded | Code::Cancelled => Deadline::exceeded(),
+            Code::DeadlineExceeded | Code::Cancelled => DeadlineExceeded.into(),
             Code::ResourceExhausted => Failure::new(Code::Unavailable, Reason::Unavailable, "a service is overloaded"),
             _ => {
                 tracing::error!(peer = self.upstream.name(), %status, "a call to another service failed");

@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use moka::sync::Cache;
 use quartet_clock::Clock;
 use quartet_config::Secret;
+use quartet_kernel::Role;
 use quartet_proto::options::Reason;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -15,7 +16,7 @@ use tonic::Code;
 use crate::keys::Keys;
 use crate::revocations::{Revocations, Standing};
 use crate::token::{ACCESS_TYPE, AccessClaims, SERVICE_TYPE, ServiceClaims, validation};
-use crate::{Caller, Failure, Role, User};
+use crate::{Caller, Failure, User};
 
 /// Verified tokens remembered at the most.
 const REMEMBERED: u64 = 100_000;

@@ -1,6 +1,6 @@
 //! What can go wrong in a store, told apart by what a caller can do about it.
 
-use quartet_rpc::{Deadline, Failure};
+use quartet_kernel::{DeadlineExceeded, Fault};
 
 /// A failure of a store. Absence is not one: it is `None`.
 #[derive(Debug, thiserror::Error)]
@@ -29,17 +29,17 @@ impl Error {
         matches!(self, Self::Unique { constraint } if constraint == name || constraint == columns)
     }
 
-    /// The answer to a caller; logs what a person has to look at.
-    pub fn into_failure(self) -> Failure {
+    /// What a caller learns of it; logs what a person has to see.
+    pub fn into_fault(self) -> Fault {
         match &self {
-            Self::Deadline => Deadline::exceeded(),
+            Self::Deadline => DeadlineExceeded.into(),
             Self::Unavailable(source) => {
                 tracing::warn!(error = %source, "the store is away");
-                Failure::unavailable("the store")
+                Fault::Unavailable("the store")
             }
             Self::Unique { .. } | Self::Other(_) => {
                 tracing::error!(error = %self, "the store failed");
-                Failure::internal()
+                Fault::Internal
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 
 use crate::Error;
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::{Database, Error, Migrations};
 use quartet_testkit::database::Fresh;
 use quartet_testkit::on_both_databases;

@@ -3,9 +3,10 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use quartet_clock::Clock;
 use quartet_config::Secret;
+use quartet_kernel::Role;
 use quartet_rpc::access::GATEWAY_TOKEN;
+use quartet_rpc::keys;
 use quartet_rpc::token::{ACCESS_TYPE, AccessClaims, ServiceTokens};
-use quartet_rpc::{Role, keys};
 use tonic::Request;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use quartet_auth::admin as auth;
 use quartet_clock::Clock;
 use quartet_config::Secret;
-use quartet_rpc::Role;
+use quartet_kernel::Role;
 
 use crate::settings::Settings;
 use crate::stores::{Stores, Wanted, told};

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use quartet_auth::admin::Secret;
-use quartet_rpc::{Role, Violations};
+use quartet_kernel::{Role, Violations};
+use quartet_rpc::Failure;
 use quartet_todos::domain::{Description, NewTodo, Priority, Tag, TagName, Title};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -134,7 +135,9 @@ impl Import {
             .iter()
             .filter_map(|tag| violations.check("tags", TagName::parse(tag)));
         let names: Vec<TagName> = names.collect();
-        violations.finish().map_err(|failure| told(&Status::from(failure)))?;
+        violations
+            .finish()
+            .map_err(|invalid| told(&Status::from(Failure::from(invalid))))?;
         let (Some(title), Some(description)) = (title, description) else {
             return Err(anyhow!("the row breaks a rule"));
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use quartet_auth::admin::Secret;
-use quartet_rpc::Role;
+use quartet_kernel::Role;
 use quartet_todos::domain::{Description, NewTodo, Priority, Tag, Title};
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -1,10 +1,10 @@
 //! An account: somebody who can sign in.
 
-use quartet_rpc::Role;
+use quartet_kernel::{Email, Role, Username};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Email, PasswordHash, Username};
+use super::PasswordHash;
 
 /// Somebody who can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,29 +1,23 @@
 //! What auth deals in, and the rules of it; neither gRPC nor SQL.
 //!
-//! In reading order: an account's [`Username`], [`Email`], [`DisplayName`] and [`Password`]; the [`PasswordHash`] that is kept; the
-//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing; the [`SigningKey`]s of access tokens;
-//! and the single-use tokens that mails carry.
+//! An account's user name, address and display name are types of the kernel, which the users
+//! service shares. In reading order: the [`Password`] and the [`PasswordHash`] that is kept; the
+//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing;
+//! the [`SigningKey`]s of access tokens; and the single-use tokens that mails carry.
 
 mod account;
-mod display_name;
-mod email;
 mod mail_token;
 mod password;
 mod password_hash;
 mod refresh_token;
 mod session;
 mod signing_key;
-pub mod text;
 pub mod throttle;
-mod username;
 
 pub use account::{Account, NewAccount, Status};
-pub use display_name::DisplayName;
-pub use email::Email;
 pub use mail_token::{MailToken, Purpose};
 pub use password::{Owner, Password};
 pub use password_hash::{Hardness, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};
 pub use session::{EndReason, EndedSession, Session};
 pub use signing_key::{Algorithm, KeyError, KeyState, SigningKey};
-pub use username::Username;

@@ -4,11 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use quartet_rpc::violations::Rule;
+use quartet_kernel::{DisplayName, Email, Rule, Username, text};
 use unicode_normalization::UnicodeNormalization;
-
-use super::text;
-use super::{DisplayName, Email, Username};
 
 /// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn (MIT).
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
@@ -165,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_password_that_is_nothing_but_a_name_is_refused_however_short_the_name() {
-        let name = DisplayName::parse("Léa Åström").unwrap().unwrap();
+        let name = DisplayName::parse("Léa Åström").unwrap();
         let username = Username::parse("ab").unwrap();
         let email = Email::parse("a@Example.org").unwrap();
         let owner = Owner {

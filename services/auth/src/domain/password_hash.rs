@@ -1,7 +1,7 @@
 //! What is kept of a password: an argon2id hash; for imported accounts, until their first login, another well-known one.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher, PasswordVerifier, Version};
-use quartet_rpc::violations::Rule;
+use quartet_kernel::Rule;
 
 use super::Password;
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use quartet_kernel::{Deadline, text};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::jobs::v1::task_service_client::TaskServiceClient;
-use quartet_rpc::{Call, Deadline, Peer, moment};
+use quartet_rpc::{Call, Failure, Peer, moment};
 use tonic::{Code, Status};
 
 use super::{Mail, MailError, Mailer};
-use crate::domain::{Purpose, text};
+use crate::domain::Purpose;
 
 /// Bound on one call.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,7 +52,7 @@ impl Jobs {
 
     fn template(&self, mail: &Mail) -> Template {
         // A mail with a part of a name is better than none; imported names may be of any length.
-        let name = text::tamed(&mail.name, MAX_NAME);
+        let name = text::sanitize(&mail.name, MAX_NAME);
         let token = mail.token.expose();
         let link = |page: &str| format!("{}/{page}?token={token}", self.public_url);
         let expires_at = Some(moment::to_proto(mail.expires_at));
@@ -87,7 +88,7 @@ impl Mailer for Jobs {
         let mut client = TaskServiceClient::new(self.jobs.upstream());
         match call.deadline.bound(client.submit_task(request)).await {
             Ok(answer) => answer?,
-            Err(failure) => return Err(Status::from(failure).into()),
+            Err(late) => return Err(Status::from(Failure::from(late)).into()),
         };
         Ok(())
     }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_rpc::{Call, Deadline};
+use quartet_kernel::{Deadline, Email, text};
+use quartet_rpc::Call;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Language, Mail, MailError, Mailer};
 use crate::Error;
-use crate::domain::{Account, Email, MailToken, Purpose, Status, text};
+use crate::domain::{Account, MailToken, Purpose, Status};
 use crate::store::{MailRequest, Store};
 
 /// How often the store is asked for requests that another process noted or failed at.
@@ -30,7 +31,7 @@ const APART: Duration = Duration::from_secs(60);
 
 /// The languages that a caller prefers, as far as the store keeps them.
 pub(crate) fn languages(call: &Call) -> String {
-    text::tamed(&call.accept_language, 100)
+    text::sanitize(&call.accept_language, 100)
 }
 
 /// Makes mails of requests. Cheap to clone.

@@ -1,15 +1,13 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use jsonwebtoken::jwk::AlgorithmParameters;
+use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, violations};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::violations::{self, Rule};
-use quartet_rpc::{Failure, Role, Violations, moment};
+use quartet_rpc::{Failure, moment};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{
-    Account, DisplayName, Email, EndedSession, Owner, Password, Session, SigningKey, Status, Username,
-};
+use crate::domain::{Account, EndedSession, Owner, Password, Session, SigningKey, Status};
 use crate::tokens::Pair;
 
 /// Characters of a refresh token or a token from a mail at the most.
@@ -18,8 +16,8 @@ pub(crate) const MAX_TOKEN: usize = 512;
 /// Kind of the access tokens (RFC 6750).
 const BEARER: &str = "bearer";
 
-pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
-    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
+    id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
@@ -34,7 +32,7 @@ pub(crate) fn new_password(
     account: &Account,
     violations: &mut Violations,
 ) -> Option<Password> {
-    let name = DisplayName::parse(&account.name).ok().flatten();
+    let name = DisplayName::optional(&account.name).ok().flatten();
     let username = Username::parse(&account.username).ok();
     let email = Email::parse(&account.email).ok();
     let owner = Owner {

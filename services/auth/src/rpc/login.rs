@@ -1,14 +1,15 @@
 //! Login.
 
+use quartet_kernel::{Email, Violations, text};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Caller, Violations};
+use quartet_rpc::{Call, Caller};
 use tonic::{Request, Response};
 use uuid::Uuid;
 
 use super::{Rpc, change_password, convert};
 use crate::Error;
 use crate::domain::throttle::{Subject, origin};
-use crate::domain::{Account, Email, Password, PasswordHash, Status, text};
+use crate::domain::{Account, Password, PasswordHash, Status};
 use crate::store::Attempt;
 use crate::tokens::Pair;
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
+use quartet_kernel::text;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
 use quartet_proto::auth::v1::contact_service_server::ContactServiceServer;
@@ -39,7 +40,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::config::Own;
-use crate::domain::{Account, EndReason, RefreshToken, Session, TokenHash, text};
+use crate::domain::{Account, EndReason, RefreshToken, Session, TokenHash};
 use crate::ended_sessions::EndedSessions;
 use crate::hashing::Hashing;
 use crate::mail::Postman;
@@ -74,7 +75,7 @@ impl Rpc {
             id: self.clock.new_id(),
             account_id,
             secret: self.clock.random(),
-            user_agent: text::tamed(&call.user_agent, 512),
+            user_agent: text::sanitize(&call.user_agent, 512),
             ip_address: call
                 .client_address
                 .map(|address| address.to_string())

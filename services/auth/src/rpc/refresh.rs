@@ -1,12 +1,13 @@
 //! Refresh.
 
+use quartet_kernel::{Violations, text};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
-use crate::domain::{EndReason, RefreshToken, text};
+use crate::domain::{EndReason, RefreshToken};
 use crate::store::Rotation;
 use crate::tokens::Pair;
 

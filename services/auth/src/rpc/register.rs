@@ -1,12 +1,13 @@
 //! Register.
 
+use quartet_kernel::{DisplayName, Email, Role, Username, Violations};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Role, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
-use crate::domain::{Account, DisplayName, Email, NewAccount, Owner, Password, Username};
+use crate::domain::{Account, NewAccount, Owner, Password};
 use crate::mail::languages;
 
 pub(super) async fn handle(
@@ -16,7 +17,7 @@ pub(super) async fn handle(
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let name = violations.check("name", DisplayName::parse(&asked.name));
+    let name = violations.check("name", DisplayName::optional(&asked.name));
     let username = violations.check("username", Username::parse(&asked.username));
     let email = violations.check("email", Email::parse(&asked.email));
     let owner = Owner {

@@ -1,12 +1,13 @@
 //! RequestEmailVerification.
 
+use quartet_kernel::Email;
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::{Call, Failure};
 use tonic::{Request, Response};
 
 use super::Rpc;
 use crate::Error;
-use crate::domain::{Email, Purpose};
+use crate::domain::Purpose;
 
 pub(super) async fn handle(
     rpc: &Rpc,

@@ -1,12 +1,13 @@
 //! ResetPassword.
 
+use quartet_kernel::{Violations, text};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
-use crate::domain::{EndReason, MailToken, Owner, Password, Purpose, text};
+use crate::domain::{EndReason, MailToken, Owner, Password, Purpose};
 
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::ResetPasswordRequest>) -> Result<Response<()>, Error> {
     let call = Call::of(&request)?;

@@ -1,7 +1,8 @@
 //! SetStatus.
 
+use quartet_kernel::{Violations, id};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Violations, violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
@@ -13,7 +14,7 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::SetStatusRequest>) ->
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let id = violations.check("account_id", violations::uuid(&asked.account_id));
+    let id = violations.check("account_id", id::parse(&asked.account_id));
     let disabled = violations.check("status", convert::disabled(asked.status));
     violations.finish()?;
     let (id, disabled) = (convert::checked(id)?, convert::checked(disabled)?);

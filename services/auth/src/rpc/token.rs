@@ -1,13 +1,12 @@
 //! Token.
 
+use quartet_kernel::{Rule, Violations, text, violations};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::violations::{self, Rule};
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert, login, refresh};
 use crate::Error;
-use crate::domain::text;
 
 pub(super) async fn handle(
     rpc: &Rpc,

@@ -1,12 +1,12 @@
 //! UpdateAccount.
 
+use quartet_kernel::{Email, Username, Violations, id};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, Violations, violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
-use crate::domain::{Email, Username};
 use crate::mail::languages;
 
 pub(super) async fn handle(
@@ -16,7 +16,7 @@ pub(super) async fn handle(
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let id = violations.check("account_id", violations::uuid(&asked.account_id));
+    let id = violations.check("account_id", id::parse(&asked.account_id));
     let username = asked.username.as_deref().map(Username::parse).transpose();
     let username = violations.check("username", username);
     let email = asked.email.as_deref().map(Email::parse).transpose();

@@ -1,11 +1,12 @@
 //! VerifyEmail.
 
+use quartet_kernel::{text, violations};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};
-use crate::domain::{MailToken, text};
+use crate::domain::MailToken;
 use crate::{Error, users};
 
 pub(super) async fn handle(rpc: &Rpc, request: Request<pb::VerifyEmailRequest>) -> Result<Response<()>, Error> {

@@ -1,13 +1,13 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use quartet_rpc::{Deadline, Role};
+use quartet_kernel::{Deadline, Email, Role, Username};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::sessions::Ending;
 use crate::Error;
-use crate::domain::{Account, Email, EndedSession, NewAccount, PasswordHash, Session, TokenHash, Username};
+use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Session, TokenHash};
 
 /// A session to be opened, with its first refresh token.
 #[derive(Debug, Clone)]

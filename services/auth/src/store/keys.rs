@@ -1,7 +1,7 @@
 //! Signing keys.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use time::OffsetDateTime;
 
 use crate::Error;

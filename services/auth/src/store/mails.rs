@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::domain::{Account, EndedSession, PasswordHash, Purpose, TokenHash};
 pub struct MailRequest {
     /// What for.
     pub purpose: Purpose,
-    /// The address, as [`crate::domain::Email::key`].
+    /// The address, as [`quartet_kernel::Email::key`].
     pub email_key: String,
     /// The languages that the one who asked prefers, as `Accept-Language`.
     pub language: String,

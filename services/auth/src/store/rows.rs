@@ -1,6 +1,6 @@
 //! Rows as the databases give them.
 
-use quartet_rpc::Role;
+use quartet_kernel::Role;
 use quartet_store::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;

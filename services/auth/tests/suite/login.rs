@@ -117,7 +117,7 @@ async fn imported_hashes_sign_in_once_and_are_replaced() {
             username,
             email: &email,
             secret: Secret::Hash(hash),
-            role: quartet_rpc::Role::User,
+            role: quartet_kernel::Role::User,
             email_verified: true,
         };
         for again in [false, true] {

@@ -2,8 +2,8 @@
 
 use quartet_auth::domain::{EndReason, Purpose};
 use quartet_auth::store::{AccountChange, Ending, MIGRATIONS, MailRequest};
+use quartet_kernel::Role;
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::Role;
 use quartet_store::Database;
 use time::Duration;
 use uuid::Uuid;

@@ -134,7 +134,7 @@ async fn survivors(auth: &Auth, round: usize) -> Vec<String> {
                 .unwrap();
             ids.extend(
                 account
-                    .filter(|a| a.role == quartet_rpc::Role::Superuser)
+                    .filter(|a| a.role == quartet_kernel::Role::Superuser)
                     .map(|a| a.id.to_string()),
             );
         }
@@ -155,7 +155,7 @@ async fn a_superuser_is_made_once_and_nobody_else_is_raised() {
             username,
             email,
             secret: Secret::Password(PASSWORD),
-            role: quartet_rpc::Role::Superuser,
+            role: quartet_kernel::Role::Superuser,
             email_verified: true,
         };
         create_superuser(
@@ -191,7 +191,7 @@ async fn an_import_finds_an_account_by_both_its_names_alone() {
             username,
             email,
             secret: Secret::Password(PASSWORD),
-            role: quartet_rpc::Role::User,
+            role: quartet_kernel::Role::User,
             email_verified: true,
         };
         import_account(

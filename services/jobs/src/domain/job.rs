@@ -1,6 +1,6 @@
 //! A job.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 use quartet_telemetry::TraceContext;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use quartet_rpc::violations::Rule;
+use quartet_kernel::Rule;
 use time::OffsetDateTime;
 use url::{Host, Url};
 use uuid::Uuid;

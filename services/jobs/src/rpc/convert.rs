@@ -7,8 +7,8 @@ mod values;
 mod webhook;
 
 use prost_types::Timestamp;
-use quartet_rpc::violations;
-use quartet_rpc::{Failure, Violations, moment};
+use quartet_kernel::{InvalidFields, Violations, id, violations};
+use quartet_rpc::{Failure, moment};
 use quartet_store::page::{Asked, Page};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -21,8 +21,8 @@ pub(super) use task::{
 };
 pub(super) use webhook::{edit, events, secret, webhook};
 
-pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
-    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
+    id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
 /// The value of a field that has passed its check; its absence would be a mistake in this file.

@@ -1,7 +1,8 @@
 //! ListWebhooks.
 
+use quartet_kernel::Violations;
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use quartet_store::page::Asked;
 use tonic::{Request, Response};
 

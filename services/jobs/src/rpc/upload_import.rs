@@ -1,8 +1,8 @@
 //! UploadImport.
 
+use quartet_kernel::{Rule, violations};
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::violations::Rule;
-use quartet_rpc::{Call, Failure, violations};
+use quartet_rpc::{Call, Failure};
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Streaming};
 

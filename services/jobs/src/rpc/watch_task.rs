@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use quartet_kernel::Deadline;
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::{Call, Deadline};
+use quartet_rpc::Call;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 

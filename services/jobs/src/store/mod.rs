@@ -8,8 +8,8 @@ mod sqlite;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
+use quartet_kernel::Deadline;
 use quartet_messaging::{Message, Outgoing};
-use quartet_rpc::Deadline;
 use quartet_store::page::{Page, Rows};
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;

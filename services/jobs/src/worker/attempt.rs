@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::histogram;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_telemetry::Hop;
 use quartet_telemetry::metrics::{JOB_ATTEMPT_DURATION, is_on};
 use tokio::task::{JoinError, JoinHandle};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use metrics::gauge;
+use quartet_kernel::Deadline;
 use quartet_messaging::stats;
-use quartet_rpc::Deadline;
 use quartet_telemetry::metrics::{JOB_QUEUE_DEPTH, JOB_QUEUE_OLDEST_AGE, JOBS, is_on};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;

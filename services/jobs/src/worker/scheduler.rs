@@ -1,6 +1,6 @@
 //! Makes the jobs of schedules, once for all workers: whoever moves a schedule on to its next moment makes the job of this one.
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! Keeps jobs going that nobody is at: queues what is due, rescues the orphans of dead workers, asks again for what was lost on the way, and forgets
 //! what has expired.
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 

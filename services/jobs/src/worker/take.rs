@@ -1,8 +1,8 @@
 //! Claims the job that a message asks for.
 
 use async_trait::async_trait;
+use quartet_kernel::Deadline;
 use quartet_messaging::{Message, Outcome};
-use quartet_rpc::Deadline;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

@@ -1,6 +1,6 @@
 //! A todo's description.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 
 /// At most 250 characters; line breaks and tabs are fine, other control characters are not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Which todos a list shows, and in which order.
 
-use quartet_rpc::violations::Rule;
+use quartet_kernel::Rule;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! A tag.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

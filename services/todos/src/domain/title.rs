@@ -1,6 +1,6 @@
 //! A todo's title.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 
 /// 1 to 100 characters, not all blank, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]

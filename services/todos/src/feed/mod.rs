@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

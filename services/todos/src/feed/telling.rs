@@ -1,8 +1,9 @@
 //! One stream of changes, from the store to a reader.
 
 use futures::{Stream, StreamExt};
+use quartet_kernel::Deadline;
 use quartet_proto::options::Reason;
-use quartet_rpc::{Deadline, Failure};
+use quartet_rpc::Failure;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};

@@ -1,7 +1,8 @@
 //! BatchCreateTodos.
 
+use quartet_kernel::Violations;
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};

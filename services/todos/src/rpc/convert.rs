@@ -1,9 +1,9 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use prost_types::Timestamp;
+use quartet_kernel::{InvalidFields, Rule, Violations, id, text, violations};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::violations::{self, Rule};
-use quartet_rpc::{Failure, Violations, mask, moment};
+use quartet_rpc::{Failure, mask, moment};
 use quartet_store::page::{Asked, Page};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -31,15 +31,15 @@ pub(super) struct List {
     pub(super) signature: String,
 }
 
-pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
-    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
+    id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
 /// Ids, each once, in the order of their first mention.
 pub(super) fn ids(field: &str, texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
     let mut ids = Vec::with_capacity(texts.len());
     for (position, text) in texts.iter().enumerate() {
-        if let Some(id) = violations.check(format!("{field}[{position}]"), violations::uuid(text))
+        if let Some(id) = violations.check(format!("{field}[{position}]"), id::parse(text))
             && !ids.contains(&id)
         {
             ids.push(id);
@@ -96,7 +96,7 @@ pub(super) fn new_todo(
 pub(super) fn edit(request: &pb::UpdateTodoRequest) -> Result<(Uuid, Edit), Failure> {
     const FIELDS: &[&str] = &["title", "description", "completed", "due_at", "priority", "tag_ids"];
     let mut violations = Violations::new();
-    let id = violations.check("todo_id", violations::uuid(&request.todo_id));
+    let id = violations.check("todo_id", id::parse(&request.todo_id));
     let todo = request.todo.clone().unwrap_or_default();
     let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
     let has = |name: &str| mask.contains(&name);
@@ -135,7 +135,7 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
     let tags = request.tag.iter().enumerate();
     let tags = tags.filter_map(|(position, tag)| violations.check(format!("tag[{position}]"), TagName::parse(tag)));
     let tags: Vec<String> = tags.map(|tag| tag.as_str().to_owned()).collect();
-    let q = violations.check("q", violations::text::line(&request.q, 0, 100));
+    let q = violations.check("q", text::line(&request.q, 0, 100));
     let due_before = violations.check("due_before", moment::parse(request.due_before.as_ref()));
     let due_after = violations.check("due_after", moment::parse(request.due_after.as_ref()));
     let priority = violations.check("priority", request.priority.map(priority).transpose());
@@ -175,7 +175,7 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
 
 pub(super) fn rename(request: &pb::UpdateTagRequest) -> Result<(Uuid, TagName), Failure> {
     let mut violations = Violations::new();
-    let id = violations.check("tag_id", violations::uuid(&request.tag_id));
+    let id = violations.check("tag_id", id::parse(&request.tag_id));
     mask::parse(request.update_mask.as_ref(), &["name"], &mut violations);
     let name = request.tag.as_ref().map_or("", |tag| &tag.name);
     let name = violations.check("tag.name", TagName::parse(name));
@@ -217,7 +217,7 @@ pub(super) fn tag(tag: Tag) -> pb::Tag {
 }
 
 /// Where a stream of changes begins. A token from another user's feed is what a browser sends after its user has changed: it gets a reset.
-pub(super) fn start(owner: Uuid, token: &str) -> Result<Start, Failure> {
+pub(super) fn start(owner: Uuid, token: &str) -> Result<Start, InvalidFields> {
     if token.is_empty() {
         return Ok(Start::Now);
     }

@@ -1,7 +1,8 @@
 //! CreateTag.
 
+use quartet_kernel::violations;
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Call, violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};

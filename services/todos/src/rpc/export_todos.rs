@@ -1,7 +1,8 @@
 //! ExportTodos.
 
+use quartet_kernel::{Violations, id};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Call, Violations, violations};
+use quartet_rpc::Call;
 use quartet_store::page::{Asked, Page};
 use tonic::{Request, Response};
 
@@ -22,7 +23,7 @@ pub(super) async fn handle(
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let owner = violations.check("user_id", violations::uuid(&asked.user_id));
+    let owner = violations.check("user_id", id::parse(&asked.user_id));
     let signature = format!("export of {}", asked.user_id);
     let page = Asked {
         page: None,

@@ -1,8 +1,8 @@
 //! ImportTodos.
 
+use quartet_kernel::{Rule, Violations, id};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::violations::{self, Rule};
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ pub(super) async fn handle(
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let owner = violations.check("user_id", violations::uuid(&asked.user_id));
-    let import = violations.check("import_id", violations::uuid(&asked.import_id));
+    let owner = violations.check("user_id", id::parse(&asked.user_id));
+    let import = violations.check("import_id", id::parse(&asked.import_id));
     violations.check("rows", convert::batch_size(asked.rows.len()));
     violations.finish()?;
     let (owner, import) = (convert::checked(owner)?, convert::checked(import)?);
@@ -69,15 +69,14 @@ fn parse(import: Uuid, row: &pb::ImportRow, errors: &mut Vec<pb::ImportError>) -
         imported_id(import, line.unwrap_or_default()),
         &mut violations,
     );
-    let broken = violations.into_fields();
-    if broken.is_empty() {
+    let Err(invalid) = violations.finish() else {
         return todo.map(|todo| ImportedTodo { todo, tags });
-    }
-    errors.extend(broken.into_iter().map(|field| pb::ImportError {
+    };
+    errors.extend(invalid.into_iter().map(|violation| pb::ImportError {
         line: row.line,
-        field: field.field,
-        reason: field.reason,
-        message: field.description,
+        field: violation.field,
+        reason: violation.rule.name.to_owned(),
+        message: violation.rule.text,
     }));
     None
 }

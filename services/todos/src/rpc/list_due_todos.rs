@@ -1,8 +1,8 @@
 //! ListDueTodos.
 
+use quartet_kernel::{Rule, Violations};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::violations::Rule;
-use quartet_rpc::{Call, Violations, moment};
+use quartet_rpc::{Call, moment};
 use quartet_store::Timestamp;
 use quartet_store::page::{Asked, Page};
 use tonic::{Request, Response};

@@ -1,7 +1,8 @@
 //! ListTags.
 
+use quartet_kernel::Violations;
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Call, Violations};
+use quartet_rpc::Call;
 use quartet_store::page::{Asked, Page};
 use tonic::{Request, Response};
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
 use quartet_todos::domain::{Description, Edit, NewTodo, Priority};

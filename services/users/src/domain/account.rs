@@ -1,9 +1,8 @@
 //! What the auth service tells of an account.
 
+use quartet_kernel::{DisplayName, Email, Role, Username};
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-use super::{Address, Name, Role, Username};
 
 /// The fields of an account that its user shows.
 #[derive(Debug, Clone)]
@@ -11,11 +10,11 @@ pub struct Account {
     /// Id of the account, and of its user.
     pub id: Uuid,
     /// Name to give the user when it is made; the user name when `None`. A user that is there keeps its own.
-    pub name: Option<Name>,
+    pub name: Option<DisplayName>,
     /// The account's user name.
     pub username: Username,
     /// The account's address.
-    pub email: Address,
+    pub email: Email,
     /// The account's role.
     pub role: Role,
     /// When the account last changed, if that is told.
@@ -25,6 +24,6 @@ pub struct Account {
 impl Account {
     /// Name to give the user when it is made.
     pub fn first_name(&self) -> &str {
-        self.name.as_ref().map_or(self.username.as_str(), Name::as_str)
+        self.name.as_ref().map_or(self.username.as_str(), DisplayName::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! The picture of a user.
 
-use quartet_rpc::violations::{Rule, url};
+use quartet_kernel::{Rule, url};
 
 /// An http or https URL of at most 2048 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a user says about themselves.
 
-use quartet_rpc::violations::{Rule, text, url};
+use quartet_kernel::{Rule, text, url};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! How often the users of a tier may call a path.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! A class of users that share rate limits.
 
-use quartet_rpc::violations::{Rule, text};
+use quartet_kernel::{Rule, text};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -1,10 +1,11 @@
 //! A user.
 
+use quartet_kernel::{DisplayName, Email, Role, Username};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Address, ImageUrl, Name, Role, Username};
+use super::ImageUrl;
 
 /// A person, as they are stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,11 +36,11 @@ pub struct User {
 #[derive(Debug, Clone, Default)]
 pub struct UserEdit {
     /// Name shown to others.
-    pub name: Option<Name>,
+    pub name: Option<DisplayName>,
     /// The account's user name.
     pub username: Option<Username>,
     /// The account's address.
-    pub email: Option<Address>,
+    pub email: Option<Email>,
     /// Picture shown to others.
     pub profile_image_url: Option<Option<ImageUrl>>,
     /// When the account last changed of which name and address are copied; they are left as they are if the user knows a newer one.

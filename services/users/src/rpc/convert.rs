@@ -1,21 +1,21 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use prost_types::Timestamp;
+use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::violations::{self, Rule, text};
-use quartet_rpc::{Failure, User as Caller, Violations, mask, moment};
+use quartet_rpc::{Failure, User as Caller, mask, moment};
 use quartet_store::page::{Asked, Page};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
 use crate::domain::{
-    Account, Address, Amount, AvatarUrl, Bio, ImageUrl, Key, LimitName, LimitPath, Name, NewRateLimit, Period, Profile,
-    ProfileEdit, RateLimit, RateLimitEdit, Role, Tier, TierName, User, UserEdit, Username,
+    Account, Amount, AvatarUrl, Bio, ImageUrl, Key, LimitName, LimitPath, NewRateLimit, Period, Profile, ProfileEdit,
+    RateLimit, RateLimitEdit, Tier, TierName, User, UserEdit,
 };
 
-pub(super) fn id(field: &str, text: &str) -> Result<Uuid, Failure> {
-    violations::uuid(text).map_err(|rule| violations::one(field, rule))
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
+    id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
@@ -39,14 +39,10 @@ pub(super) fn tier_asked(field: &str, raw: &str) -> Result<TierName, Error> {
 
 pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failure> {
     let mut violations = Violations::new();
-    let id = violations.check("account_id", violations::uuid(&request.account_id));
-    let name = match request.name.as_str() {
-        "" => Ok(None),
-        name => Name::parse(name).map(Some),
-    };
-    let name = violations.check("name", name);
+    let id = violations.check("account_id", id::parse(&request.account_id));
+    let name = violations.check("name", DisplayName::optional(&request.name));
     let username = violations.check("username", Username::parse(&request.username));
-    let email = violations.check("email", Address::parse(&request.email));
+    let email = violations.check("email", Email::parse(&request.email));
     let role = violations.check("role", role(request.role));
     let updated_at = moment::parse(request.account_updated_at.as_ref());
     let updated_at = violations.check("account_updated_at", updated_at);
@@ -64,19 +60,19 @@ pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failur
 pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEdit), Failure> {
     const FIELDS: &[&str] = &["name", "username", "email", "profile_image_url"];
     let mut violations = Violations::new();
-    let id = violations.check("user_id", violations::uuid(&request.user_id));
+    let id = violations.check("user_id", id::parse(&request.user_id));
     let user = request.user.clone().unwrap_or_default();
     let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
     let has = |name: &str| mask.contains(&name);
     let edit = UserEdit {
         name: has("name")
-            .then(|| violations.check("user.name", Name::parse(&user.name)))
+            .then(|| violations.check("user.name", DisplayName::parse(&user.name)))
             .flatten(),
         username: has("username")
             .then(|| violations.check("user.username", Username::parse(&user.username)))
             .flatten(),
         email: has("email")
-            .then(|| violations.check("user.email", Address::parse(&user.email)))
+            .then(|| violations.check("user.email", Email::parse(&user.email)))
             .flatten(),
         profile_image_url: has("profile_image_url")
             .then(|| {
@@ -107,7 +103,7 @@ pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(&'static str,
 
 pub(super) fn profile_edit(request: &pb::UpdateProfileRequest) -> Result<(Uuid, ProfileEdit), Failure> {
     let mut violations = Violations::new();
-    let id = violations.check("user_id", violations::uuid(&request.user_id));
+    let id = violations.check("user_id", id::parse(&request.user_id));
     let profile = request.profile.clone().unwrap_or_default();
     let mask = mask::parse(request.update_mask.as_ref(), &["bio", "avatar_url"], &mut violations);
     let has = |name: &str| mask.contains(&name);
@@ -154,7 +150,7 @@ pub(super) fn new_rate_limit(request: &pb::CreateRateLimitRequest, id: Uuid) -> 
 pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(Uuid, RateLimitEdit), Failure> {
     const FIELDS: &[&str] = &["name", "path", "limit", "period"];
     let mut violations = Violations::new();
-    let id = violations.check("rate_limit_id", violations::uuid(&request.rate_limit_id));
+    let id = violations.check("rate_limit_id", id::parse(&request.rate_limit_id));
     let limit = request.rate_limit.clone().unwrap_or_default();
     let mask = mask::parse(request.update_mask.as_ref(), FIELDS, &mut violations);
     let has = |name: &str| mask.contains(&name);

@@ -1,7 +1,8 @@
 //! CreateTier.
 
+use quartet_kernel::violations;
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::{Call, violations};
+use quartet_rpc::Call;
 use tonic::{Request, Response};
 
 use super::{Rpc, convert};

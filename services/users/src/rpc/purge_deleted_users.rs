@@ -1,8 +1,8 @@
 //! PurgeDeletedUsers.
 
+use quartet_kernel::{Rule, Violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::violations::Rule;
-use quartet_rpc::{Call, Failure, Violations, moment};
+use quartet_rpc::{Call, Failure, moment};
 use time::OffsetDateTime;
 use tonic::{Request, Response};
 use uuid::Uuid;

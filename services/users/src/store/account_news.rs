@@ -1,12 +1,12 @@
 //! What a store does when it hears of accounts.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::{Deadline, Role};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Account, Role};
+use crate::domain::Account;
 
 /// News of accounts, each brought by a message that takes effect once.
 #[async_trait]

@@ -1,7 +1,7 @@
 //! What a store does with rate limits.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

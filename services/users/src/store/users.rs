@@ -1,7 +1,7 @@
 //! What a store does with users.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::page::{Page, Rows};
 use time::OffsetDateTime;
 use uuid::Uuid;

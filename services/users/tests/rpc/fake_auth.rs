@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use quartet_kernel::{Rule, violations};
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
 use quartet_proto::options::Reason;
 use quartet_rpc::host::Hosted;
-use quartet_rpc::violations::{self, Rule};
 use quartet_rpc::{Call, Caller, Failure};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ impl FakeAuth {
         match mood {
             Mood::Willing => Ok(()),
             Mood::Refuses(code, reason) => Err(Failure::new(code, reason, "no").into()),
-            Mood::Finds(field, rule) => Err(violations::one(field, Rule::new(rule, "no")).into()),
+            Mood::Finds(field, rule) => Err(Failure::from(violations::one(field, Rule::new(rule, "no"))).into()),
             Mood::Away => Err(Status::unavailable("connection refused")),
             Mood::Late => std::future::pending().await,
             Mood::Waiting => {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use quartet_kernel::{Role, Username};
 use quartet_messaging::schema;
-use quartet_rpc::Role;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
-use quartet_users::domain::{TierName, UserEdit, Username};
+use quartet_users::domain::{TierName, UserEdit};
 use quartet_users::store::MIGRATIONS;
 use time::OffsetDateTime;
 use uuid::Uuid;

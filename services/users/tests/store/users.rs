@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use quartet_rpc::{Deadline, Role};
+use quartet_kernel::{Deadline, DisplayName, Role, Username};
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_users::Error;
-use quartet_users::domain::{Account, ImageUrl, Key, Name, ProfileEdit, UserEdit, Username};
+use quartet_users::domain::{Account, ImageUrl, Key, ProfileEdit, UserEdit};
 use quartet_users::store::MIGRATIONS;
 
 use super::{Kept, account, soon, tier_name};
@@ -44,7 +44,7 @@ async fn what_is_told_late_of_an_older_account_is_not_copied(fresh: Fresh) {
     // An edit whose answer of auth was overtaken is no newer.
     let edit = UserEdit {
         username: Some(Username::parse("two").unwrap()),
-        name: Some(Name::parse("Somebody").unwrap()),
+        name: Some(DisplayName::parse("Somebody").unwrap()),
         account_at: second.updated_at,
         ..UserEdit::default()
     };
@@ -70,7 +70,7 @@ async fn what_is_told_late_of_an_older_account_is_not_copied(fresh: Fresh) {
 async fn ensuring_makes_a_user_once_and_brings_its_copies_up_to_date(fresh: Fresh) {
     let kept = Kept::new(fresh).await;
     let first = Account {
-        name: Some(Name::parse("Ada Ёж").unwrap()),
+        name: Some(DisplayName::parse("Ada Ёж").unwrap()),
         ..kept.account("ada")
     };
     assert_eq!(kept.tell(&first).await, None);
@@ -163,7 +163,7 @@ async fn a_stale_copy_of_a_name_yields_to_the_newer_one(fresh: Fresh) {
     // Another change of the stale row must not make its old name look new.
     kept.clock.advance(time::Duration::seconds(1));
     let edit = UserEdit {
-        name: Some(Name::parse("Somebody").unwrap()),
+        name: Some(DisplayName::parse("Somebody").unwrap()),
         ..UserEdit::default()
     };
     kept.store
@@ -249,7 +249,7 @@ async fn a_deleted_user_is_gone_until_restored(fresh: Fresh) {
     kept.delete(id).await;
     let now = kept.clock.now();
     let rename = UserEdit {
-        name: Some(Name::parse("Ghost").unwrap()),
+        name: Some(DisplayName::parse("Ghost").unwrap()),
         ..UserEdit::default()
     };
     assert_eq!(kept.find(id).await, None);

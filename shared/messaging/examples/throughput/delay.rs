@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use quartet_kernel::Deadline;
 use quartet_messaging::{Effects, Handler, Message, Outcome, Subscription, outbox};
-use quartet_rpc::Deadline;
 use quartet_store::Database;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

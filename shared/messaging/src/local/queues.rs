@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::{Error, Sqlite, Timestamp};
 use sqlx::{FromRow, QueryBuilder, SqliteConnection};
 use time::OffsetDateTime;

@@ -4,7 +4,7 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use bytes::Bytes;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::{Database, Error, Sqlite, Timestamp};
 use sqlx::{FromRow, PgPool};
 use std::time::Duration;

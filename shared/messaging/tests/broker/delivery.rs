@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use quartet_kernel::Deadline;
 use quartet_messaging::outbox;
-use quartet_rpc::Deadline;
 use quartet_store::Database;
 
 use crate::stage::{Stage, retry, until};

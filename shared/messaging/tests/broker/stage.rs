@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
+use quartet_kernel::Deadline;
 use quartet_messaging::{
     Broker, Config, Handler, Local, Message, Outcome, Queue, Rabbit, Relay, Retry, Stats, Subscription, Wake,
 };
 use quartet_messaging::{inbox, outbox, schema};
-use quartet_rpc::Deadline;
 use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use sqlx::Connection;

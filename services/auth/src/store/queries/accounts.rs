@@ -1,14 +1,14 @@
 // Accounts.
 
 use async_trait::async_trait;
-use quartet_rpc::{Deadline, Role};
+use quartet_kernel::{Deadline, Email, Role, Username};
 use quartet_store::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{mails, sessions};
 use crate::{Error, events};
-use crate::domain::{Account, Email, EndedSession, NewAccount, PasswordHash, Purpose, Username};
+use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Purpose};
 use crate::store::rows::AccountRow;
 use crate::store::{AccountChange, Accounts, Ending, MailRequest, NewSession};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -12,14 +12,15 @@ use quartet_auth::store::Store;
 use quartet_auth::{Config, Deps, PACKAGES};
 use quartet_clock::Clock;
 use quartet_config::Source;
+use quartet_kernel::Deadline;
 use quartet_messaging::Outgoing;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
+use quartet_rpc::Upstream;
 use quartet_rpc::failure::reason_of;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
-use quartet_rpc::{Deadline, Upstream};
 use quartet_store::Database;
 use quartet_testkit::identity::for_client_at;
 use time::OffsetDateTime;
@@ -195,7 +196,7 @@ impl Auth {
             username,
             email: &email,
             secret: Secret::Password(PASSWORD),
-            role: quartet_rpc::Role::Superuser,
+            role: quartet_kernel::Role::Superuser,
             email_verified: true,
         };
         let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, soon())

@@ -1,9 +1,8 @@
 //! Mails that other services submit.
 
+use quartet_kernel::{Email, Rule, Violations, text};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
-use quartet_rpc::Violations;
-use quartet_rpc::violations::{Rule, email, text};
 
 /// Length of names that mails greet by, and of titles that they quote, at the most.
 const MAX_NAME: usize = 100;
@@ -16,7 +15,7 @@ const MAX_LANGUAGE: usize = 35;
 
 /// Notes what is wrong with the mail of a request's field `send_email`.
 pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
-    violations.check("send_email.to", email::parse(&mail.to));
+    violations.check("send_email.to", Email::parse(&mail.to));
     let mut check = |field: &str, text: &str, least, most| {
         violations.check(format!("send_email.{field}"), text::line(text, least, most));
     };

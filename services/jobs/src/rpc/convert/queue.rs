@@ -1,14 +1,13 @@
 //! Queues.
 
+use quartet_kernel::{InvalidFields, Rule, violations};
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::Failure;
-use quartet_rpc::violations::{self, Rule};
 
 use super::timestamp;
 use crate::domain::{Queue, QueueState};
 
 /// The queue of that name, in the field `queue`.
-pub(in crate::rpc) fn queue_named(name: &str) -> Result<Queue, Failure> {
+pub(in crate::rpc) fn queue_named(name: &str) -> Result<Queue, InvalidFields> {
     let rule = match name {
         "" => Rule::required(),
         _ => Rule::new("STRING_IN", "must be low, default or high"),

@@ -1,12 +1,12 @@
 //! Tasks and schedules.
 
 use prost::Message;
+use quartet_kernel::{Rule, Violations, id, text};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::create_task_request::Payload as Asked;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
-use quartet_rpc::violations::{self, Rule, text};
-use quartet_rpc::{Failure, User, Violations, moment};
+use quartet_rpc::{Failure, User, moment};
 use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -147,7 +147,7 @@ pub(in crate::rpc) fn import(
 /// The task whose file is asked for.
 pub(in crate::rpc) fn download(request: &pb::DownloadResultRequest) -> Result<Uuid, Failure> {
     let mut violations = Violations::new();
-    let id = violations.check("task_id", violations::uuid(&request.task_id));
+    let id = violations.check("task_id", id::parse(&request.task_id));
     violations.check("token", text::length(&request.token, 0, MAX_TOKEN));
     violations.finish()?;
     checked(id)

@@ -1,7 +1,7 @@
 //! Values of fields: numbers, names and enums, and what they are in the domain.
 
+use quartet_kernel::Rule;
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::violations::Rule;
 
 use crate::domain::{Kind, Queue, Status, UniqueKey};
 

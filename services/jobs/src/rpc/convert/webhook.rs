@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use quartet_kernel::{Rule, Violations, id};
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::violations::{self, Rule};
-use quartet_rpc::{Failure, Violations, mask, moment};
+use quartet_rpc::{Failure, mask, moment};
 use uuid::Uuid;
 
 use super::checked;
@@ -37,7 +37,7 @@ pub(in crate::rpc) fn edit(
     policy: &EgressPolicy,
 ) -> Result<(Uuid, WebhookEdit), Failure> {
     let mut violations = Violations::new();
-    let id = violations.check("webhook_id", violations::uuid(&request.webhook_id));
+    let id = violations.check("webhook_id", id::parse(&request.webhook_id));
     let webhook = request.webhook.clone().unwrap_or_default();
     let mask = mask::parse(
         request.update_mask.as_ref(),

@@ -1,7 +1,7 @@
 // Queues, and the schedules that fill them. Compiled once per database.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_messaging::{Message, inbox};
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
 use sqlx::{FromRow, QueryBuilder};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_messaging::outbox;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;

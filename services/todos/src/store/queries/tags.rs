@@ -1,7 +1,7 @@
 // The queries on tags, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::Deadline;
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
 use sqlx::FromRow;

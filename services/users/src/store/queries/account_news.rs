@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use quartet_messaging::inbox;
-use quartet_rpc::Deadline;
+use quartet_kernel::{Deadline, Role};
 use quartet_store::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Queries;
 use crate::Error;
-use crate::domain::{Account, Role};
+use crate::domain::Account;
 use crate::events::{self, CONSUMER};
 use crate::store::AccountNews;
 

@@ -1,7 +1,7 @@
 // The queries on users, compiled once per database by `postgres.rs` and `sqlite.rs`.
 
 use async_trait::async_trait;
-use quartet_rpc::Deadline;
+use quartet_kernel::{Deadline, Role};
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, Rows};
 use sqlx::FromRow;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Connection, Queries};
 use crate::events;
 use crate::Error;
-use crate::domain::{Account, Key, Role, TierName, User, UserEdit};
+use crate::domain::{Account, Key, TierName, User, UserEdit};
 use crate::store::{OpenChange, Users};
 
 #[derive(FromRow)]

@@ -1,0 +1,35 @@
+//! The ground floor: words that every crate of the suite shares, without gRPC, HTTP or SQL.
+//!
+//! In reading order:
+//! - [`deadline`]: until when somebody waits for an answer;
+//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request,
+//!   gathered;
+//! - [`fault`]: why the suite itself could not do what was requested;
+//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services
+//!   build on;
+//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an
+//!   account's fields.
+//!
+//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other
+//! crate of the suite; `tests/architecture` holds that.
+
+pub mod deadline;
+pub mod display_name;
+pub mod email;
+pub mod fault;
+pub mod id;
+pub mod role;
+pub mod rule;
+pub mod text;
+pub mod url;
+pub mod username;
+pub mod violations;
+
+pub use deadline::{Deadline, DeadlineExceeded};
+pub use display_name::DisplayName;
+pub use email::Email;
+pub use fault::Fault;
+pub use role::Role;
+pub use rule::Rule;
+pub use username::Username;
+pub use violations::{InvalidFields, Violation, Violations};
