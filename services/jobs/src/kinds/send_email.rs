@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use quartet_kernel::Language;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use time::OffsetDateTime;
 
 use super::Tools;
-use crate::mail::{Content, Language, Mail, SecretLink, SendError};
+use crate::mail::{Content, Mail, SecretLink, SendError};
 use crate::worker::run::{Done, Handler, Run, Trouble};
 
 pub(super) struct SendEmail(pub(super) Arc<Tools>);

@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
-
-use super::Language;
+use quartet_kernel::Language;
 
 const ENGLISH: &str = include_str!("../../locales/en.ftl");
 const RUSSIAN: &str = include_str!("../../locales/ru.ftl");

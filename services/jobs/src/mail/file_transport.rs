@@ -49,11 +49,12 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use quartet_kernel::Language;
     use time::macros::datetime;
     use uuid::Uuid;
 
     use super::*;
-    use crate::mail::{Content, Language};
+    use crate::mail::Content;
 
     fn mail(to: &str) -> Mail {
         Mail {

@@ -39,9 +39,10 @@ pub(super) fn write(mail: &Mail, from: &Mailbox) -> Result<(Message, String), Se
 #[cfg(test)]
 mod tests {
     use mail_parser::{MessageParser, MimeHeaders};
+    use quartet_kernel::Language;
 
     use super::*;
-    use crate::mail::{Content, Language, samples};
+    use crate::mail::{Content, samples};
 
     /// A message as another program reads it.
     #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 
 mod catalog;
 mod file_transport;
-mod language;
 mod message;
 mod page;
 #[cfg(test)]
@@ -13,11 +12,11 @@ mod samples;
 mod smtp_transport;
 
 use async_trait::async_trait;
+use quartet_kernel::Language;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use file_transport::FileTransport;
-pub use language::Language;
 pub use smtp_transport::{InvalidServer, SmtpTransport};
 
 /// One mail.

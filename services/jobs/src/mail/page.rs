@@ -1,11 +1,12 @@
 //! A mail as the texts that it shows, and the two layouts that show them.
 
 use askama::Template;
+use quartet_kernel::Language;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::catalog::{self, MissingText};
-use super::{Content, Language, Mail, SecretLink};
+use super::{Content, Mail, SecretLink};
 
 /// The texts of a mail, from top to bottom. Every layout shows all of them.
 #[derive(Debug)]

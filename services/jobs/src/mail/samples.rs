@@ -1,9 +1,10 @@
 //! Mails for tests.
 
+use quartet_kernel::Language;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::{Content, Language, Mail, SecretLink};
+use super::{Content, Mail, SecretLink};
 
 /// The link of every sample that has one.
 pub(super) const LINK: &str = "https://example.com/page?token=abc";
