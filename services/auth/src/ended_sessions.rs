@@ -1,9 +1,10 @@
 //! The news of ended sessions: told at once by this process, found in the store when another replica ended them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
 use time::OffsetDateTime;
@@ -51,7 +52,7 @@ impl EndedSessions {
     /// Tells every watcher, each session once.
     pub(crate) fn tell(&self, ended: Vec<EndedSession>) {
         let fresh: Vec<EndedSession> = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.told.lock();
             ended
                 .into_iter()
                 .filter(|session| told.insert(session.id, session.forget_at).is_none())
@@ -75,7 +76,7 @@ impl EndedSessions {
 
     /// Whether the news is complete: the store was reached of late.
     pub(crate) fn is_up_to_date(&self) -> bool {
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < STALE_AFTER
+        self.looked_at.lock().elapsed() < STALE_AFTER
     }
 
     /// Ends when the service stops, and streams with it.
@@ -94,8 +95,8 @@ impl EndedSessions {
                 Some(Ok(ended)) => {
                     since = begun - OVERLAP;
                     self.tell(ended);
-                    *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-                    let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                    *self.looked_at.lock() = Instant::now();
+                    let mut told = self.told.lock();
                     told.retain(|_, forget_at| *forget_at > begun);
                 }
                 Some(Err(error)) => tracing::warn!(%error, "looking for ended sessions failed; trying again"),

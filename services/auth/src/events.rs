@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
-use quartet_kernel::{Deadline, Role};
+use quartet_kernel::{Deadline, Language, Role};
 use quartet_messaging::{Handler, Message, Outcome};
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::events::Event;
@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use crate::domain::{Account, EndReason, NewAccount};
 use crate::ended_sessions::EndedSessions;
-use crate::mail::Language;
 use crate::store::{Ending, Store};
 
 /// The name of this service in the contracts and in its inbox.

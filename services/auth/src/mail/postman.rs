@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_kernel::{Deadline, Email, text};
+use quartet_kernel::{Deadline, Email, Language, text};
 use quartet_rpc::Call;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Language, Mail, MailError, Mailer};
+use super::{Mail, MailError, Mailer};
 use crate::Error;
 use crate::domain::{Account, MailToken, Purpose, Status};
 use crate::store::{MailRequest, Store};

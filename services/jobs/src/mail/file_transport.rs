@@ -1,20 +1,20 @@
-//! A carrier that writes mails as `.eml` files into a folder.
+//! Writes mails as `.eml` files into a folder.
 
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
 
-use super::{Carrier, Mail, SendError, message};
+use super::{Mail, SendError, Transport, message};
 
 /// Writes mails into a folder.
-pub struct Files {
+pub struct FileTransport {
     folder: PathBuf,
     from: Mailbox,
 }
 
-impl Files {
-    /// A carrier that writes into `folder`, which it makes when the first mail comes.
+impl FileTransport {
+    /// Writes into `folder`, which is made for the first mail.
     pub fn new(folder: impl Into<PathBuf>, from: Mailbox) -> Self {
         Self {
             folder: folder.into(),
@@ -24,18 +24,20 @@ impl Files {
 }
 
 #[async_trait]
-impl Carrier for Files {
+impl Transport for FileTransport {
     async fn send(&self, mail: &Mail) -> Result<String, SendError> {
         let (message, id) = message::write(mail, &self.from)?;
         let (folder, bytes, name) = (self.folder.clone(), message.formatted(), format!("{}.eml", mail.id));
         let written = tokio::task::spawn_blocking(move || write(&folder, &name, &bytes)).await;
-        let later = |error: &dyn std::error::Error| SendError::Later(error.to_string());
-        written.map_err(|error| later(&error))?.map_err(|error| later(&error))?;
+        let transient = |error: &dyn std::error::Error| SendError::Transient(error.to_string());
+        written
+            .map_err(|error| transient(&error))?
+            .map_err(|error| transient(&error))?;
         Ok(id)
     }
 }
 
-/// Writes a file whole or not at all: whoever looks into the folder sees no half of a mail.
+/// Writes a file whole or not at all: no reader of the folder sees a part of a mail.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let unfinished = folder.join(format!(".{name}.part"));
@@ -47,11 +49,12 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use quartet_kernel::Language;
     use time::macros::datetime;
     use uuid::Uuid;
 
     use super::*;
-    use crate::mail::{Language, Text};
+    use crate::mail::Content;
 
     fn mail(to: &str) -> Mail {
         Mail {
@@ -60,7 +63,7 @@ mod tests {
             to: to.into(),
             name: "Анна\r\nBcc: all@example.com".into(),
             language: Language::Russian,
-            text: Text::Reminder {
+            content: Content::Reminder {
                 title: "Купить молоко".into(),
                 due_at: Some(datetime!(2026-01-02 08:30 UTC)),
             },
@@ -70,11 +73,11 @@ mod tests {
     #[tokio::test]
     async fn a_mail_that_is_sent_again_is_the_same_file() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path(), "Quartet <no-reply@quartet.example>".parse().unwrap());
+        let transport = FileTransport::new(folder.path(), "Quartet <no-reply@quartet.example>".parse().unwrap());
         let path = folder.path().join(format!("{}.eml", Uuid::from_u128(5)));
         let mut seen = Vec::new();
         for _ in 0..2 {
-            let id = files.send(&mail("anna@example.com")).await.unwrap();
+            let id = transport.send(&mail("anna@example.com")).await.unwrap();
             assert_eq!(id, format!("<{}@quartet.example>", Uuid::from_u128(5)));
             seen.push(std::fs::read(&path).unwrap());
         }
@@ -85,9 +88,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_to_nowhere_is_not_tried_again() {
+    async fn a_mail_without_a_valid_address_fails_permanently() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path(), "no-reply@quartet.example".parse().unwrap());
-        assert!(matches!(files.send(&mail("nowhere")).await, Err(SendError::Never(_))));
+        let transport = FileTransport::new(folder.path(), "no-reply@quartet.example".parse().unwrap());
+        assert!(matches!(
+            transport.send(&mail("nowhere")).await,
+            Err(SendError::Permanent(_))
+        ));
     }
 }

@@ -1,7 +1,8 @@
-//! Calls to addresses that users name.
+//! HTTP calls to addresses that users name.
 //!
-//! The name is resolved here, the addresses are held against what is in reach, and the connection goes to the very address that was checked: a name
-//! that resolves otherwise the next moment gains nothing. Redirects are answers like others; nobody follows them.
+//! The name is resolved here, its addresses are checked against the [`EgressPolicy`], and the connection goes to the
+//! very address that was checked: a name that resolves to another one a moment later gains nothing. Redirects are
+//! answers like others and are not followed.
 
 mod resolve;
 
@@ -21,20 +22,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-pub use resolve::{Resolve, System};
+pub use resolve::{Resolve, SystemResolver};
 
-use crate::domain::Reach;
+use crate::domain::EgressPolicy;
 
-/// How much of an answer is read.
+/// How many bytes of an answer are read.
 const ANSWER: usize = 64 * 1_024;
 /// How long one address may take to be connected to.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Calls addresses that users name. Cheap to clone.
 #[derive(Clone)]
-pub struct Outgoing {
-    reach: Arc<Reach>,
-    names: Arc<dyn Resolve>,
+pub struct EgressClient {
+    policy: Arc<EgressPolicy>,
+    resolver: Arc<dyn Resolve>,
     tls: TlsConnector,
 }
 
@@ -43,36 +44,36 @@ pub struct Outgoing {
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
-    /// When it wants to be asked again, by `Retry-After` in seconds.
+    /// How long it wants to be left alone, by `Retry-After` in seconds.
     pub retry_after: Option<Duration>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum OutgoingError {
-    /// The name leads to no address that the suite may call.
+pub enum EgressError {
+    /// The name leads to no address that the policy allows.
     #[error("{0} leads to no public address")]
-    OutOfReach(String),
+    Forbidden(String),
     /// The name does not resolve.
     #[error("{0} does not resolve: {1}")]
-    Unknown(String, io::Error),
+    Unresolved(String, io::Error),
     /// No connection.
     #[error("no connection: {0}")]
     Connect(io::Error),
     /// The connection broke off, or what came over it was no HTTP.
     #[error("the connection broke off: {0}")]
     Broken(#[from] hyper::Error),
-    /// It took too long.
+    /// There was no answer in time.
     #[error("it took too long")]
-    Late,
+    TimedOut,
     /// The address cannot be called at all.
     #[error("not an address to call: {0}")]
     Invalid(String),
 }
 
-impl Outgoing {
-    /// Calls what is in `reach`, by the names that `names` resolves.
-    pub fn new(reach: Arc<Reach>, names: Arc<dyn Resolve>) -> Result<Self, rustls::Error> {
+impl EgressClient {
+    /// A client that calls what `policy` allows, by names that `resolver` resolves.
+    pub fn new(policy: Arc<EgressPolicy>, resolver: Arc<dyn Resolve>) -> Result<Self, rustls::Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -81,23 +82,23 @@ impl Outgoing {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
-            reach,
-            names,
+            policy,
+            resolver,
             tls: TlsConnector::from(Arc::new(config)),
         })
     }
 
-    /// Posts `body` to `url` within `patience`.
+    /// Posts `body` to `url`, and waits for the answer until `timeout` has passed.
     pub async fn post(
         &self,
         url: &Url,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-        patience: Duration,
-    ) -> Result<Reply, OutgoingError> {
-        tokio::time::timeout(patience, self.call(url, headers, body))
+        timeout: Duration,
+    ) -> Result<Reply, EgressError> {
+        tokio::time::timeout(timeout, self.call(url, headers, body))
             .await
-            .map_err(|_| OutgoingError::Late)?
+            .map_err(|_| EgressError::TimedOut)?
     }
 
     async fn call(
@@ -105,22 +106,22 @@ impl Outgoing {
         url: &Url,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-    ) -> Result<Reply, OutgoingError> {
+    ) -> Result<Reply, EgressError> {
         let request = request(url, headers, body)?;
         let stream = self.connect(url).await?;
         match url.scheme() {
             "https" => {
                 let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-                let name = ServerName::try_from(host).map_err(|error| OutgoingError::Invalid(error.to_string()))?;
-                let stream = self.tls.connect(name, stream).await.map_err(OutgoingError::Connect)?;
+                let name = ServerName::try_from(host).map_err(|error| EgressError::Invalid(error.to_string()))?;
+                let stream = self.tls.connect(name, stream).await.map_err(EgressError::Connect)?;
                 exchange(stream, request).await
             }
             _ => exchange(stream, request).await,
         }
     }
 
-    /// A connection to the first address in reach that takes one.
-    async fn connect(&self, url: &Url) -> Result<TcpStream, OutgoingError> {
+    /// A connection to the first allowed address that accepts one.
+    async fn connect(&self, url: &Url) -> Result<TcpStream, EgressError> {
         let mut last = io::Error::other("no address");
         for address in self.addresses(url).await? {
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
@@ -129,31 +130,31 @@ impl Outgoing {
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
         }
-        Err(OutgoingError::Connect(last))
+        Err(EgressError::Connect(last))
     }
 
-    /// The addresses in reach that the URL leads to; there is at least one.
-    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, OutgoingError> {
+    /// The allowed addresses that the URL leads to; there is at least one.
+    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, EgressError> {
         let port = url
             .port_or_known_default()
-            .ok_or_else(|| OutgoingError::Invalid("it has no port".into()))?;
+            .ok_or_else(|| EgressError::Invalid("it has no port".into()))?;
         let (name, found) = match url.host() {
             Some(Host::Ipv4(address)) => (address.to_string(), vec![address.into()]),
             Some(Host::Ipv6(address)) => (address.to_string(), vec![address.into()]),
             Some(Host::Domain(name)) => {
-                let found = self.names.resolve(name).await;
-                let found = found.map_err(|error| OutgoingError::Unknown(name.to_owned(), error))?;
+                let found = self.resolver.resolve(name).await;
+                let found = found.map_err(|error| EgressError::Unresolved(name.to_owned(), error))?;
                 (name.to_owned(), found)
             }
-            None => return Err(OutgoingError::Invalid("it has no host".into())),
+            None => return Err(EgressError::Invalid("it has no host".into())),
         };
         let addresses: Vec<SocketAddr> = found
             .into_iter()
-            .filter(|address| self.reach.includes(*address))
+            .filter(|address| self.policy.allows(*address))
             .map(|address| SocketAddr::new(address, port))
             .collect();
         match addresses.is_empty() {
-            true => Err(OutgoingError::OutOfReach(name)),
+            true => Err(EgressError::Forbidden(name)),
             false => Ok(addresses),
         }
     }
@@ -163,8 +164,8 @@ fn request(
     url: &Url,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
-) -> Result<Request<Full<Bytes>>, OutgoingError> {
-    let invalid = |error: &dyn std::error::Error| OutgoingError::Invalid(error.to_string());
+) -> Result<Request<Full<Bytes>>, EgressError> {
+    let invalid = |error: &dyn std::error::Error| EgressError::Invalid(error.to_string());
     let path = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
@@ -182,7 +183,7 @@ fn request(
     Ok(request)
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, OutgoingError>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, EgressError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -193,14 +194,14 @@ where
             status: answer.status(),
             retry_after: retry_after(answer.headers()),
         };
-        // What the answer says beyond its status is of no matter; a little of it is taken so that the receiver sees a whole exchange.
+        // Only the status matters. A little of the body is read so that the receiver sees a whole exchange.
         let _ = Limited::new(answer.into_body(), ANSWER).collect().await;
         Ok(reply)
     };
     tokio::pin!(answer, connection);
     tokio::select! {
         reply = &mut answer => reply,
-        // The connection may end with the answer in hand.
+        // The connection may end after the answer has arrived.
         ended = &mut connection => match ended {
             Ok(()) => answer.await,
             Err(error) => Err(error.into()),
