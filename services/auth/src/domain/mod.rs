@@ -2,9 +2,10 @@
 //!
 //! In reading order: an account's [`Username`], [`Email`], [`DisplayName`] and [`Password`]; the [`PasswordHash`] that is kept; the
 //! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing; the [`SigningKey`]s of access tokens;
-//! and the single-use tokens that mails carry.
+//! and the single-use tokens that mails carry, in the [`Language`] of their reader.
 
 mod account;
+mod language;
 mod mail_token;
 mod password;
 mod password_hash;
@@ -14,7 +15,8 @@ mod signing_key;
 pub mod throttle;
 
 pub use account::{Account, NewAccount, Status};
-pub use mail_token::{MailToken, Purpose};
+pub use language::Language;
+pub use mail_token::{MailKey, MailRequest, MailToken, Purpose};
 pub use password::{Owner, Password};
 pub use password_hash::{Hardness, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};
