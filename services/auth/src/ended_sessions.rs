@@ -2,9 +2,10 @@
 //! store what another replica ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -48,7 +49,7 @@ impl EndedSessions {
     /// Publishes to every watcher, each session once.
     pub(crate) fn publish(&self, ended: Vec<EndedSession>) {
         let fresh: Vec<EndedSession> = {
-            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut published = self.published.lock();
             ended
                 .into_iter()
                 .filter(|session| published.insert(session.id, session.forget_at).is_none())
@@ -67,13 +68,13 @@ impl EndedSessions {
 
     /// Whether the feed is complete: the store was reached of late.
     pub(crate) fn is_up_to_date(&self) -> bool {
-        self.polled_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < STALE_AFTER
+        self.polled_at.lock().elapsed() < STALE_AFTER
     }
 
     /// Records that the store was reached. Sessions that need not be remembered at `now` are forgotten.
     pub(crate) fn polled(&self, now: OffsetDateTime) {
-        *self.polled_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.polled_at.lock() = Instant::now();
+        let mut published = self.published.lock();
         published.retain(|_, forget_at| *forget_at > now);
     }
 

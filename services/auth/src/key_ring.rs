@@ -1,15 +1,16 @@
 //! The signing keys as this process holds them: read from the store every second, so that a rotation by any process is seen in time.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
+use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_config::Secret;
 use quartet_kernel::{Deadline, Fault};
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::keys::hs256_kid;
-use quartet_store::{Context, Patience};
+use quartet_store::{ConnectRetry, Context};
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -68,10 +69,10 @@ impl KeyRing {
             shared: shared.filter(|_| algorithm == Algorithm::Hs256),
             held: Arc::default(),
         };
-        let patience = Patience::until(deadline);
+        let retry = ConnectRetry::until(deadline);
         while let Err(error) = ring.read(deadline).await {
             match &error {
-                Error::Store(away) if patience.lasts(away).await => {}
+                Error::Store(away) if retry.again(away).await => {}
                 _ => return Err(error),
             }
         }
@@ -109,7 +110,7 @@ impl KeyRing {
                 jwk: parts.1,
             });
         }
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+        *self.held.write() = held;
         Ok(())
     }
 
@@ -119,7 +120,7 @@ impl KeyRing {
             return Some(shared.clone());
         }
         let now = self.clock.now();
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         let in_state = |state| {
             held.iter()
                 .rfind(|held| held.key.algorithm == self.algorithm && held.key.state(now) == state)
@@ -132,7 +133,7 @@ impl KeyRing {
     /// The public keys of all that sign, will sign, or have signed tokens that may be alive.
     pub(crate) fn public(&self) -> Vec<pb::Jwk> {
         let now = self.clock.now();
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         held.iter()
             .filter(|held| held.key.state(now) != KeyState::Expired)
             .map(|held| held.jwk.clone())
@@ -140,7 +141,7 @@ impl KeyRing {
     }
 
     fn held(&self) -> Vec<Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held.read().clone()
     }
 }
 

@@ -143,7 +143,7 @@ impl Hosted for Service {
             self.messenger.run(stop.clone()),
             workers::follow(rpc.ended, rpc.store.clone(), rpc.clock.clone(), stop.clone()),
             workers::watch_keys(rpc.tokens.ring, stop.clone()),
-            workers::prune(rpc.store, rpc.clock, rpc.config.login_memory.0, stop),
+            workers::prune(rpc.store, rpc.clock, rpc.config.login_failure_window.0, stop),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, and what a caller is told.
+//! What can go wrong, and the status for it.
 
 use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
@@ -12,24 +12,27 @@ pub enum Error {
     /// No such todo of the caller.
     #[error("todo {id} not found")]
     TodoNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// No such tag of the caller.
     #[error("tag {id} not found")]
     TagNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// The caller has a tag of that name.
     #[error("a tag named `{name}` exists")]
     TagNameTaken {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
+    /// A tag was renamed or deleted while todos with it were made, again and again.
+    #[error("the tags of the todos change too often")]
+    TagsChanged,
     /// Todos were to be made for somebody who is deleted.
     #[error("user {id} is deleted")]
-    OwnerDeparted {
+    OwnerDeleted {
         /// The user.
         id: Uuid,
     },
@@ -76,12 +79,20 @@ impl From<Error> for Status {
             Error::TagNameTaken { name } => {
                 Failure::new(Code::AlreadyExists, Reason::TagNameTaken, message).with("name", name)
             }
-            Error::OwnerDeparted { id } => {
+            Error::TagsChanged => Failure::unavailable("the tags"),
+            Error::OwnerDeleted { id } => {
                 Failure::new(Code::NotFound, Reason::UserNotFound, message).with("user_id", id)
             }
             Error::Refused(failure) => failure,
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()
+    }
+}
+
+impl From<Error> for quartet_messaging::Failure {
+    /// Every error of an effect is transient: the store comes back.
+    fn from(error: Error) -> Self {
+        Self::Transient(error.to_string())
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! In reading order:
 //! - [`deadline`]: until when somebody waits for an answer;
-//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request, gathered;
+//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request,
+//!   gathered;
 //! - [`fault`]: why the suite itself could not do what was requested;
-//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services build on;
-//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an account's fields.
+//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services
+//!   build on;
+//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an
+//!   account's fields.
 //!
-//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other crate of the suite;
-//! `tests/architecture` holds that.
+//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other
+//! crate of the suite; `tests/architecture` holds that.
 
 pub mod deadline;
 pub mod display_name;

@@ -2,9 +2,10 @@
 //! within a second.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{Peer, User};
 
-/// The auth service says something at least every five seconds; a stream that is silent for longer than this is lost.
+/// The auth service sends something at least every five seconds; a stream that is silent for longer than this is lost.
 const SILENCE: Duration = Duration::from_secs(15);
 /// Wait between two attempts to get the stream back.
 const RETRY: Duration = Duration::from_millis(500);
@@ -59,9 +60,10 @@ impl Revocations {
         }
     }
 
-    /// Hears at once when this session ends, for what lasts longer than a call's first check. One that has ended already is heard as well.
+    /// Notifies at once when this session ends, for what lasts longer than a call's first check. One that
+    /// has ended already is notified as well.
     pub fn watch_session(&self, session_id: Uuid) -> SessionWatch {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         let (ended, watchers) = state.watched.entry(session_id).or_default();
         *watchers += 1;
         let ended = ended.clone();
@@ -75,10 +77,10 @@ impl Revocations {
         }
     }
 
-    /// Adds ended sessions, each with the moment after which it may be forgotten, and forgets those whose moment has come.
+    /// Adds ended sessions, each with the time after which it may be forgotten, and forgets those whose time has come.
     pub fn add(&self, ended: impl IntoIterator<Item = (Uuid, OffsetDateTime)>) {
         let now = self.clock.now();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         for (session_id, forget_at) in ended {
             if let Some((watched, _)) = state.watched.get(&session_id) {
                 watched.cancel();
@@ -90,22 +92,18 @@ impl Revocations {
 
     /// Notes that the set is complete and kept so.
     pub fn up(&self) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).lost_since = None;
+        self.state.write().lost_since = None;
     }
 
     /// Notes that the stream is lost, if it was up.
     pub fn lost(&self) {
         let now = self.clock.now();
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lost_since
-            .get_or_insert(now);
+        self.state.write().lost_since.get_or_insert(now);
     }
 
     /// How many sessions are listed.
     pub fn len(&self) -> usize {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).ended.len()
+        self.state.read().ended.len()
     }
 
     /// Whether no session is listed.
@@ -114,7 +112,7 @@ impl Revocations {
     }
 
     pub(crate) fn standing(&self, user: &User) -> Standing {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         if state.ended.contains_key(&user.session_id) {
             return Standing::Ended;
         }
@@ -124,7 +122,7 @@ impl Revocations {
         }
     }
 
-    /// Keeps the set equal to what the auth service tells, until `stop`.
+    /// Keeps the set equal to what the auth service streams, until `stop`.
     pub async fn watch(self, auth: Peer, stop: CancellationToken) {
         loop {
             let result = stop.run_until_cancelled(self.follow(&auth)).await;
@@ -160,7 +158,7 @@ impl Revocations {
     }
 }
 
-/// Hears when a session ends.
+/// Notified when a session ends.
 pub struct SessionWatch {
     revocations: Revocations,
     session_id: Uuid,
@@ -176,7 +174,7 @@ impl SessionWatch {
 
 impl Drop for SessionWatch {
     fn drop(&mut self) {
-        let mut state = self.revocations.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.revocations.state.write();
         if let Some((_, watchers)) = state.watched.get_mut(&self.session_id) {
             *watchers -= 1;
             if *watchers == 0 {
@@ -218,7 +216,7 @@ mod tests {
                 .await
                 .is_ok()
         );
-        // Whoever comes later hears it as well.
+        // Whoever comes later is notified as well.
         let late = revocations.watch_session(mine);
         assert!(tokio::time::timeout(Duration::from_secs(5), late.ended()).await.is_ok());
     }
@@ -229,8 +227,8 @@ mod tests {
         let id = clock.new_id();
         let (first, second) = (revocations.watch_session(id), revocations.watch_session(id));
         drop(first);
-        assert_eq!(revocations.state.read().unwrap().watched.len(), 1);
+        assert_eq!(revocations.state.read().watched.len(), 1);
         drop(second);
-        assert!(revocations.state.read().unwrap().watched.is_empty());
+        assert!(revocations.state.read().watched.is_empty());
     }
 }

@@ -45,7 +45,7 @@ impl LocalSlot {
 
 /// An address that is not `http://host:port`.
 #[derive(Debug, thiserror::Error)]
-#[error("expected an address as `http://host:port`, got `{0}`")]
+#[error("expected an address such as `http://host:port`, got `{0}`")]
 pub struct InvalidAddress(String);
 
 impl Upstream {
@@ -83,7 +83,7 @@ impl Upstream {
         )
     }
 
-    /// The backend's name, as `todos`.
+    /// The backend's name, such as `todos`.
     pub fn name(&self) -> &str {
         &self.name
     }

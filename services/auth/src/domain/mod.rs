@@ -1,8 +1,10 @@
 //! What auth deals in, and the rules of it; neither gRPC nor SQL.
 //!
-//! In reading order: an account's [`Username`], [`Email`], [`DisplayName`] and [`Password`]; the [`PasswordHash`] that is kept; the
-//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing; the [`SigningKey`]s of access tokens;
-//! and the single-use tokens that mails carry, in the [`Language`] of their reader.
+//! An account's user name, address and display name are types of the kernel, which the users
+//! service shares. In reading order: the [`Password`] and the [`PasswordHash`] that is kept; the
+//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing;
+//! the [`SigningKey`]s of access tokens; and the single-use tokens that
+//! mails carry, in the [`Language`] of their reader.
 
 mod account;
 mod language;

@@ -3,7 +3,7 @@
 use jsonwebtoken::jwk::AlgorithmParameters;
 use quartet_kernel::{DisplayName, Email, Fault, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, moment};
+use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
 use crate::Error;
@@ -95,8 +95,8 @@ pub(crate) fn account(account: &Account) -> pb::Account {
             Status::Disabled => pb::AccountStatus::Disabled,
             Status::Closed => pb::AccountStatus::Closed,
         } as i32,
-        created_at: Some(moment::to_proto(account.created_at)),
-        updated_at: Some(moment::to_proto(account.updated_at)),
+        created_at: Some(timestamp::to_proto(account.created_at)),
+        updated_at: Some(timestamp::to_proto(account.updated_at)),
     }
 }
 
@@ -106,9 +106,9 @@ pub(crate) fn session(session: Session, current: Uuid) -> pb::Session {
         id: session.id.to_string(),
         user_agent: session.user_agent,
         ip_address: session.ip_address,
-        created_at: Some(moment::to_proto(session.created_at)),
-        last_used_at: Some(moment::to_proto(session.last_used_at)),
-        expires_at: Some(moment::to_proto(session.expires_at)),
+        created_at: Some(timestamp::to_proto(session.created_at)),
+        last_used_at: Some(timestamp::to_proto(session.last_used_at)),
+        expires_at: Some(timestamp::to_proto(session.expires_at)),
     }
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn registered(account: &Account, pair: &Pair, use_cookie: bool) -> pb
             username: account.username.clone(),
             email: account.email.clone(),
             role: role_to_proto(account.role),
-            created_at: Some(moment::to_proto(account.created_at)),
+            created_at: Some(timestamp::to_proto(account.created_at)),
         }),
         access_token: pair.access_token.clone(),
         refresh_token,
@@ -164,7 +164,7 @@ pub(crate) fn logged_out() -> pb::LogoutResponse {
 pub(crate) fn revoked(sessions: &[EndedSession]) -> pb::WatchRevocationsResponse {
     let revoked = sessions.iter().map(|session| pb::RevokedSession {
         session_id: session.id.to_string(),
-        forget_at: Some(moment::to_proto(session.forget_at)),
+        forget_at: Some(timestamp::to_proto(session.forget_at)),
     });
     pb::WatchRevocationsResponse {
         revoked: revoked.collect(),

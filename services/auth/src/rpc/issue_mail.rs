@@ -2,7 +2,7 @@
 
 use quartet_kernel::{Email, Rule, Violations, id, text};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Call, moment};
+use quartet_rpc::{Call, timestamp};
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -69,7 +69,7 @@ fn reply(mail: IssuedMail, purpose: Purpose, public_url: &str) -> pb::IssuedMail
     pb::IssuedMail {
         link: format!("{}/{page}?token={token}", public_url.trim_end_matches('/')),
         token,
-        expires_at: Some(moment::to_proto(mail.expires_at)),
+        expires_at: Some(timestamp::to_proto(mail.expires_at)),
         ..reply
     }
 }

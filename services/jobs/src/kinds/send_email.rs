@@ -82,5 +82,5 @@ fn text(template: Option<Template>) -> Option<(String, Text)> {
 }
 
 fn moment(timestamp: Option<prost_types::Timestamp>) -> Option<OffsetDateTime> {
-    quartet_rpc::moment::parse(timestamp.as_ref()).ok().flatten()
+    quartet_rpc::timestamp::parse(timestamp.as_ref()).ok().flatten()
 }

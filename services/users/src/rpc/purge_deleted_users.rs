@@ -2,7 +2,7 @@
 
 use quartet_kernel::{Rule, Violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::{Call, Failure, moment};
+use quartet_rpc::{Call, Failure, timestamp};
 use time::OffsetDateTime;
 use tonic::{Request, Response};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub(super) async fn handle(
     let call = Call::of(&request)?.clone();
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let before = moment::parse(asked.deleted_before.as_ref()).and_then(|moment| moment.ok_or_else(Rule::required));
+    let before = timestamp::parse(asked.deleted_before.as_ref()).and_then(|moment| moment.ok_or_else(Rule::required));
     let before = violations.check("deleted_before", before);
     if !(1..=100).contains(&asked.limit) {
         violations.add("limit", Rule::new("INT32_RANGE", "must be between 1 and 100"));

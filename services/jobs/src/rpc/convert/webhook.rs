@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quartet_kernel::{Rule, Violations, id};
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::{Failure, mask, moment};
+use quartet_rpc::{Failure, mask, timestamp};
 use uuid::Uuid;
 
 use super::checked;
@@ -72,7 +72,7 @@ pub(in crate::rpc) fn webhook(webhook: Webhook) -> pb::Webhook {
         enabled: webhook.enabled,
         secret: String::new(),
         user_id: webhook.owner.to_string(),
-        created_at: Some(moment::to_proto(webhook.created_at)),
-        updated_at: Some(moment::to_proto(webhook.updated_at)),
+        created_at: Some(timestamp::to_proto(webhook.created_at)),
+        updated_at: Some(timestamp::to_proto(webhook.updated_at)),
     }
 }

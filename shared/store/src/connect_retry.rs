@@ -12,20 +12,21 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a start waits for a database that is away, however often it goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience(Deadline);
+pub struct ConnectRetry(Deadline);
 
-impl Patience {
+impl ConnectRetry {
     /// Waits until `deadline`.
     pub fn until(deadline: Deadline) -> Self {
         Self(deadline)
     }
 
-    /// Waits a moment after an attempt that failed; `false` when another one is not worth it: the database is there, or the time is up.
-    pub async fn lasts(&self, error: &Error) -> bool {
+    /// Pauses after an attempt that failed; `false` when another one is not worth it: the database is there,
+    /// or the time is up.
+    pub async fn again(&self, error: &Error) -> bool {
         matches!(error, Error::Unavailable(_)) && self.wait(error).await
     }
 
-    /// Waits a moment for a database that is away; `false` when the time is up.
+    /// Pauses for a database that is away; `false` when the time is up.
     pub(crate) async fn wait(&self, error: &(dyn fmt::Display + Sync)) -> bool {
         if self.0.has_passed() {
             return false;
