@@ -186,4 +186,3 @@ async fn open_account(
     store.insert_account(&new, None, "", cx).await?;
     Ok(Outcome::Opened(Account::opened(new, cx.now)))
 }
-

@@ -80,7 +80,9 @@ impl KeyRing {
             let (clock, now) = (ring.clock.clone(), ring.clock.now());
             let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &clock, now)).await;
             let key = made.map_err(|_| Fault::Internal)??;
-            ring.store.insert_first_key(&key, &Context::new(&ring.clock, deadline)).await?;
+            ring.store
+                .insert_first_key(&key, &Context::new(&ring.clock, deadline))
+                .await?;
             ring.read(deadline).await?;
         }
         Ok(ring)

@@ -75,13 +75,7 @@ fn guess(call: &Call, name: &str) -> Guess {
     }
 }
 
-fn attempt(
-    rpc: &Rpc,
-    call: &Call,
-    guess: &Guess,
-    known: &SignIn,
-    now: time::OffsetDateTime,
-) -> Result<Attempt, Error> {
+fn attempt(rpc: &Rpc, call: &Call, guess: &Guess, known: &SignIn, now: time::OffsetDateTime) -> Result<Attempt, Error> {
     let id = known.account.as_ref().map(|account| account.id);
     let is_signed_in = matches!(&call.caller, Caller::User(user) if Some(user.id) == id);
     let too_many = |retry_after| Error::TooManyAttempts { retry_after };

@@ -8,7 +8,11 @@ use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Account, NewAccount, Owner, Password};
 
-pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::RegisterRequest) -> Result<pb::RegisterResponse, Error> {
+pub(super) async fn handle(
+    rpc: &Rpc,
+    call: &Call,
+    request: pb::RegisterRequest,
+) -> Result<pb::RegisterResponse, Error> {
     let mut violations = Violations::new();
     let name = violations.check("name", DisplayName::optional(&request.name));
     let username = violations.check("username", Username::parse(&request.username));

@@ -7,11 +7,7 @@ use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{MailRequest, Purpose};
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    call: &Call,
-    _: pb::RequestEmailVerificationRequest,
-) -> Result<(), Error> {
+pub(super) async fn handle(rpc: &Rpc, call: &Call, _: pb::RequestEmailVerificationRequest) -> Result<(), Error> {
     let (id, cx) = (call.user()?.id, rpc.cx(call));
     let account = rpc.store.find_account(id, &cx).await?;
     let account = account.ok_or(Error::AccountNotFound { id })?;

@@ -9,7 +9,16 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::TokenRequest) -> Result<pb::TokenResponse, Error> {
     let pair = match request.grant_type.as_str() {
-        "password" => login::sign_in(rpc, call, &request.username, &request.password, ("username", "password")).await?,
+        "password" => {
+            login::sign_in(
+                rpc,
+                call,
+                &request.username,
+                &request.password,
+                ("username", "password"),
+            )
+            .await?
+        }
         "refresh_token" => {
             let mut violations = Violations::new();
             violations.check(

@@ -46,6 +46,9 @@ pub trait Accounts: Send + Sync {
     /// The account.
     async fn find_account(&self, id: Uuid, cx: &Context) -> Result<Option<Account>, Error>;
 
+    /// The account of that user name.
+    async fn find_account_by_username(&self, username: &str, cx: &Context) -> Result<Option<Account>, Error>;
+
     /// The accounts that have that user name or that address; `email_key` is [`Email::key`].
     async fn find_holders(&self, username: &str, email_key: &str, cx: &Context) -> Result<Vec<Account>, Error>;
 

@@ -5,7 +5,9 @@ use quartet_store::Context;
 use time::OffsetDateTime;
 
 use crate::Error;
-use crate::domain::{Account, EndedSession, Language, MailKey, MailRequest, MailToken, PasswordHash, Purpose, TokenHash};
+use crate::domain::{
+    Account, EndedSession, Language, MailKey, MailRequest, MailToken, PasswordHash, Purpose, TokenHash,
+};
 
 /// What is in a mail.
 #[derive(Debug, Clone)]
@@ -41,12 +43,8 @@ pub trait Mails: Send + Sync {
     -> Result<Option<IssuedMail>, Error>;
 
     /// The account that a token from a mail speaks for, while the token works.
-    async fn find_mail_token(
-        &self,
-        token: TokenHash,
-        purpose: Purpose,
-        cx: &Context,
-    ) -> Result<Option<Account>, Error>;
+    async fn find_mail_token(&self, token: TokenHash, purpose: Purpose, cx: &Context)
+    -> Result<Option<Account>, Error>;
 
     /// Uses up a token: sets the password, voids the account's other reset tokens, takes back an address
     /// that is yet to be proven, and ends every session. `None` when the token does not work.

@@ -15,7 +15,12 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// Deletes what has expired, at the start and every ten minutes. `login_failure_window` is how long failed
 /// logins count.
-pub(crate) async fn prune(store: Arc<dyn Store>, clock: Clock, login_failure_window: Duration, stop: CancellationToken) {
+pub(crate) async fn prune(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    login_failure_window: Duration,
+    stop: CancellationToken,
+) {
     loop {
         let cx = Context::new(&clock, Deadline::after(Duration::from_secs(60)));
         let pruned = store.prune(cx.now - login_failure_window, &cx);

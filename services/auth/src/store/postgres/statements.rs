@@ -255,7 +255,9 @@ pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt
     )
     .bind(attempt.subject.0.as_slice())
     .bind(column(attempt, |mark| mark.address.clone()))
-    .bind(column(attempt, |mark| mark.before.map(|before| failures(before.failures))))
+    .bind(column(attempt, |mark| {
+        mark.before.map(|before| failures(before.failures))
+    }))
     .bind(column(attempt, |mark| mark.before.map(|before| before.attempted_at)))
     .bind(column(attempt, |mark| mark.before.map(|before| before.blocked_until)))
     .bind(column(attempt, |mark| failures(mark.after.failures)))
@@ -435,7 +437,12 @@ pub(super) async fn reset_password(
     if rows.is_empty() {
         return Ok(None);
     }
-    Ok(Some(rows.into_iter().filter_map(|(id,)| id).map(|id| ending.of(id)).collect()))
+    Ok(Some(
+        rows.into_iter()
+            .filter_map(|(id,)| id)
+            .map(|id| ending.of(id))
+            .collect(),
+    ))
 }
 
 /// Uses a token of an account, which is locked, to prove its address; one that moved takes the place of
@@ -447,7 +454,11 @@ pub(super) async fn verify_email(
     moved: bool,
     now: OffsetDateTime,
 ) -> Result<bool, Error> {
-    let purpose = if moved { Purpose::EmailChange } else { Purpose::EmailVerification };
+    let purpose = if moved {
+        Purpose::EmailChange
+    } else {
+        Purpose::EmailVerification
+    };
     let proven = sqlx::query(
         "with account as (
             select id, case when $5 then pending_email_key else email_key end as email_key

@@ -7,11 +7,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::dialect::for_update;
-use super::mails::request;
 use super::{Connection, Database, Queries, mails};
-use crate::domain::{
-    Account, EndReason, EndedSession, Language, MailRequest, NewAccount, PasswordHash, Purpose, Status,
-};
+use crate::domain::{Account, EndReason, EndedSession, Language, NewAccount, PasswordHash, Purpose, Status};
 use crate::store::pending::Write;
 use crate::store::{AccountChange, Accounts, NewSession, unreadable};
 use crate::{Error, events};
@@ -67,13 +64,14 @@ impl Accounts for Queries {
         let mut unit = self.begin(cx);
         unit.publish(account.id, &events::registered(account, languages));
         if !account.email_verified {
-            let request = MailRequest {
-                id: unit.clock().new_id(),
-                purpose: Purpose::EmailVerification,
-                email_key: account.email.key(),
-                account_id: Some(account.id),
-            };
-            unit.publish(request.id, &events::mail_requested(&request, Language::preferred(languages)));
+            let language = Language::preferred(languages);
+            mails::request(
+                &mut unit,
+                Purpose::EmailVerification,
+                account.email.key(),
+                account.id,
+                language,
+            );
         }
         unit.journal().write = Write::Open(Box::new(account.clone()), session.cloned().map(Box::new));
         unit.commit().await
@@ -82,6 +80,14 @@ impl Accounts for Queries {
     async fn find_account(&self, id: Uuid, cx: &Context) -> Result<Option<Account>, Error> {
         let row: Option<AccountRow> = sqlx::query_as("select * from accounts where id = $1")
             .bind(id)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
+            .await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    async fn find_account_by_username(&self, username: &str, cx: &Context) -> Result<Option<Account>, Error> {
+        let row: Option<AccountRow> = sqlx::query_as("select * from accounts where username = $1")
+            .bind(username)
             .fetch_optional(&mut *self.database.read(cx.deadline).await?)
             .await?;
         row.map(TryInto::try_into).transpose()
@@ -131,8 +137,8 @@ impl Accounts for Queries {
                 // warned.
                 after.pending_email = Some(email.as_str().to_owned());
                 let language = Language::preferred(languages);
-                request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
-                request(&mut unit, Purpose::EmailChange, email.key(), id, language);
+                mails::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
+                mails::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
             }
         }
         unit.journal().write = Write::Save(Box::new(after.clone()), None);
@@ -267,13 +273,11 @@ pub(super) async fn record_tier(connection: &mut Connection, id: Uuid, tier: Opt
 
 /// The account, which nobody else changes before this transaction ends.
 pub(super) async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(concat!(
-        "select * from accounts where id = $1",
-        for_update!("accounts")
-    ))
-    .bind(id)
-    .fetch_optional(connection)
-    .await?;
+    let row: Option<AccountRow> =
+        sqlx::query_as(concat!("select * from accounts where id = $1", for_update!("accounts")))
+            .bind(id)
+            .fetch_optional(connection)
+            .await?;
     row.map(TryInto::try_into).transpose()
 }
 

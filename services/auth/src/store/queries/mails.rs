@@ -236,10 +236,7 @@ async fn find_issued(connection: &mut Connection, request: &MailRequest) -> Resu
 
 /// The account of a token and what that is for, whether or not it still works. Nobody else changes the
 /// account before this transaction ends.
-async fn lock_account_of(
-    connection: &mut Connection,
-    token: TokenHash,
-) -> Result<Option<(Account, Purpose)>, Error> {
+async fn lock_account_of(connection: &mut Connection, token: TokenHash) -> Result<Option<(Account, Purpose)>, Error> {
     #[derive(FromRow)]
     struct Row {
         #[sqlx(flatten)]
