@@ -108,7 +108,7 @@ impl Stage {
         let deps = quartet_auth::Deps {
             clock: self.clock.clone(),
             users: away("users"),
-            jobs: away("jobs"),
+            mail_key: self.host.key_for(quartet_auth::domain::MailKey::PURPOSE),
             broker: Some(self.broker.clone()),
         };
         let service = quartet_auth::build(config, deps).await.expect("auth starts");

@@ -92,7 +92,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         clock: host.clock(),
         broker: broker.clone(),
         users: host.peer(users_upstream.clone()),
-        jobs: host.peer(jobs_upstream.clone()),
+        mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {

@@ -44,11 +44,12 @@ impl Stores {
         let clock = Clock::system();
         // What a command does is told of by the outboxes; a suite that runs finds it there, or the next one that starts.
         let outgoing = Publisher::detached(clock.clone());
+        let ended = quartet_auth::ended_sessions::EndedSessions::new(settings.auth.own.revocation_life());
         let auth = quartet_auth::store::open(&settings.auth).await.map_err(plain)?;
         let users = quartet_users::store::open(&settings.users).await.map_err(plain)?;
         let todos = quartet_todos::store::open(&settings.todos).await.map_err(plain)?;
         Ok(Self {
-            auth: quartet_auth::store::over(auth, outgoing.clone()),
+            auth: quartet_auth::store::over(auth, outgoing.clone(), ended),
             users: quartet_users::store::over(users, outgoing.clone()),
             todos: quartet_todos::store::over(todos, outgoing),
             clock,
@@ -56,7 +57,7 @@ impl Stores {
         })
     }
 
-    /// The circumstances of one act of a command.
+    /// The circumstances of one step of a command.
     pub(crate) fn cx(&self) -> Context {
         Context::new(&self.clock, patience())
     }
@@ -76,9 +77,10 @@ impl Stores {
             email_verified: true,
         };
         let (store, clock, settings) = (self.auth.as_ref(), &self.clock, &self.auth_settings);
+        let cx = self.cx();
         let outcome = match wanted.role {
-            Role::Superuser => quartet_auth::admin::create_superuser(store, clock, settings, asked, patience()).await,
-            Role::User => quartet_auth::admin::import_account(store, clock, settings, asked, patience()).await,
+            Role::Superuser => quartet_auth::admin::create_superuser(store, clock, settings, asked, &cx).await,
+            Role::User => quartet_auth::admin::import_account(store, clock, settings, asked, &cx).await,
         }?;
         let (made, account) = match outcome {
             quartet_auth::admin::Outcome::Opened(account) => (true, account),

@@ -19,8 +19,6 @@ quartet_config::settings! {
         @secret database_url: DatabaseUrl = "AUTH_DATABASE_URL" or "sqlite://data/auth.db";
         /// Where the users service is, when the auth service runs alone.
         users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
-        /// Where the jobs service is, when the auth service runs alone; it sends the mails.
-        jobs_url: String = "JOBS_URL" or "http://127.0.0.1:50054";
         /// Life of an access token. A revoked session is listed everywhere for as long.
         access_token_ttl: Span = "ACCESS_TOKEN_TTL" or "15m";
         /// Life of a session, however often its refresh token is exchanged.
@@ -58,7 +56,7 @@ quartet_config::settings! {
     }
 }
 
-/// All that the service is told.
+/// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Its own settings.

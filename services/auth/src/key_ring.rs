@@ -7,11 +7,10 @@ use jsonwebtoken::EncodingKey;
 use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_config::Secret;
-use quartet_kernel::Deadline;
+use quartet_kernel::{Deadline, Fault};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::Failure;
 use quartet_rpc::keys::hs256_kid;
-use quartet_store::ConnectRetry;
+use quartet_store::{ConnectRetry, Context};
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -80,8 +79,10 @@ impl KeyRing {
         if ring.signer().is_none() {
             let (clock, now) = (ring.clock.clone(), ring.clock.now());
             let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &clock, now)).await;
-            let key = made.map_err(|_| Failure::internal())??;
-            ring.store.insert_first_key(&key, deadline).await?;
+            let key = made.map_err(|_| Fault::Internal)??;
+            ring.store
+                .insert_first_key(&key, &Context::new(&ring.clock, deadline))
+                .await?;
             ring.read(deadline).await?;
         }
         Ok(ring)
@@ -89,7 +90,7 @@ impl KeyRing {
 
     /// Reads the keys from the store.
     pub(crate) async fn read(&self, deadline: Deadline) -> Result<(), Error> {
-        let keys = self.store.list_keys(deadline).await?;
+        let keys = self.store.list_keys(&Context::new(&self.clock, deadline)).await?;
         let known = self.held();
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
@@ -152,9 +153,9 @@ pub(crate) async fn rotate(
     clock: &Clock,
     algorithm: Algorithm,
     token_life: Duration,
-    deadline: Deadline,
+    cx: &Context,
 ) -> Result<SigningKey, Error> {
-    let current = store.list_keys(deadline).await?;
+    let current = store.list_keys(cx).await?;
     let now: OffsetDateTime = clock.now();
     let first = !current
         .iter()
@@ -162,9 +163,9 @@ pub(crate) async fn rotate(
     let active_at = if first { now } else { now + PUBLISHED_BEFORE };
     let generator = clock.clone();
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &generator, active_at)).await;
-    let key = made.map_err(|_| Failure::internal())??;
+    let key = made.map_err(|_| Fault::Internal)??;
     // A process reads the keys a moment after they changed, and a token may be verified on a clock that is behind.
     let expires_at = active_at + token_life + Duration::from_secs(60);
-    store.rotate_key(&key, expires_at, deadline).await?;
+    store.rotate_key(&key, expires_at, cx).await?;
     Ok(key)
 }

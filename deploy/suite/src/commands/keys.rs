@@ -3,7 +3,7 @@
 use quartet_auth::admin;
 
 use crate::settings::Settings;
-use crate::stores::{Stores, patience, told};
+use crate::stores::{Stores, told};
 
 /// What to do with the keys.
 #[derive(clap::Subcommand)]
@@ -18,11 +18,11 @@ pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Resul
     let stores = Stores::open(settings).await?;
     let (store, clock) = (stores.auth.as_ref(), &stores.clock);
     if matches!(command, Command::Rotate) {
-        let rotated = admin::rotate_keys(store, clock, &settings.auth.own, patience()).await;
+        let rotated = admin::rotate_keys(store, clock, &settings.auth.own, &stores.cx()).await;
         let key = rotated.map_err(|error| told(&error.into()))?;
         println!("tokens will be signed with {}", key.kid);
     }
-    let keys = admin::list_keys(store, clock, patience()).await;
+    let keys = admin::list_keys(store, &stores.cx()).await;
     for key in keys.map_err(|error| told(&error.into()))? {
         let expires = key
             .expires_at

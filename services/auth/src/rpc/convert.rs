@@ -1,9 +1,11 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use jsonwebtoken::jwk::AlgorithmParameters;
-use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, violations};
+use quartet_kernel::{Language, 
+    DisplayName, Email, Fault, InvalidFields, Role, Rule, Username, Violations, id, text, violations,
+};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Failure, timestamp};
+use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
 use crate::Error;
@@ -20,9 +22,19 @@ pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
     id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
+/// The languages that a caller prefers, as `Accept-Language`.
+pub(crate) fn languages(call: &Call) -> String {
+    text::sanitize(&call.accept_language, 100)
+}
+
+/// The language that mails to a caller are written in.
+pub(crate) fn language(call: &Call) -> Language {
+    Language::preferred(&languages(call))
+}
+
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
-pub(crate) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
-    value.ok_or_else(Failure::internal)
+pub(crate) fn checked<T>(value: Option<T>) -> Result<T, Fault> {
+    value.ok_or(Fault::Internal)
 }
 
 /// A password to be set by the owner of `account`.
@@ -188,7 +200,7 @@ pub(crate) fn jwk(key: &SigningKey) -> Result<pb::Jwk, Error> {
             jwk.e = Some(public.e);
         }
         // No key of another kind is made, and a secret one must never be published.
-        _ => return Err(Failure::internal().into()),
+        _ => return Err(Fault::Internal.into()),
     }
     Ok(jwk)
 }
