@@ -79,7 +79,8 @@ fn format(language: Language, id: &str, attribute: Option<&str>, variables: &Flu
 }
 
 fn bundle(language: Language) -> &'static Bundle {
-    static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| [load("en", ENGLISH), load("ru", RUSSIAN)]);
+    static BUNDLES: LazyLock<[Bundle; 2]> =
+        LazyLock::new(|| [load(Language::English, ENGLISH), load(Language::Russian, RUSSIAN)]);
     match language {
         Language::English => &BUNDLES[0],
         Language::Russian => &BUNDLES[1],
@@ -90,11 +91,11 @@ fn bundle(language: Language) -> &'static Bundle {
     clippy::expect_used,
     reason = "the files are part of the program, and a test loads them"
 )]
-fn load(tag: &str, source: &str) -> Bundle {
+fn load(language: Language, source: &str) -> Bundle {
     let resource = FluentResource::try_new(source.to_owned())
         .map_err(|(_, errors)| errors)
         .expect("the texts parse");
-    let mut bundle = Bundle::new_concurrent(vec![tag.parse().expect("a language tag")]);
+    let mut bundle = Bundle::new_concurrent(vec![language.id().clone()]);
     // The marks that keep mixed writing directions apart only get in the way of programs that compare texts.
     bundle.set_use_isolating(false);
     bundle.add_resource(resource).expect("every text has its own name");
