@@ -4,6 +4,7 @@ pub mod page;
 pub(crate) mod render;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -63,19 +64,51 @@ impl Problem {
 
     /// A field of the request breaks a rule: 422 `VALIDATION_FAILED`.
     pub fn field(field: impl Into<String>, rule: &str, description: impl Into<String>) -> Self {
-        let description = description.into();
-        let field = field.into();
-        let mut problem = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Reason::ValidationFailed,
-            format!("{field}: {description}"),
-        );
-        problem.violations.push(Violation {
-            field,
+        Self::violated(vec![Violation {
+            field: field.into(),
             rule: rule.to_owned(),
-            description,
-        });
+            description: description.into(),
+        }])
+    }
+
+    /// Fields of the request break rules: 422 `VALIDATION_FAILED`.
+    pub(crate) fn violated(violations: Vec<Violation>) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::ValidationFailed, "");
+        problem.violations = violations;
+        problem.summarize_violations();
         problem
+    }
+
+    /// Makes the message of a `VALIDATION_FAILED` from its first violation. Any other message is not
+    /// about fields.
+    pub(crate) fn summarize_violations(&mut self) {
+        if self.reason != Reason::ValidationFailed.code() {
+            return;
+        }
+        if let Some(first) = self.violations.first() {
+            self.message = first.to_string();
+        }
+    }
+
+    /// Whether the access token is missing or does not count.
+    pub(crate) fn is_about_access_token(&self) -> bool {
+        let reasons = [
+            Reason::TokenMissing,
+            Reason::TokenInvalid,
+            Reason::TokenExpired,
+            Reason::TokenRevoked,
+        ];
+        reasons.into_iter().any(|reason| self.reason == reason.code())
+    }
+}
+
+impl fmt::Display for Violation {
+    /// The field and the rule; the rule alone when the whole body breaks it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.description)
     }
 }
 

@@ -277,9 +277,10 @@ async fn the_socket_is_described_with_its_topics_and_what_they_carry() {
         assert!(socket.pointer(reference).is_some(), "{reference}");
     }
     let operations = &socket["operations"];
-    let said = ["hear", "say"].map(|name| operations[name]["messages"].as_array().unwrap().len());
+    let frames = ["receiveClientFrame", "sendServerFrame"];
+    let listed = frames.map(|name| operations[name]["messages"].as_array().unwrap().len());
     assert_eq!(
-        said[0] + said[1],
+        listed[0] + listed[1],
         socket["components"]["messages"].as_object().unwrap().len()
     );
 }

@@ -14,7 +14,7 @@ use quartet_proto::options::Reason;
 use serde_json::{Value, json};
 
 use super::Problem;
-use crate::docs::comments::Comments;
+use crate::comments::Comments;
 use crate::l10n::{self, Language};
 
 /// The URI reference of a reason, as `/problems/todo_not_found` for `TODO_NOT_FOUND`.

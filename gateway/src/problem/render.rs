@@ -11,8 +11,8 @@ use quartet_proto::options::Reason;
 use serde::Serialize;
 
 use super::{Problem, Violation, page};
-use crate::edge::request_id;
 use crate::l10n::{self, Language};
+use crate::request_id;
 
 /// Media type of problem documents.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");

@@ -6,7 +6,7 @@
 //! Messages are `prost_reflect::DynamicMessage`s; nothing outside this module depends on how they are read and written.
 
 pub(crate) mod json;
-mod known;
+pub(crate) mod known;
 pub(crate) mod mask;
 pub(crate) mod query;
 pub(crate) mod text;

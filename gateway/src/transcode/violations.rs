@@ -81,15 +81,10 @@ impl Violations {
     /// # Errors
     /// The problem.
     pub(crate) fn check(self) -> Result<(), Problem> {
-        let mut found = self.found.into_iter();
-        let Some(first) = found.next() else { return Ok(()) };
-        let whole = first.field.is_empty().then(|| first.description.clone());
-        let mut problem = Problem::field(first.field, &first.rule, first.description);
-        if let Some(message) = whole {
-            problem.message = message;
+        if self.found.is_empty() {
+            return Ok(());
         }
-        problem.violations.extend(found);
-        Err(problem)
+        Err(Problem::violated(self.found))
     }
 }
 

@@ -7,7 +7,7 @@ use quartet_proto::options::Reason;
 use tonic::Code;
 
 use crate::call;
-use crate::docs::comments::Comments;
+use crate::comments::Comments;
 
 /// The paragraph of a comment that names the errors starts with this.
 pub(super) const MARK: &str = "Errors:";

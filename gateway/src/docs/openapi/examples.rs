@@ -4,7 +4,7 @@ use prost_reflect::{FieldDescriptor, Kind};
 use quartet_proto::options;
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 
 /// Values by the name of the field or the end of it; the first one that passes the field's rules is shown.
 const BY_NAME: &[(&str, &[&str])] = &[

@@ -3,8 +3,8 @@
 use prost_reflect::MessageDescriptor;
 use serde_json::{Value, json};
 
-use super::Object;
-use crate::docs::openapi::schema::Direction;
+use super::direction::Direction;
+use super::object::{Object, allow_null};
 
 /// The schema of a well-known message; `None` for any other.
 pub(super) fn schema(message: &MessageDescriptor, direction: Direction) -> Option<Object> {
@@ -42,7 +42,7 @@ fn wrapper(name: &str, direction: Direction) -> Option<Object> {
         "google.protobuf.DoubleValue" => float("double"),
         _ => return None,
     };
-    super::schema::allow_null(&mut schema);
+    allow_null(&mut schema);
     Some(schema)
 }
 

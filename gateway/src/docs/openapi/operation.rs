@@ -4,10 +4,11 @@ use quartet_proto::options::{self, Access};
 use serde_json::{Value, json};
 
 use super::errors::MARK;
+use super::object::object_of;
 use super::path::Path;
-use super::schema::{Schemas, object_of};
+use super::schema::Schemas;
 use super::{body, parameters, responses, security};
-use crate::docs::comments::{Comments, first_sentence};
+use crate::comments::{Comments, first_sentence};
 use crate::routes::Binding;
 
 /// The methods of HTTP that a path item can describe, of those that the binding takes.

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::Object;
-use super::schema::object_of;
+use super::object::{Object, object_of};
 use crate::l10n::{self, Language};
 use crate::problem::page;
 

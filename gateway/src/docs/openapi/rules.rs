@@ -6,7 +6,7 @@ mod read;
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, OneofDescriptor, Value as Proto};
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 use needed::takes_empty;
 use read::{copy, get, list, message, number_rules, plain};
 

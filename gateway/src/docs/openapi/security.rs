@@ -3,7 +3,7 @@
 use quartet_proto::options::{self, Access};
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 use crate::routes::Binding;
 
 const BEARER: &str = "bearer";
