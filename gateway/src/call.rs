@@ -1,9 +1,9 @@
 //! From an HTTP request to a gRPC call and back.
 //!
-//! In the order of a call: [`plan`] (what is known of a binding before any request), [`cookie`]
-//! (checked on the way in, set on the way out), [`request`] (the message of a request), [`metadata`]
-//! and [`upstream`] (the call), [`reply`] and [`stream`] (its outcome), [`status`] (its failure). A
-//! WebSocket opens the same streams through [`topics`].
+//! In the order of a call: [`plan`] (what can be computed of a binding before any request),
+//! [`cookie`] (checked on the way in, set on the way out), [`request`] (the message of a request),
+//! [`metadata`] and [`upstream`] (the call), [`reply`] and [`stream`] (its outcome), [`status`]
+//! (its failure). A WebSocket opens the same streams through [`topics`].
 
 mod accept;
 mod config;

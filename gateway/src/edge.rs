@@ -40,7 +40,7 @@ use crate::l10n::Language;
 use crate::problem::render;
 use crate::request_id;
 
-/// The peer of the connection; the server puts it into every request.
+/// The peer of the connection; the server adds it to every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 

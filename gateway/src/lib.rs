@@ -102,8 +102,8 @@ pub struct Gateway {
     rooms: Rooms,
 }
 
-/// Builds the gateway: compiles the routes and writes the API's description. Binds nothing and calls
-/// nobody.
+/// Builds the gateway: compiles the routes and writes the API's description. Binds no port and
+/// makes no call.
 pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     config.check()?;
     let pool = descriptors::pool();

@@ -1,4 +1,5 @@
-//! What went wrong, before it is written for a client: one type for failures of the edge and of the services behind it.
+//! What went wrong, before it is written for a client: one type for failures of the edge and of the
+//! services.
 
 pub mod page;
 pub(crate) mod render;
@@ -16,7 +17,7 @@ use quartet_proto::options::Reason;
 pub struct Problem {
     /// Status of the reply.
     pub status: StatusCode,
-    /// Reason for programs, in upper case, as `TODO_NOT_FOUND`: `google.rpc.ErrorInfo.reason`.
+    /// Reason for programs, in upper case, such as `TODO_NOT_FOUND`: `google.rpc.ErrorInfo.reason`.
     pub reason: String,
     /// What the reason is about, for the localised message: `google.rpc.ErrorInfo.metadata`.
     pub metadata: BTreeMap<String, String>,
@@ -26,16 +27,16 @@ pub struct Problem {
     pub violations: Vec<Violation>,
     /// When to try again: the `Retry-After` header.
     pub retry_after: Option<Duration>,
-    /// Further headers of the reply, as `Allow` and `WWW-Authenticate`.
+    /// Further headers of the reply, such as `Allow` and `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A field that breaks its rule.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// Path of the field, as `todos[3].title`.
+    /// Path of the field, such as `todos[3].title`.
     pub field: String,
-    /// The rule in upper case, as `STRING_MAX_LEN`; empty when unnamed.
+    /// The rule in upper case, such as `STRING_MAX_LEN`; empty when unnamed.
     pub rule: String,
     /// The rule in English.
     pub description: String,
@@ -55,7 +56,8 @@ impl Problem {
         }
     }
 
-    /// The request itself is not understood, because of `cause`, for which the texts have a sentence: 400 `BAD_REQUEST`.
+    /// The request itself is not understood, because of `cause`, for which the texts have a
+    /// sentence: 400 `BAD_REQUEST`.
     pub(crate) fn bad_request(cause: &str, message: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
         problem.metadata.insert("cause".to_owned(), cause.to_owned());

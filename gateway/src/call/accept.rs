@@ -36,7 +36,7 @@ pub(super) fn choose(headers: &HeaderMap, available: &[&str]) -> Result<usize, P
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             Reason::NotAcceptable,
-            format!("offers {}", available.join(", ")),
+            format!("available are {}", available.join(", ")),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! All that is known of a binding before any request, so that a request looks nothing up.
+//! All that can be computed of a binding before any request.
 //!
 //! By concern: [`target`] (which backend is called), [`request`] (how the message of a request is
 //! filled), [`reply`] (what becomes of the backend's message), [`format`] (how replies are written).

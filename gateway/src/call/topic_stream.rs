@@ -24,7 +24,7 @@ pub(crate) struct Source {
     config: Arc<Config>,
 }
 
-/// What the backends get of a handshake's headers, whoever the caller turns out to be.
+/// What the backends get of a handshake's headers, whichever user signs in.
 #[derive(Clone)]
 pub(crate) struct ClientContext {
     metadata: MetadataMap,

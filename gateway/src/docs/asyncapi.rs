@@ -48,7 +48,8 @@ pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, op
             "socket": {
                 "address": PATH,
                 "description": format!(
-                    "A WebSocket (RFC 6455) with the subprotocol `{PROTOCOL}`. Frames are text: JSON objects with a `type`."
+                    "A WebSocket (RFC 6455) with the subprotocol `{PROTOCOL}`. \
+                     Frames are text: JSON objects with a `type`."
                 ),
                 "messages": references,
                 "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
@@ -78,10 +79,10 @@ pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, op
 fn description(topics: &Topics, limits: &Limits, comments: &Comments) -> String {
     let mut text = format!(
         "Changes as they happen, and rooms to exchange messages in.\n\n\
-         **Signing in.** With the header `Authorization: Bearer …`; in a page, with the subprotocols `{PROTOCOL}` and \
-         `bearer.<token>`, with a cookie `access_token` (from pages of this host and of allowed origins alone), or with \
-         a first frame `auth` within {} s. A later `auth` frame with a new token of the same user keeps the connection \
-         past the old token's end.\n\n\
+         **Signing in.** With the header `Authorization: Bearer …`; in a page, with the subprotocols `{PROTOCOL}` \
+         and `bearer.<token>`, with a cookie `access_token` (from pages of this host and of allowed origins alone), \
+         or with a first frame `auth` within {} s. A later `auth` frame with a new token of the same user keeps the \
+         connection past the old token's end.\n\n\
          **Topics.** ",
         limits.sign_in.as_secs_f64()
     );
@@ -198,7 +199,7 @@ fn client_frames() -> Vec<Frame> {
         ),
         frame(
             "publish",
-            "Publishes a message in a room, whether the client is in it or not. With a `ref`, the answer is `published`.",
+            "Publishes a message in a room, in which the client need not be. With a `ref`, the answer is `published`.",
             vec![topic(true), ("data", json!({"description": "Any JSON."}), true)],
         ),
         frame("ping", "Requests a `pong`.", Vec::new()),

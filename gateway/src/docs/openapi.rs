@@ -59,7 +59,8 @@ impl From<&Config> for Info {
     }
 }
 
-/// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next one `Service_Method_2`.
+/// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next
+/// one `Service_Method_2`.
 pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'a Binding>, info: &Info) -> Value {
     let bindings: Vec<&Binding> = bindings.into_iter().collect();
     let comments = Comments::read(pool);

@@ -39,8 +39,8 @@ impl Credentials {
         if let Some(token) = bearer(headers) {
             return Some(found(token, TokenSource::Header));
         }
-        let mut offered = items(headers, header::SEC_WEBSOCKET_PROTOCOL, ',');
-        if let Some(token) = offered.find_map(|item| item.strip_prefix(PROTOCOL_PREFIX)) {
+        let mut protocols = items(headers, header::SEC_WEBSOCKET_PROTOCOL, ',');
+        if let Some(token) = protocols.find_map(|item| item.strip_prefix(PROTOCOL_PREFIX)) {
             return Some(found(token, TokenSource::Protocol));
         }
         let mut cookies = items(headers, header::COOKIE, ';').filter_map(|pair| pair.split_once('='));

@@ -50,12 +50,12 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
         .await
         .map_err(refused)?;
-    let is_offered = upgrade.requested_protocols().any(|offered| offered == PROTOCOL);
+    let is_requested = upgrade.requested_protocols().any(|requested| requested == PROTOCOL);
     let mut upgrade = upgrade
         .max_message_size(sockets.limits.message_bytes)
         .max_frame_size(sockets.limits.message_bytes)
         .max_write_buffer_size(limits::WRITE_BUFFER_BYTES);
-    if is_offered {
+    if is_requested {
         upgrade.set_selected_protocol(HeaderValue::from_static(PROTOCOL));
     }
     // A trace of its own: the request that it follows from ends here, and the socket lasts.

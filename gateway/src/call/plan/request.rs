@@ -96,7 +96,10 @@ fn body(binding: &Binding, message: &MessageDescriptor) -> Body {
 
 /// A PATCH of one field, beside which the request has a mask, infers the mask from its body.
 fn mask(binding: &Binding, body: &Body, message: &MessageDescriptor) -> Option<FieldDescriptor> {
-    let is_mask = |field: &FieldDescriptor| matches!(field.kind(), Kind::Message(kind) if kind.full_name() == "google.protobuf.FieldMask");
+    let is_mask = |field: &FieldDescriptor| match field.kind() {
+        Kind::Message(kind) => kind.full_name() == "google.protobuf.FieldMask",
+        _ => false,
+    };
     let in_path = |field: &FieldDescriptor| binding.path_fields.iter().any(|chain| chain[0] == *field);
     (binding.verb == "PATCH" && matches!(body, Body::Field(_, true)))
         .then(|| message.get_field_by_name("update_mask"))

@@ -139,7 +139,7 @@ async fn the_failures_of_a_deprecated_method_show_it_too() {
 
 #[tokio::test]
 async fn a_backend_that_cannot_be_reached_is_503() {
-    // A port that was just free, and that nothing listens on.
+    // A port that was just free, and on which there is no server.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -157,7 +157,8 @@ async fn a_backend_that_cannot_be_reached_is_503() {
 /// Starts a transcoder over a service with one method.
 fn start(method: &str, backends: &[&str]) -> Result<(), String> {
     let text = format!(
-        "syntax = \"proto3\"; package t; import \"google/api/annotations.proto\"; import \"quartet/options/v1/options.proto\";\n\
+        "syntax = \"proto3\"; package t;\n\
+         import \"google/api/annotations.proto\"; import \"quartet/options/v1/options.proto\";\n\
          message M {{ string a = 1; int32 n = 2; M m = 3; }}\n\
          message C {{ string c = 1 [(quartet.options.v1.cookie) = {{name: \"c\" max_age_field: \"nope\"}}]; }}\n\
          message N {{ int32 c = 1 [(quartet.options.v1.cookie) = {{name: \"c\"}}]; }}\n\
@@ -177,7 +178,8 @@ fn start(method: &str, backends: &[&str]) -> Result<(), String> {
 fn what_cannot_be_served_stops_the_start_and_is_named() {
     let edge = |edge: &str| {
         format!(
-            "rpc Do(M) returns (M) {{ option (google.api.http) = {{get: \"/x\"}}; option (quartet.options.v1.edge) = {{{edge}}}; }}"
+            "rpc Do(M) returns (M) {{ option (google.api.http) = {{get: \"/x\"}}; \
+             option (quartet.options.v1.edge) = {{{edge}}}; }}"
         )
     };
     let plain = "rpc Do(M) returns (M) { option (google.api.http) = {get: \"/x\"}; }";

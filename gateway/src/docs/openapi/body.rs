@@ -53,7 +53,8 @@ pub(super) fn mask_field(message: &MessageDescriptor) -> Option<FieldDescriptor>
     })
 }
 
-/// The message but for what travels in the path, and whether anything of it has to be there; `None` when nothing is left.
+/// The message without what travels in the path, and whether anything of it is required; `None`
+/// when nothing is left.
 fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>) -> Option<(Object, bool)> {
     let in_path: Vec<FieldDescriptor> = binding
         .path_fields

@@ -5,7 +5,7 @@
 pub(super) enum Direction {
     /// From the client. Null is "not set"; unknown names are refused.
     Input,
-    /// From the client, where the names that are sent tell what is changed: none has to be there.
+    /// From the client, where the names that are sent decide what is changed: none has to be there.
     Patch,
     /// To the client. Fields without presence are always there.
     Output,

@@ -18,7 +18,12 @@ pub(super) fn schema(message: &MessageDescriptor, direction: Direction) -> Optio
         "google.protobuf.Value" => json!({}),
         "google.protobuf.Any" => json!({
             "type": "object",
-            "properties": {"@type": {"type": "string", "description": "The message's type, as `type.googleapis.com/package.Message`."}},
+            "properties": {
+                "@type": {
+                    "type": "string",
+                    "description": "The message's type, such as `type.googleapis.com/package.Message`.",
+                },
+            },
             "required": ["@type"],
             "additionalProperties": true,
         }),
@@ -46,7 +51,8 @@ fn wrapper(name: &str, direction: Direction) -> Option<Object> {
     Some(schema)
 }
 
-/// A whole number within the range of its type: a client that generates values knows the formats' ranges not.
+/// A whole number within the range of its type: a client that generates values may not use the
+/// range of the format.
 pub(super) fn integer(minimum: i64, maximum: i64, format: &str) -> Object {
     object(json!({"type": "integer", "format": format, "minimum": minimum, "maximum": maximum})).unwrap_or_default()
 }

@@ -28,7 +28,8 @@ pub(super) fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescrip
     }
 }
 
-/// One field of a required oneof is there. With several such oneofs, JSON Schema has one `anyOf` to say it with, so that the first one is stated.
+/// One field of a required oneof is there. With several such oneofs, the first one is stated: a
+/// schema has one `anyOf`.
 pub(super) fn require_one(message: &MessageDescriptor, without: &[FieldDescriptor], schema: &mut Object) {
     let required = message.oneofs().find(Rules::requires_one_of);
     let names = required.iter().flat_map(|oneof| oneof.fields().collect::<Vec<_>>());

@@ -48,7 +48,7 @@ fn success(binding: &Binding, status: u32, schemas: &mut Schemas<'_>) -> Value {
     if output.fields().any(|field| options::cookie(&field).is_some()) {
         headers.insert(
             "Set-Cookie".into(),
-            json!({"description": "The cookie, when asked for.", "schema": {"type": "string"}}),
+            json!({"description": "The cookie, when it was requested.", "schema": {"type": "string"}}),
         );
     }
     let code = u16::try_from(status)

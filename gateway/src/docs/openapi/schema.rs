@@ -62,7 +62,8 @@ impl<'a> Schemas<'a> {
         reference_to(&name)
     }
 
-    /// A message whose names tell what is changed has a component of its own: nothing is required but to change something.
+    /// A message whose names decide what is changed has a component of its own: nothing is required
+    /// but to change something.
     fn patch_reference(&mut self, message: &MessageDescriptor, name: String) -> Object {
         let mut schema = self.message(message, Direction::Patch, &[]);
         schema.insert("minProperties".into(), json!(1));
@@ -146,7 +147,8 @@ impl<'a> Schemas<'a> {
 
     /// The schema of a field's value, rules included.
     pub(super) fn field(&mut self, field: &FieldDescriptor, direction: Direction) -> Object {
-        // What goes to the client obeys no rule but the type: an old row may be older than the rule.
+        // What goes to the client follows no rule but the type: an old row may be older than the
+        // rule.
         let rules = if direction == Direction::Output {
             Rules::default()
         } else {

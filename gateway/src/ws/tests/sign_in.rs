@@ -19,10 +19,10 @@ async fn a_token_is_taken_from_the_header_a_protocol_the_cookie_or_the_first_fra
         assert_eq!(client.next().await, ready, "{headers:?}");
         // The token never comes back.
         let selected = client.handshake.get("sec-websocket-protocol");
-        let offered = headers[0].0 == "sec-websocket-protocol";
+        let is_requested = headers[0].0 == "sec-websocket-protocol";
         assert_eq!(
             selected.map(|name| name.to_str().unwrap()),
-            offered.then_some("quartet.v1")
+            is_requested.then_some("quartet.v1")
         );
     }
     let mut client = gateway.connect(&[]).await.unwrap();
