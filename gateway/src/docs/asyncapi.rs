@@ -4,6 +4,8 @@
 //! The data of a topic's events is the same as on the stream's HTTP route, so that its schema stands in
 //! the OpenAPI description alone.
 
+mod frames;
+
 use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
@@ -12,6 +14,8 @@ use crate::comments::Comments;
 use crate::docs::openapi::Info;
 use crate::ws::limits::{self, Limits};
 use crate::ws::{PATH, PROTOCOL, close};
+
+use frames::{Frame, From, client_frames, payload, server_frames, text};
 
 /// Describes the socket. `openapi` is the description of the HTTP interface.
 pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, openapi: &Value, info: &Info) -> Value {
@@ -117,152 +121,6 @@ fn first_sentence(comment: &str) -> String {
     let text = comment.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
     text[..end].to_owned()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Client,
-    Server,
-}
-
-/// A type of frame.
-#[derive(Debug, Clone)]
-struct Frame {
-    from: From,
-    kind: &'static str,
-    summary: &'static str,
-    /// Fields beside `type`: name, schema, whether it is always there.
-    fields: Vec<(&'static str, Value, bool)>,
-}
-
-impl Frame {
-    fn id(&self) -> String {
-        self.kind.to_owned()
-    }
-
-    fn message(&self) -> Value {
-        json!({
-            "name": self.kind,
-            "summary": self.summary,
-            "payload": payload(self.kind, self.fields.clone()),
-        })
-    }
-}
-
-fn payload(kind: &str, fields: Vec<(&str, Value, bool)>) -> Value {
-    let mut properties = json!({"type": {"const": kind}});
-    let mut required = vec!["type"];
-    for (name, schema, always) in fields {
-        properties[name] = schema;
-        if always {
-            required.push(name);
-        }
-    }
-    json!({"type": "object", "properties": properties, "required": required})
-}
-
-fn text(description: &str) -> Value {
-    json!({"type": "string", "description": description})
-}
-
-fn reference() -> (&'static str, Value, bool) {
-    ("ref", text("Chosen by the client; repeated in the answer."), false)
-}
-
-fn topic(always: bool) -> (&'static str, Value, bool) {
-    ("topic", text("A topic, such as `todos` or `rooms/lobby`."), always)
-}
-
-fn client_frames() -> Vec<Frame> {
-    let frame = |kind, summary, fields: Vec<_>| Frame {
-        from: From::Client,
-        kind,
-        summary,
-        fields: [fields, vec![reference()]].concat(),
-    };
-    let after = text("Id of the last event that the client has; the topic goes on after it.");
-    vec![
-        frame(
-            "auth",
-            "Signs in, or renews the token. Answer: `ready`.",
-            vec![("token", text("An access token."), true)],
-        ),
-        frame(
-            "subscribe",
-            "Subscribes to a topic. Answer: `subscribed`, then its events, or `error`.",
-            vec![topic(true), ("after", after, false)],
-        ),
-        frame(
-            "unsubscribe",
-            "Ends a subscription. Answer: `unsubscribed`, after which no event of the topic comes.",
-            vec![topic(true)],
-        ),
-        frame(
-            "publish",
-            "Publishes a message in a room, in which the client need not be. With a `ref`, the answer is `published`.",
-            vec![topic(true), ("data", json!({"description": "Any JSON."}), true)],
-        ),
-        frame("ping", "Requests a `pong`.", Vec::new()),
-    ]
-}
-
-fn server_frames() -> Vec<Frame> {
-    let frame = |kind, summary, fields| Frame {
-        from: From::Server,
-        kind,
-        summary,
-        fields,
-    };
-    let timestamp = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
-    let user_id = |description: &str| json!({"type": "string", "format": "uuid", "description": description});
-    let problem = || json!({"$ref": "#/components/schemas/Problem"});
-    vec![
-        frame(
-            "ready",
-            "The client is signed in.",
-            vec![
-                reference(),
-                ("user_id", user_id("The user of the connection."), true),
-                (
-                    "expires_at",
-                    timestamp("When the connection ends unless the token is renewed."),
-                    true,
-                ),
-            ],
-        ),
-        frame(
-            "subscribed",
-            "The topic's events follow. A topic that cannot go on from where it was sends it again after a break.",
-            vec![topic(true), reference()],
-        ),
-        frame(
-            "unsubscribed",
-            "No more events of the topic come.",
-            vec![topic(true), reference(), ("problem", problem(), false)],
-        ),
-        frame(
-            "message",
-            "A message in a room. It is not stored: a client that is not in the room misses it.",
-            vec![
-                topic(true),
-                ("id", text("UUIDv7."), true),
-                ("user_id", user_id("The user who has published it."), true),
-                ("at", timestamp("When it was published."), true),
-                ("data", json!({"description": "The `data` of the `publish`."}), true),
-            ],
-        ),
-        frame(
-            "published",
-            "The message was published.",
-            vec![topic(true), ("id", text("The message's id."), true), reference()],
-        ),
-        frame(
-            "error",
-            "A frame was refused; the connection goes on.",
-            vec![topic(false), reference(), ("problem", problem(), true)],
-        ),
-        frame("pong", "The answer to a `ping`.", vec![reference()]),
-    ]
 }
 
 /// The id of the message for the events of a topic, such as `event.tasks`.
