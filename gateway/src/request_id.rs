@@ -8,8 +8,8 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_LENGTH: usize = 128;
 
-/// The request's id: the client's own if it is 1 to 128 visible ASCII characters, else a new UUIDv7. It stands in the request's headers
-/// afterwards, where the call to the service takes it from.
+/// The request's id: the client's own if it is 1 to 128 visible ASCII characters, else a new
+/// UUIDv7. Afterwards it stands in the request's headers, for the call to the service.
 pub(crate) fn take(headers: &mut HeaderMap, clock: &Clock) -> String {
     let sent = headers
         .get(HEADER)
