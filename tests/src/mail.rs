@@ -1,4 +1,4 @@
-//! What the suite has sent.
+//! The mails that the suite has sent.
 
 use std::fs;
 use std::path::Path;
@@ -7,30 +7,30 @@ use std::time::Duration;
 use crate::App;
 use crate::app::eventually;
 
-/// The page that a mail about a forgotten password links to.
+/// The page in the link of a mail that resets a password.
 pub const RESET: &str = "reset-password";
-/// The page that a mail about an unproven address links to.
+/// The page in the link of a mail that verifies an address.
 pub const VERIFY: &str = "verify-email";
 
-/// The token in the last mail to `address` that links to `page`, once there is one.
-pub async fn token(app: &App, address: &str, page: &str) -> String {
-    let folder = app.suite().mails();
+/// The token in the last mail to `address` that links to `page`; waits until there is one.
+pub async fn token_of_link(app: &App, address: &str, page: &str) -> String {
+    let folder = app.suite().mail_folder();
     eventually(Duration::from_secs(10), &format!("a mail to {address}"), async || {
         found(&folder, address, page).pop()
     })
     .await
 }
 
-/// Whether `address` was sent anything.
-pub fn is_known(app: &App, address: &str) -> bool {
+/// Whether any mail with a link was sent to `address`.
+pub fn was_mailed(app: &App, address: &str) -> bool {
     [RESET, VERIFY]
         .iter()
-        .any(|page| !found(&app.suite().mails(), address, page).is_empty())
+        .any(|page| !found(&app.suite().mail_folder(), address, page).is_empty())
 }
 
-/// Waits until `address` was sent a mail with that subject; how many of them there are.
-pub async fn subject(app: &App, address: &str, subject: &str) -> usize {
-    let folder = app.suite().mails();
+/// Waits until a mail with that subject was sent to `address`; returns the number of such mails.
+pub async fn count_with_subject(app: &App, address: &str, subject: &str) -> usize {
+    let folder = app.suite().mail_folder();
     let line = format!("Subject: {subject}");
     let is_it = |mail: &String| is_to(mail, address) && mail.lines().any(|found| found == line);
     let what = format!("a mail to {address}: {subject}");
@@ -53,7 +53,7 @@ fn mails(folder: &Path) -> Vec<String> {
     };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
-    // The names are UUIDv7, so their order is that of time.
+    // The names are UUIDv7, so they sort by time.
     paths.sort();
     let read = |path| fs::read_to_string(path).expect("a mail is text");
     paths.into_iter().map(read).collect()
