@@ -95,7 +95,7 @@ pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Resul
     Ok(())
 }
 
-/// Checks the positions of each feed. The deletion of the owner takes a position that no change has:
+/// Checks the positions of each feed. The deletion of the owner uses a position that no change has:
 /// subscribers find the gap, and list everything anew.
 fn check_positions(feeds: &Feeds, log: &[(String, String)], results: &mut Results) {
     let deletions = effect_log::count(log, "user deletion");

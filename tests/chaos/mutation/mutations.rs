@@ -117,11 +117,12 @@ pub(super) const MUTATIONS: [Mutation; 23] = [
         sql: "update jobs set result = null where id = {export}",
         violates: "exports of active users can be downloaded in full",
     },
+    // Under a key of its own: a creation without a key may have completed as `info`.
     Mutation {
         service: "jobs",
-        sql: "insert into jobs (id, owner, kind, payload, queue, status, max_attempts, run_at,
+        sql: "insert into jobs (id, owner, unique_key, kind, payload, queue, status, max_attempts, run_at,
                                 result_ttl, created_at, updated_at)
-              select x'00', owner, kind, payload, queue, status, max_attempts, run_at,
+              select x'00', owner, 'mutation', kind, payload, queue, status, max_attempts, run_at,
                      result_ttl, created_at, updated_at
                 from jobs where id = {export}",
         violates: "tasks that were never created",
