@@ -1,5 +1,8 @@
 //! The arrows of ARCHITECTURE.md, "Who may import whom", read off the manifests and the sources.
 
+mod columns;
+mod dependencies;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

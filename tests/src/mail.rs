@@ -1,4 +1,4 @@
-//! What the suite has sent.
+//! The mails that the suite has sent.
 
 use std::fs;
 use std::path::Path;
@@ -9,30 +9,30 @@ use mail_parser::MessageParser;
 use crate::App;
 use crate::app::eventually;
 
-/// The page that a mail about a forgotten password links to.
+/// The page in the link of a mail that resets a password.
 pub const RESET: &str = "reset-password";
-/// The page that a mail about an unproven address links to.
+/// The page in the link of a mail that verifies an address.
 pub const VERIFY: &str = "verify-email";
 
-/// The token in the last mail to `address` that links to `page`, once there is one.
-pub async fn token(app: &App, address: &str, page: &str) -> String {
-    let folder = app.suite().mails();
+/// The token in the last mail to `address` that links to `page`; waits until there is one.
+pub async fn token_of_link(app: &App, address: &str, page: &str) -> String {
+    let folder = app.suite().mail_folder();
     eventually(Duration::from_secs(10), &format!("a mail to {address}"), async || {
         found(&folder, address, page).pop()
     })
     .await
 }
 
-/// Whether `address` was sent anything.
-pub fn is_known(app: &App, address: &str) -> bool {
+/// Whether any mail with a link was sent to `address`.
+pub fn was_mailed(app: &App, address: &str) -> bool {
     [RESET, VERIFY]
         .iter()
-        .any(|page| !found(&app.suite().mails(), address, page).is_empty())
+        .any(|page| !found(&app.suite().mail_folder(), address, page).is_empty())
 }
 
-/// Waits until `address` was sent a mail with that subject; how many of them there are.
-pub async fn subject(app: &App, address: &str, subject: &str) -> usize {
-    let folder = app.suite().mails();
+/// Waits until a mail with that subject was sent to `address`; returns the number of such mails.
+pub async fn count_with_subject(app: &App, address: &str, subject: &str) -> usize {
+    let folder = app.suite().mail_folder();
     let what = format!("a mail to {address}: {subject}");
     eventually(Duration::from_secs(10), &what, async || {
         let mails = mails(&folder);
@@ -64,7 +64,7 @@ fn mails(folder: &Path) -> Vec<Mail> {
     };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
-    // The names are UUIDv7, so their order is that of time.
+    // The names are UUIDv7, so they sort by time.
     paths.sort();
     paths.iter().map(|path| read(path)).collect()
 }

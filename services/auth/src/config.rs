@@ -51,7 +51,7 @@ quartet_config::settings! {
         login_max_delay_per_name: Span = "LOGIN_MAX_DELAY_PER_NAME" or "10s";
         /// How long failed logins count after the last one.
         login_failure_window: Span = "LOGIN_FAILURE_WINDOW" or "1h";
-        /// Address of the product as its users see it; links in mails begin with it.
+        /// Public address of the product; links in mails begin with it.
         public_url: String = "PUBLIC_URL" or "http://localhost:8000";
     }
 }
