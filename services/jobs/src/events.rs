@@ -14,7 +14,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::todos::v1::{TodoCompleted, TodoCreated, TodoDeleted, TodoUpdated};
 use quartet_proto::users::v1::UserPurged;
-use quartet_rpc::moment;
+use quartet_rpc::timestamp;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
@@ -135,7 +135,7 @@ impl Hearing {
 /// What a message says of a todo; `None` when it is of something else.
 fn news(message: &Message) -> Result<Option<News>, prost::DecodeError> {
     let text = |timestamp: Option<prost_types::Timestamp>| {
-        let moment = moment::parse(timestamp.as_ref()).ok().flatten()?;
+        let moment = timestamp::parse(timestamp.as_ref()).ok().flatten()?;
         moment.format(&Rfc3339).ok()
     };
     /// The three events that say the same of a todo.

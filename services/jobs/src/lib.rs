@@ -1,19 +1,19 @@
 //! The jobs service: work that goes on after the answer.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`worker`] (who does
-//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`outgoing`] and [`files`], [`events`] (what is heard from others),
+//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`egress`] and [`files`], [`events`] (what is heard from others),
 //! [`error`].
 
 pub mod changes;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod error;
 pub mod events;
 pub mod files;
 pub mod kinds;
 pub mod links;
 pub mod mail;
-pub mod outgoing;
 pub mod rpc;
 pub mod store;
 pub mod worker;
@@ -32,12 +32,12 @@ pub use config::Config;
 pub use error::Error;
 
 use changes::Changes;
-use domain::{Kind, Reach};
+use domain::{EgressPolicy, Kind};
+use egress::{EgressClient, Resolve};
 use files::Files;
 use kinds::Tools;
 use links::Links;
-use mail::{Carrier, Smtp};
-use outgoing::{Outgoing, Resolve};
+use mail::{FileTransport, SmtpTransport, Transport};
 use worker::{Handlers, Pace, Worker};
 
 /// The proto packages that this service serves.
@@ -57,7 +57,7 @@ pub struct Deps {
     pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
-    /// What names mean, for webhooks: [`outgoing::System`].
+    /// What names mean, for webhooks: [`egress::SystemResolver`].
     pub names: Arc<dyn Resolve>,
 }
 
@@ -102,7 +102,7 @@ pub fn over(
         welcome: own.welcome_mail.then(|| own.mail_language.clone()),
     };
     let (changes, files) = (Changes::new(), Files::new(&own.files_dir));
-    let reach = Arc::new(Reach::new(own.webhook_allow.0.clone()));
+    let egress = Arc::new(EgressPolicy::new(own.webhook_allow.0.clone()));
 
     let worker = match broker.filter(|_| own.role.works()) {
         None => None,
@@ -113,9 +113,9 @@ pub fn over(
                 todos,
                 auth,
                 users,
-                mails: carrier(&own)?,
+                mails: mail_transport(&own)?,
                 mail_language: own.mail_language.clone(),
-                outgoing: Outgoing::new(reach.clone(), names)?,
+                egress: EgressClient::new(egress.clone(), names)?,
                 remind_within: own.remind_within.0,
                 purge_after: own.purge_after.0,
             };
@@ -153,7 +153,7 @@ pub fn over(
         links: Links::new(link_key),
         link_ttl: own.link_ttl.0,
         upload_limit: own.upload_limit.0,
-        reach,
+        egress,
     };
     Ok(Service {
         rpc,
@@ -162,15 +162,15 @@ pub fn over(
     })
 }
 
-/// Who carries mails: a mail server where one is set, else a folder.
-fn carrier(own: &config::Own) -> Result<Arc<dyn Carrier>, StartError> {
+/// Sends mails through the mail server that is set, or else writes them into a folder.
+fn mail_transport(own: &config::Own) -> Result<Arc<dyn Transport>, StartError> {
     let from = &own.mail_from;
     let from = from
         .parse()
         .map_err(|_| format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)"))?;
     Ok(match &own.smtp_url {
-        Some(url) => Arc::new(Smtp::new(url, from)?),
-        None => Arc::new(mail::Files::new(&own.mail_dir, from)),
+        Some(url) => Arc::new(SmtpTransport::new(url, from)?),
+        None => Arc::new(FileTransport::new(&own.mail_dir, from)),
     })
 }
 

@@ -24,7 +24,7 @@ use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::options::Reason;
 use quartet_rpc::failure::reason_of;
-use quartet_rpc::{Call, Failure, Peer, Upstream, moment};
+use quartet_rpc::{Call, Failure, Peer, Upstream, timestamp};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
@@ -63,7 +63,7 @@ impl Accounts {
             })
             .await?;
         let account = answer.map_err(|status| self.refusal(id, &status))?.into_inner();
-        edit.account_at = moment::parse(account.updated_at.as_ref()).map_err(|_| Failure::internal())?;
+        edit.account_at = timestamp::parse(account.updated_at.as_ref()).map_err(|_| Failure::internal())?;
         if edit.username.is_some() {
             let username = Username::parse(&account.username).map_err(|_| Failure::internal())?;
             edit.username = Some(username);

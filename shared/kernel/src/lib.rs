@@ -2,19 +2,24 @@
 //!
 //! In reading order:
 //! - [`deadline`]: until when somebody waits for an answer;
-//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request, gathered;
+//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request,
+//!   gathered;
 //! - [`fault`]: why the suite itself could not do what was requested;
-//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services build on;
-//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an account's fields.
+//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services
+//!   build on;
+//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an
+//!   account's fields;
+//! - [`language`]: the languages that the suite writes to people in, and the choice among them.
 //!
-//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other crate of the suite;
-//! `tests/architecture` holds that.
+//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other
+//! crate of the suite; `tests/architecture` holds that.
 
 pub mod deadline;
 pub mod display_name;
 pub mod email;
 pub mod fault;
 pub mod id;
+pub mod language;
 pub mod role;
 pub mod rule;
 pub mod text;
@@ -26,6 +31,7 @@ pub use deadline::{Deadline, DeadlineExceeded};
 pub use display_name::DisplayName;
 pub use email::Email;
 pub use fault::Fault;
+pub use language::Language;
 pub use role::Role;
 pub use rule::Rule;
 pub use username::Username;

@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::Tools;
 use crate::domain::WebhookEdit;
-use crate::outgoing::{OutgoingError, Reply};
+use crate::egress::{EgressError, Reply};
 use crate::worker::run::{Done, Handler, Run, Trouble};
 
 /// How long a receiver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest pause that a receiver may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
 
@@ -48,7 +48,7 @@ impl Handler for Webhook {
         let signature = sign(&webhook.secret, &payload.event_id, timestamp, &payload.body);
         let headers = headers(&payload.event_id, timestamp, &signature)?;
         run.check()?;
-        match self.0.outgoing.post(&url, headers, payload.body.into(), PATIENCE).await {
+        match self.0.egress.post(&url, headers, payload.body.into(), TIMEOUT).await {
             Ok(reply) if reply.status.is_success() => Ok(Done::with(&pb::DeliverWebhookResult {
                 status_code: reply.status.as_u16().into(),
             })),
@@ -68,7 +68,7 @@ impl Handler for Webhook {
                 ))
             }
             Ok(reply) => Err(refused(&reply)),
-            Err(error @ OutgoingError::OutOfReach(_)) => Err(Trouble::fail("TARGET_REFUSED", error)),
+            Err(error @ EgressError::Forbidden(_)) => Err(Trouble::fail("TARGET_REFUSED", error)),
             Err(error) => Err(Trouble::retry("UNREACHABLE", error)),
         }
     }

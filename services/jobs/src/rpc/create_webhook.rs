@@ -19,7 +19,7 @@ pub(super) async fn handle(
     let call = Call::of(&request)?;
     let asked = request.get_ref();
     let mut violations = Violations::new();
-    let target = violations.check("url", Target::parse(&asked.url, &rpc.reach));
+    let target = violations.check("url", Target::parse(&asked.url, &rpc.egress));
     let events = convert::events("events", &asked.events, &mut violations);
     violations.finish()?;
     let webhook = NewWebhook {

@@ -37,7 +37,7 @@ use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::changes::Changes;
-use crate::domain::Reach;
+use crate::domain::EgressPolicy;
 use crate::files::Files;
 use crate::links::Links;
 use crate::store::Store;
@@ -52,7 +52,7 @@ pub(crate) struct Rpc {
     pub(crate) links: Links,
     pub(crate) link_ttl: Duration,
     pub(crate) upload_limit: usize,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) egress: Arc<EgressPolicy>,
 }
 
 impl Rpc {

@@ -12,7 +12,7 @@ pub(super) async fn handle(
     request: Request<pb::UpdateWebhookRequest>,
 ) -> Result<Response<pb::Webhook>, Error> {
     let call = Call::of(&request)?;
-    let (id, edit) = convert::edit(request.get_ref(), &rpc.reach)?;
+    let (id, edit) = convert::edit(request.get_ref(), &rpc.egress)?;
     let webhook = rpc
         .store
         .update_webhook(call.user()?.id, id, &edit, rpc.clock.now(), call.deadline)

@@ -1,9 +1,10 @@
 //! What a handler sees of its job, and what it answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use prost::Message;
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
@@ -78,7 +79,7 @@ impl Run {
         self.check()?;
         let now = Instant::now();
         {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reported = self.reported.lock();
             if reported.is_some_and(|last| now - last < REPORT_EVERY) {
                 return Ok(());
             }

@@ -123,7 +123,7 @@ async fn the_orphan_of_a_dead_worker_is_done_by_another_with_its_attempt_counted
     let store = stage.store();
     // A worker that claims a job and is never heard of again.
     let mut process = stage.start().await;
-    let run_at = Some(quartet_rpc::moment::to_proto(
+    let run_at = Some(quartet_rpc::timestamp::to_proto(
         stage.clock.now() + Duration::from_secs(3_600),
     ));
     let task = process

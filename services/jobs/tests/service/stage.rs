@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use quartet_clock::Clock;
 use quartet_config::Source;
 use quartet_jobs::domain::Kind;
-use quartet_jobs::outgoing::Resolve;
+use quartet_jobs::egress::Resolve;
 use quartet_jobs::store::{MIGRATIONS, Store};
 use quartet_jobs::worker::run::{Done, Handler, Run, Trouble};
 use quartet_jobs::{Config, Deps, PACKAGES, Service};

@@ -1,5 +1,5 @@
 use quartet_jobs::Error;
-use quartet_jobs::domain::{EventType, Key, NewWebhook, Reach, Target, Webhook, WebhookEdit};
+use quartet_jobs::domain::{EgressPolicy, EventType, Key, NewWebhook, Target, Webhook, WebhookEdit};
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 
@@ -15,7 +15,7 @@ quartet_testkit::on_both_databases!(
 );
 
 fn target(url: &str) -> Target {
-    Target::parse(url, &Reach::default()).unwrap()
+    Target::parse(url, &EgressPolicy::default()).unwrap()
 }
 
 async fn insert(kept: &Kept, events: &[EventType], limit: i64) -> Result<Webhook, Error> {

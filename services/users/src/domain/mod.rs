@@ -1,4 +1,5 @@
-//! Types and rules of users, profiles, tiers and rate limits; nothing here depends on protos or SQL.
+//! Types and rules of users, profiles, tiers and rate limits, without protos or SQL. User name,
+//! address and display name are types of the kernel, which the auth service shares.
 
 mod account;
 mod image_url;

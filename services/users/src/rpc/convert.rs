@@ -3,7 +3,7 @@
 use prost_types::Timestamp;
 use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::{Failure, User as Caller, mask, moment};
+use quartet_rpc::{Failure, User as Caller, mask, timestamp};
 use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -44,7 +44,7 @@ pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failur
     let username = violations.check("username", Username::parse(&request.username));
     let email = violations.check("email", Email::parse(&request.email));
     let role = violations.check("role", role(request.role));
-    let updated_at = moment::parse(request.account_updated_at.as_ref());
+    let updated_at = timestamp::parse(request.account_updated_at.as_ref());
     let updated_at = violations.check("account_updated_at", updated_at);
     violations.finish()?;
     Ok(Account {
@@ -189,7 +189,10 @@ pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
         tier: user.tier,
         created_at: timestamp(user.created_at),
         updated_at: timestamp(user.updated_at),
-        deleted_at: user.deleted_at.filter(|_| viewer.is_superuser()).map(moment::to_proto),
+        deleted_at: user
+            .deleted_at
+            .filter(|_| viewer.is_superuser())
+            .map(timestamp::to_proto),
     }
 }
 
@@ -226,7 +229,7 @@ pub(super) fn rate_limit(limit: RateLimit) -> pb::RateLimit {
 }
 
 fn timestamp(time: OffsetDateTime) -> Option<Timestamp> {
-    Some(moment::to_proto(time))
+    Some(timestamp::to_proto(time))
 }
 
 /// An empty text is none.

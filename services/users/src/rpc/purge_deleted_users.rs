@@ -2,7 +2,7 @@
 
 use quartet_kernel::{Rule, Violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::{Call, Failure, moment};
+use quartet_rpc::{Call, Failure, timestamp};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub(super) async fn handle(
 ) -> Result<pb::PurgeDeletedUsersResponse, Error> {
     let pb::PurgeDeletedUsersRequest { deleted_before, limit } = request;
     let mut violations = Violations::new();
-    let before = moment::parse(deleted_before.as_ref()).and_then(|time| time.ok_or_else(Rule::required));
+    let before = timestamp::parse(deleted_before.as_ref()).and_then(|time| time.ok_or_else(Rule::required));
     let before = violations.check("deleted_before", before);
     if !(1..=100).contains(&limit) {
         violations.add("limit", Rule::new("INT32_RANGE", "must be between 1 and 100"));
