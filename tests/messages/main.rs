@@ -187,7 +187,11 @@ async fn a_registration_while_users_is_down_gets_its_user_once_it_is_up(mut clus
     auth.stop().await;
     let store = cluster.users_store().await;
     assert!(
-        store.find_user(early, &cluster.cx()).await.expect("an answer").is_none(),
+        store
+            .find_user(early, &cluster.cx())
+            .await
+            .expect("an answer")
+            .is_none(),
         "users has never run"
     );
 
@@ -227,10 +231,7 @@ async fn a_deletion_reaches_todos_once_it_is_up_even_if_the_user_was_restored_me
     let (deleted, restored) = (account("deleted"), account("restored"));
     let mut todos = Vec::new();
     for account in [&deleted, &restored] {
-        users_store
-            .ensure_user(account, &cluster.cx())
-            .await
-            .expect("a user");
+        users_store.ensure_user(account, &cluster.cx()).await.expect("a user");
         let todo = NewTodo {
             id: cluster.clock.new_id(),
             title: Title::parse("a todo").expect("a title"),
