@@ -19,41 +19,45 @@ quartet_config::settings! {
         environment: Environment = "ENVIRONMENT" or "local";
         /// Address of the REST interface.
         http_address: SocketAddr = "HTTP_ADDRESS" or "127.0.0.1:8000";
-        /// Time a request may take when it names none with `X-Request-Timeout`.
+        /// Time a request may take when it sets none with `X-Request-Timeout`.
         request_timeout: Span = "REQUEST_TIMEOUT" or "10s";
-        /// Longest time that `X-Request-Timeout` may ask for.
+        /// Longest time that `X-Request-Timeout` may set.
         request_timeout_max: Span = "REQUEST_TIMEOUT_MAX" or "60s";
         /// Largest request body.
         max_body_size: Bytes = "MAX_BODY_SIZE" or "2MiB";
         /// Requests that take longer are logged as warnings.
         slow_request: Span = "SLOW_REQUEST" or "1s";
-        /// Origins that browsers may call from, as `https://app.example.com`, with commas; `*` for any; none by default.
+        /// Origins that browsers may call from, such as `https://app.example.com`, with commas; `*` for any;
+        /// none by default.
         cors_allow_origins: List<String> = "CORS_ALLOW_ORIGINS" or "";
         /// Methods that pages of other origins may use.
         cors_allow_methods: List<http::Method> = "CORS_ALLOW_METHODS" or "GET,POST,PUT,PATCH,DELETE";
         /// Request headers that pages of other origins may send; `*` for any.
-        cors_allow_headers: List<String> = "CORS_ALLOW_HEADERS" or "Authorization,Content-Type,Accept-Language,X-Request-ID,X-Request-Timeout,If-Match,If-None-Match,Last-Event-ID";
+        cors_allow_headers: List<String> = "CORS_ALLOW_HEADERS" or "Authorization,Content-Type,Accept-Language,\
+            X-Request-ID,X-Request-Timeout,If-Match,If-None-Match,Last-Event-ID";
         /// Whether pages of other origins may use cookies; needs origins by name.
         cors_allow_credentials: bool = "CORS_ALLOW_CREDENTIALS" or "false";
-        /// Proxies whose `X-Forwarded-For` is believed: addresses or networks, as `10.0.0.0/8`, with commas; none by default.
+        /// Proxies whose `X-Forwarded-For` is trusted: addresses or networks, such as `10.0.0.0/8`, with commas;
+        /// none by default.
         trusted_proxies: List<Network> = "TRUSTED_PROXIES" or "";
         /// Whether cookies are `Secure`; by default everywhere but in local.
         cookie_secure: Option<bool> = "COOKIE_SECURE";
         /// Largest message that a client may send over a WebSocket.
         ws_max_message: Bytes = "WS_MAX_MESSAGE" or "32KiB";
-        /// Messages that wait for a WebSocket's client before their senders do.
+        /// Messages that are queued for a WebSocket's client before their senders wait.
         ws_queue: NonZeroUsize = "WS_QUEUE" or "128";
-        /// Topics and rooms that one WebSocket may listen to.
+        /// Topics and rooms that one WebSocket may subscribe to.
         ws_max_subscriptions: usize = "WS_MAX_SUBSCRIPTIONS" or "32";
-        /// Messages a second that a WebSocket's client may send for long; for a moment, twice as many.
+        /// Messages a second that a WebSocket's client may send; in a burst, twice as many.
         ws_rate: NonZeroU32 = "WS_RATE" or "20";
-        /// A WebSocket whose client gives no sign of life for this long, not even the answer to a ping, is closed.
+        /// A WebSocket whose client sends nothing for this long, not even a pong, is closed.
         ws_idle_timeout: Span = "WS_IDLE_TIMEOUT" or "60s";
-        /// A WebSocket whose client does not take a message within this time is closed.
-        ws_patience: Span = "WS_PATIENCE" or "10s";
+        /// A WebSocket whose client does not read a message within this time is closed.
+        ws_send_timeout: Span = "WS_SEND_TIMEOUT" or "10s";
         /// Time within which a WebSocket's client that has connected without a token sends one.
         ws_sign_in_timeout: Span = "WS_SIGN_IN_TIMEOUT" or "5s";
-        /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already says no, so that load balancers notice.
+        /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already fails, so that
+        /// load balancers stop routing to it.
         shutdown_delay: Span = "SHUTDOWN_DELAY" or "0s";
         /// Title of the API's description.
         app_name: String = "APP_NAME" or "Quartet";
@@ -61,11 +65,11 @@ quartet_config::settings! {
         app_description: String = "APP_DESCRIPTION" or "Users, todos and tags behind one REST interface.";
         /// Version of the API's description; the program's own by default.
         app_version: Option<String> = "APP_VERSION";
-        /// Whom the API's description names as contact.
+        /// Contact in the API's description.
         contact_name: Option<String> = "CONTACT_NAME";
         /// E-mail address of the contact.
         contact_email: Option<String> = "CONTACT_EMAIL";
-        /// Licence that the API's description names.
+        /// Licence in the API's description.
         license_name: String = "LICENSE_NAME" or "MIT";
     }
 }
@@ -153,7 +157,7 @@ fn upstream_setting(upstream: &str) -> Setting {
     }
     // Settings are made once and live as long as the process.
     let doc =
-        format!(" Where the {upstream} service is, as `http://host:port`; for a gateway in a process of its own.")
+        format!(" Where the {upstream} service is, such as `http://host:port`; for a gateway in a process of its own.")
             .leak();
     Setting {
         name: name.leak(),
@@ -171,7 +175,7 @@ pub fn upstream_addresses(
     let read = |(upstream, setting): (String, Setting)| match source.read::<UpstreamAddress>(&setting)? {
         Some(address) => Ok((upstream, address.0)),
         None => {
-            let expected = format!("the address of the {upstream} service, as `http://host:port`");
+            let expected = format!("the address of the {upstream} service, such as `http://host:port`");
             Err(quartet_config::Error::Missing {
                 name: setting.name.to_owned(),
                 expected,
@@ -181,7 +185,7 @@ pub fn upstream_addresses(
     upstream_settings(pool).into_iter().map(read).collect()
 }
 
-/// An address as `http://host:port`.
+/// An address such as `http://host:port`.
 struct UpstreamAddress(String);
 
 impl FromStr for UpstreamAddress {
@@ -195,7 +199,7 @@ impl FromStr for UpstreamAddress {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err("expected an address as `http://host:port`")
+            Err("expected an address such as `http://host:port`")
         }
     }
 }

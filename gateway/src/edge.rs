@@ -27,7 +27,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue};
 use quartet_clock::Clock;
 use quartet_config::Environment;
-use quartet_telemetry::{Hop, TraceContext};
+use quartet_telemetry::{TraceContext, TracedSpan};
 use tower::ServiceBuilder;
 use tracing::Instrument;
 
@@ -112,12 +112,12 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
     }
     request.extensions_mut().insert(ClientAddress(client));
     let span = tracing::info_span!("request", otel.kind = "server", request_id);
-    let hop = Hop::continuing(span, TraceContext::of(request.headers()).as_ref());
+    let traced_span = TracedSpan::child_of(span, TraceContext::of(request.headers()).as_ref());
     // It stands in the request's headers from here on, where the call to the service takes it from.
-    if let Some(context) = hop.context() {
+    if let Some(context) = traced_span.context() {
         context.write_to(request.headers_mut());
     }
-    let line = access_log::Line::of(&request, client, &request_id, started, hop.clone());
+    let line = access_log::Line::of(&request, client, &request_id, started, traced_span.clone());
     let origin = request.headers().get(ORIGIN).cloned();
     let context = render::Context {
         method: request.method().clone(),
@@ -128,7 +128,7 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
 
     let response = match edge.cors.preflight(&request) {
         Some(response) => response,
-        None => next.run(request).instrument(hop.span().clone()).await,
+        None => next.run(request).instrument(traced_span.span().clone()).await,
     };
 
     let mut response = render::finish(response, &context);

@@ -27,7 +27,7 @@ use http::{HeaderValue, StatusCode};
 use quartet_clock::Clock;
 use quartet_proto::options::Reason;
 use quartet_rpc::{Caller, Failure, Verifier};
-use quartet_telemetry::{Hop, TraceContext};
+use quartet_telemetry::{TraceContext, TracedSpan};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -143,8 +143,8 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
         "websocket",
         request_id = crate::edge::request_id::of(&parts.headers)
     );
-    let hop = Hop::following(span, TraceContext::of(&parts.headers));
-    if let Some(context) = hop.context() {
+    let traced_span = TracedSpan::linked_to(span, TraceContext::of(&parts.headers));
+    if let Some(context) = traced_span.context() {
         context.write_to(&mut parts.headers);
     }
     let open = sockets.open.token();
@@ -154,7 +154,7 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
             connection.run(socket).await;
             drop(open);
         }
-        .instrument(hop.span().clone())
+        .instrument(traced_span.span().clone())
     }))
 }
 

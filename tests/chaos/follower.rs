@@ -2,11 +2,12 @@
 //! again, after the last event.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -61,7 +62,7 @@ impl Follower {
 
     /// What was heard up to now, in order.
     pub fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.heard.lock().clone()
     }
 }
 
@@ -103,7 +104,7 @@ async fn follow(address: &str, token: &str, last: &mut Option<String>, told: &Mu
         };
         let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
         *last = Some(id.to_owned());
-        told.lock().unwrap_or_else(PoisonError::into_inner).push(Heard {
+        told.lock().push(Heard {
             position: position(id)?,
             kind: text("kind"),
             todo: bare(&text("todo_id")),

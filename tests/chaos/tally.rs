@@ -1,7 +1,8 @@
 //! Counts of the load, shared by its clients.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// What became of the requests.
 #[derive(Default)]
@@ -25,11 +26,11 @@ pub struct Counts {
 impl Tally {
     /// Changes the counts.
     pub fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 
     /// The counts now.
     pub fn now(&self) -> Counts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

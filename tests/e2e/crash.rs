@@ -1,10 +1,11 @@
 //! What was answered is kept, whatever happens to the process.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Method;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::todos::{create, path};
@@ -33,13 +34,13 @@ async fn what_was_answered_survives_kill_9_during_writes() {
                 if killed.load(Ordering::SeqCst) && reply.status != 201 {
                     break;
                 }
-                answered.lock().unwrap().push(reply.expect(201));
+                answered.lock().push(reply.expect(201));
                 if number % 10 == 0 {
                     let username = unique("c");
                     let body = json!({"username": username, "email": format!("{username}@example.org"), "password": "correct horse battery"});
                     let Ok(reply) = anybody.call(Method::POST, "/api/v1/auth/register").json(&body).try_send().await else { break };
                     if reply.status == 201 {
-                        registered.lock().unwrap().push(username);
+                        registered.lock().push(username);
                     }
                 }
             }
@@ -47,7 +48,7 @@ async fn what_was_answered_survives_kill_9_during_writes() {
     });
     let writers: Vec<_> = writers.collect();
     eventually(Duration::from_secs(60), "enough writes are answered", async || {
-        (answered.lock().unwrap().len() >= ENOUGH).then_some(())
+        (answered.lock().len() >= ENOUGH).then_some(())
     })
     .await;
     killed.store(true, Ordering::SeqCst);
@@ -57,12 +58,12 @@ async fn what_was_answered_survives_kill_9_during_writes() {
     }
 
     app.suite().start_again();
-    let answered = answered.lock().unwrap().clone();
+    let answered = answered.lock().clone();
     assert!(answered.len() >= ENOUGH);
     for todo in &answered {
         assert_eq!(ada.get(&path(todo)).await.expect(200), *todo);
     }
-    let registered = registered.lock().unwrap().clone();
+    let registered = registered.lock().clone();
     assert!(!registered.is_empty());
     for username in &registered {
         let login = json!({"username_or_email": username, "password": "correct horse battery"});

@@ -1,12 +1,13 @@
 //! What takes traces: a collector as operators run one, as far as a test looks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -45,7 +46,7 @@ impl Collector {
 
     /// The spans of a trace that have arrived so far.
     pub fn trace(&self, id: &str) -> Vec<Exported> {
-        let all = self.taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.taken.0.lock();
         all.iter()
             .filter(|exported| hex(&exported.span.trace_id) == id)
             .cloned()
@@ -54,7 +55,7 @@ impl Collector {
 
     /// The spans so far that are linked to a trace.
     pub fn linked_to(&self, id: &str) -> Vec<Exported> {
-        let all = self.taken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.taken.0.lock();
         let linked = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == id);
         all.iter().filter(|exported| linked(&exported.span)).cloned().collect()
     }
@@ -102,7 +103,7 @@ impl TraceService for Taken {
                 service: service.clone(),
                 span,
             });
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(spans);
+            self.0.lock().extend(spans);
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }

@@ -7,9 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use quartet_clock::Clock;
 use tempfile::TempDir;
 
@@ -173,7 +173,7 @@ pub fn free_address() -> String {
         let [.., high, low] = Clock::system().new_id().into_bytes();
         let port = 10_000 + u16::from_be_bytes([high, low]) % 10_000;
         let address = format!("127.0.0.1:{port}");
-        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        let is_new = GIVEN.lock().insert(port);
         if is_new && TcpListener::bind(&address).is_ok() {
             return address;
         }

@@ -10,7 +10,7 @@ use crate::data_folder;
 quartet_config::settings! {
     /// Settings of the suite in one process.
     pub struct Own {
-        /// Folder of everything that the suite keeps: stores, keys, mails. It is made when it is missing.
+        /// Folder of all data of the suite: stores, keys, mails. It is created when it is missing.
         data_dir: PathBuf = "DATA_DIR" or "data";
         /// Address on which the suite serves the gRPC methods of all services.
         grpc_address: SocketAddr = "GRPC_ADDRESS" or "127.0.0.1:50050";
@@ -20,15 +20,15 @@ quartet_config::settings! {
 quartet_config::settings! {
     /// What administrative commands make when their flags do not say otherwise.
     pub struct Admin {
-        /// Name of the superuser that `quartet create-superuser` makes.
+        /// Name of the superuser that `quartet create-superuser` creates.
         name: String = "ADMIN_NAME" or "Administrator";
         /// User name of that superuser.
         username: String = "ADMIN_USERNAME" or "admin";
         /// E-mail address of that superuser.
         email: String = "ADMIN_EMAIL" or "admin@example.org";
-        /// Password of that superuser; one is made and printed when this is unset.
+        /// Password of that superuser; one is generated and printed when this is unset.
         @secret password: Option<Secret> = "ADMIN_PASSWORD";
-        /// Name of the tier that `quartet create-tier` makes.
+        /// Name of the tier that `quartet create-tier` creates.
         tier_name: String = "TIER_NAME" or "free";
     }
 }

@@ -12,7 +12,7 @@ use http::header::USER_AGENT;
 use http::{Method, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use metrics::Label;
-use quartet_telemetry::Hop;
+use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::HTTP_SERVER_REQUEST_DURATION;
 
 /// The path template that a request matched, as `/api/v1/todos/{todo_id}`: an extension of the reply.
@@ -27,12 +27,18 @@ pub(crate) struct Line {
     client: IpAddr,
     request_id: String,
     started: Instant,
-    hop: Hop,
+    traced_span: TracedSpan,
 }
 
 impl Line {
     /// Notes what the line tells of the request. The query is left out: it may hold what should not be logged.
-    pub(crate) fn of<B>(request: &Request<B>, client: IpAddr, request_id: &str, started: Instant, hop: Hop) -> Self {
+    pub(crate) fn of<B>(
+        request: &Request<B>,
+        client: IpAddr,
+        request_id: &str,
+        started: Instant,
+        traced_span: TracedSpan,
+    ) -> Self {
         let user_agent = request
             .headers()
             .get(USER_AGENT)
@@ -45,7 +51,7 @@ impl Line {
             client,
             request_id: request_id.to_owned(),
             started,
-            hop,
+            traced_span,
         }
     }
 
@@ -87,23 +93,23 @@ impl Sent {
     }
 
     fn describe(&self) {
-        let (hop, line) = (&self.line.hop, &self.line);
-        hop.rename(match &self.route {
+        let (traced_span, line) = (&self.line.traced_span, &self.line);
+        traced_span.set_name(match &self.route {
             Some(route) => format!("{} {route}", self.method()),
             None => self.method().to_owned(),
         });
-        hop.set("http.request.method", self.method());
-        hop.set("url.path", line.path.clone());
-        hop.set("client.address", line.client.to_string());
-        hop.set("user_agent.original", line.user_agent.clone());
-        hop.set("http.response.status_code", i64::from(self.status.as_u16()));
-        hop.set("http.response.body.size", i64::try_from(self.bytes).unwrap_or(i64::MAX));
+        traced_span.set_attribute("http.request.method", self.method());
+        traced_span.set_attribute("url.path", line.path.clone());
+        traced_span.set_attribute("client.address", line.client.to_string());
+        traced_span.set_attribute("user_agent.original", line.user_agent.clone());
+        traced_span.set_attribute("http.response.status_code", i64::from(self.status.as_u16()));
+        traced_span.set_attribute("http.response.body.size", i64::try_from(self.bytes).unwrap_or(i64::MAX));
         if let Some(route) = self.route.clone() {
-            hop.set("http.route", route);
+            traced_span.set_attribute("http.route", route);
         }
         if self.status.is_server_error() {
-            hop.set("error.type", self.status.as_str().to_owned());
-            hop.fail(String::new());
+            traced_span.set_attribute("error.type", self.status.as_str().to_owned());
+            traced_span.set_error(String::new());
         }
     }
 
@@ -119,13 +125,13 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        if self.line.hop.is_recording() {
+        if self.line.traced_span.is_recording() {
             self.describe();
         }
         if quartet_telemetry::metrics::is_on() {
             self.count();
         }
-        let _within = self.line.hop.span().enter();
+        let _within = self.line.traced_span.span().enter();
         macro_rules! write {
             ($level:ident, $text:literal) => {
                 tracing::$level!(
@@ -222,7 +228,7 @@ mod tests {
             [192, 0, 2, 1].into(),
             "r-1",
             Instant::now(),
-            Hop::continuing(tracing::Span::none(), None),
+            TracedSpan::child_of(tracing::Span::none(), None),
         );
         let chunks = futures::stream::iter(["abc", "de"].map(|chunk| Ok::<_, io::Error>(Bytes::from(chunk))));
         let mut response = Response::new(Body::from_stream(chunks));

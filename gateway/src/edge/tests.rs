@@ -7,7 +7,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use quartet_config::Source;
 use quartet_proto::options::Reason;
-use quartet_telemetry::kept::Kept;
+use quartet_telemetry::in_memory_exporter::InMemoryExporter;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -246,11 +246,11 @@ async fn a_proxy_that_is_not_trusted_is_warned_of_once() {
 #[tokio::test]
 async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
     const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let (kept, _here) = Kept::here();
+    let (exporter, _here) = InMemoryExporter::install();
     let router = edge(&[]);
     let (_, headers, body) = fetch(&router, "/trace", &[("traceparent", CLIENT), ("tracestate", "rojo=1")]).await;
     assert!(!headers.contains_key("traceparent"));
-    let spans = kept.spans();
+    let spans = exporter.finished_spans();
     let [span] = spans.as_slice() else { panic!("{spans:?}") };
     assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");
     let own = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", span.span_context.span_id());
@@ -260,7 +260,7 @@ async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
     for sent in [None, Some("00-1")] {
         let pairs: Vec<_> = sent.map(|sent| ("traceparent", sent)).into_iter().collect();
         let (_, _, body) = fetch(&router, "/trace", &pairs).await;
-        let span = kept.spans().pop().unwrap();
+        let span = exporter.finished_spans().pop().unwrap();
         let own = format!("00-{}-{}-01", span.span_context.trace_id(), span.span_context.span_id());
         assert_eq!(body, format!("{:?} None", Some(own)));
     }

@@ -41,7 +41,7 @@ impl Limits {
             subscriptions: config.ws_max_subscriptions,
             rate: config.ws_rate.get(),
             idle: config.ws_idle_timeout.0,
-            patience: config.ws_patience.0,
+            patience: config.ws_send_timeout.0,
             sign_in: config.ws_sign_in_timeout.0,
         }
     }

@@ -19,13 +19,14 @@ quartet_config::settings! {
         @secret database_url: DatabaseUrl = "AUTH_DATABASE_URL" or "sqlite://data/auth.db";
         /// Where the users service is, when the auth service runs alone.
         users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
-        /// Where the jobs service is, which sends the mails of the auth service, when that runs alone.
+        /// Where the jobs service is, when the auth service runs alone; it sends the mails.
         jobs_url: String = "JOBS_URL" or "http://127.0.0.1:50054";
         /// Life of an access token. A revoked session is listed everywhere for as long.
         access_token_ttl: Span = "ACCESS_TOKEN_TTL" or "15m";
         /// Life of a session, however often its refresh token is exchanged.
         refresh_token_ttl: Span = "REFRESH_TOKEN_TTL" or "7d";
-        /// How long a used refresh token still gets the same successor, for clients whose answer was lost and for requests at once.
+        /// How long a used refresh token still returns the same successor, for clients whose answer was lost
+        /// and for concurrent requests.
         refresh_reuse_window: Span = "REFRESH_REUSE_WINDOW" or "10s";
         /// How access tokens are signed: `EdDSA`, `ES256`, `RS256`, or `HS256` with `JWT_HS256_SECRET`.
         jwt_algorithm: Algorithm = "JWT_ALGORITHM" or "EdDSA";
@@ -37,20 +38,21 @@ quartet_config::settings! {
         argon2_parallelism: u32 = "ARGON2_PARALLELISM" or "1";
         /// Passwords hashed at once; the number of cores when unset.
         hashing_concurrency: Option<usize> = "HASHING_CONCURRENCY";
-        /// Passwords that wait to be hashed at the most; another one is refused with a retry delay.
+        /// Passwords that wait to be hashed at the most; a further one is refused with a retry delay.
         hashing_queue: usize = "HASHING_QUEUE" or "64";
-        /// Failed logins of one name from one address before they cost time.
+        /// Failed logins of one name from one address before further ones are delayed.
         login_free_attempts: u32 = "LOGIN_FREE_ATTEMPTS" or "5";
         /// First delay after those; it doubles with each further failure.
         login_delay: Span = "LOGIN_DELAY" or "1s";
         /// Delay at the most, for one name from one address.
         login_max_delay: Span = "LOGIN_MAX_DELAY" or "5m";
-        /// Failed logins of one name from all addresses together before they cost time; its owner, at an address of theirs, is not slowed.
+        /// Failed logins of one name from all addresses together before further ones are delayed; its owner, at
+        /// a known address, is not slowed.
         login_free_attempts_per_name: u32 = "LOGIN_FREE_ATTEMPTS_PER_NAME" or "20";
         /// Delay at the most, for one name from all addresses.
         login_max_delay_per_name: Span = "LOGIN_MAX_DELAY_PER_NAME" or "10s";
-        /// How long failures count without another one.
-        login_memory: Span = "LOGIN_MEMORY" or "1h";
+        /// How long failed logins count after the last one.
+        login_failure_window: Span = "LOGIN_FAILURE_WINDOW" or "1h";
         /// Address of the product as its users see it; links in mails begin with it.
         public_url: String = "PUBLIC_URL" or "http://localhost:8000";
     }
@@ -100,7 +102,7 @@ impl Own {
             free: self.login_free_attempts,
             base: self.login_delay.0,
             max: self.login_max_delay.0,
-            memory: self.login_memory.0,
+            memory: self.login_failure_window.0,
         }
     }
 
@@ -110,7 +112,7 @@ impl Own {
             free: self.login_free_attempts_per_name,
             base: self.login_delay.0,
             max: self.login_max_delay_per_name.0,
-            memory: self.login_memory.0,
+            memory: self.login_failure_window.0,
         }
     }
 

@@ -146,7 +146,7 @@ impl Hosted for Service {
             rpc.ended.run(stop.clone()),
             rpc.postman.run(stop.clone()),
             upkeep::watch_keys(rpc.tokens.ring, stop.clone()),
-            upkeep::prune(rpc.store, rpc.clock, rpc.config.login_memory.0, stop),
+            upkeep::prune(rpc.store, rpc.clock, rpc.config.login_failure_window.0, stop),
         );
     }
 }

@@ -26,11 +26,20 @@ pub(crate) async fn watch_keys(ring: KeyRing, stop: CancellationToken) {
     }
 }
 
-/// Deletes what has expired, at the start and every ten minutes. `login_memory` is how long failed logins count.
-pub(crate) async fn prune(store: Arc<dyn Store>, clock: Clock, login_memory: Duration, stop: CancellationToken) {
+/// Deletes what has expired, at the start and every ten minutes. `login_failure_window` is how long failed logins count.
+pub(crate) async fn prune(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    login_failure_window: Duration,
+    stop: CancellationToken,
+) {
     loop {
         let now = clock.now();
-        let pruned = store.prune(now, now - login_memory, Deadline::after(Duration::from_secs(60)));
+        let pruned = store.prune(
+            now,
+            now - login_failure_window,
+            Deadline::after(Duration::from_secs(60)),
+        );
         match stop.run_until_cancelled(pruned).await {
             None => return,
             Some(Ok(())) => {}

@@ -17,23 +17,24 @@ quartet_config::settings! {
         grpc_address: SocketAddr = "JOBS_GRPC_ADDRESS" or "127.0.0.1:50054";
         /// Store of the jobs service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "JOBS_DATABASE_URL" or "sqlite://data/jobs.db";
-        /// What a process of the service does: `api` (answers calls), `worker` (does jobs), or `both`.
+        /// What a process of the service does: `api` (serves calls), `worker` (runs jobs), or `both`.
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
-        /// Jobs that a worker does at once, in each of the three queues.
+        /// Jobs that a worker runs at once, in each of the three queues.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
-        /// How long a job is a worker's own without a sign of life; past that it is taken from it, with the attempt counted.
+        /// How long a worker's lease on a job lasts without renewal; then the job is rescued, with the attempt
+        /// counted.
         lease: Span = "JOBS_LEASE" or "30s";
-        /// How often a worker looks for what is due: scheduled jobs, schedules, orphans.
+        /// How often a worker polls for what is due: scheduled jobs, schedules, orphans.
         poll_interval: Span = "JOBS_POLL_INTERVAL" or "1s";
-        /// How long a queued job waits for a worker before its message is taken for lost and sent again.
-        ask_again_after: Span = "JOBS_ASK_AGAIN_AFTER" or "15m";
+        /// How long a queued job waits for a worker before its message counts as lost and is published again.
+        redeliver_after: Span = "JOBS_REDELIVER_AFTER" or "15m";
         /// Folder of exported and uploaded files, which every process of the service shares.
         files_dir: PathBuf = "JOBS_FILES_DIR" or "data/files";
         /// Size of an uploaded file at the most.
         upload_limit: Bytes = "JOBS_UPLOAD_LIMIT" or "10MiB";
-        /// How long the link to an exported file counts.
+        /// How long the link to an exported file is valid.
         link_ttl: Span = "JOBS_LINK_TTL" or "15m";
         /// When reminders of due todos are made, in the syntax of cron, in UTC; `off` for never.
         remind_schedule: Pattern = "JOBS_REMIND_SCHEDULE" or "*/15 * * * *";
@@ -43,7 +44,8 @@ quartet_config::settings! {
         purge_schedule: Pattern = "JOBS_PURGE_SCHEDULE" or "30 3 * * *";
         /// How long after its deletion a todo or a user is purged; until then it can be restored.
         purge_after: Span = "JOBS_PURGE_AFTER" or "30d";
-        /// Addresses and networks that webhooks may reach besides the public internet, with commas, as `10.1.0.0/16`.
+        /// Addresses and networks that webhooks may reach besides the public internet, with commas, such as
+        /// `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
         /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
@@ -51,10 +53,11 @@ quartet_config::settings! {
         mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
         mail_language: String = "MAIL_LANGUAGE" or "en";
-        /// The server that takes mails: `smtps://user:password@host:465`, `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS.
-        /// Unset, mails are written as files into MAIL_DIR.
+        /// The server that accepts mails: `smtps://user:password@host:465`,
+        /// `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS. Unset, mails are
+        /// written as files into MAIL_DIR.
         @secret smtp_url: Option<Secret> = "SMTP_URL";
-        /// Folder that mails are written to, as `.eml` files, where no server takes them.
+        /// Folder that mails are written to, as `.eml` files, where SMTP_URL is unset.
         mail_dir: PathBuf = "MAIL_DIR" or "data/mail";
     }
 }

@@ -140,7 +140,7 @@ pub fn over(
                     concurrency: own.concurrency,
                     lease: own.lease.0,
                     poll: own.poll_interval.0,
-                    ask_again_after: own.ask_again_after.0,
+                    redeliver_after: own.redeliver_after.0,
                 },
             })
         }

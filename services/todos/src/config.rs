@@ -14,11 +14,12 @@ quartet_config::settings! {
         grpc_address: SocketAddr = "TODOS_GRPC_ADDRESS" or "127.0.0.1:50053";
         /// Store of the todos service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "TODOS_DATABASE_URL" or "sqlite://data/todos.db";
-        /// How long changes of todos are kept for clients that take up WatchTodos again; one that stays away longer lists its todos anew.
-        feed_window: Span = "TODOS_FEED_WINDOW" or "7d";
+        /// How long changes of todos are kept for clients that resume WatchTodos; one that stays away longer
+        /// lists its todos anew.
+        feed_retention: Span = "TODOS_FEED_RETENTION" or "7d";
         /// How long WatchTodos waits for a client that does not read before it ends the stream.
-        watch_patience: Span = "TODOS_WATCH_PATIENCE" or "30s";
-        /// How long the todos of a deleted user are kept, in case the user is brought back.
+        watch_send_timeout: Span = "TODOS_WATCH_SEND_TIMEOUT" or "30s";
+        /// How long the todos of a deleted user are kept, in case the user is restored.
         purge_after: Span = "TODOS_PURGE_AFTER" or "30d";
     }
 }
@@ -31,9 +32,9 @@ pub struct Config {
     /// Where the store is.
     pub database_url: DatabaseUrl,
     /// How long changes are kept for clients that take up WatchTodos again.
-    pub feed_window: Duration,
+    pub feed_retention: Duration,
     /// How long WatchTodos waits for a client that does not read.
-    pub watch_patience: Duration,
+    pub watch_send_timeout: Duration,
     /// How long the todos of a deleted user are kept.
     pub purge_after: Duration,
     /// Settings that all stores share.
@@ -48,15 +49,15 @@ impl Config {
         let Own {
             grpc_address,
             database_url,
-            feed_window,
-            watch_patience,
+            feed_retention,
+            watch_send_timeout,
             purge_after,
         } = Own::read(source)?;
         Ok(Self {
             grpc_address,
             database_url,
-            feed_window: feed_window.0,
-            watch_patience: watch_patience.0,
+            feed_retention: feed_retention.0,
+            watch_send_timeout: watch_send_timeout.0,
             purge_after: purge_after.0,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,

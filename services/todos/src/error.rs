@@ -27,9 +27,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// A tag was renamed or deleted while todos with it were made, again and again.
+    #[error("the tags of the todos change too often")]
+    TagsChanged,
     /// Todos were to be made for somebody who is deleted.
     #[error("user {id} is deleted")]
-    OwnerDeparted {
+    OwnerDeleted {
         /// The user.
         id: Uuid,
     },
@@ -76,12 +79,20 @@ impl From<Error> for Status {
             Error::TagNameTaken { name } => {
                 Failure::new(Code::AlreadyExists, Reason::TagNameTaken, message).with("name", name)
             }
-            Error::OwnerDeparted { id } => {
+            Error::TagsChanged => Failure::unavailable("the tags"),
+            Error::OwnerDeleted { id } => {
                 Failure::new(Code::NotFound, Reason::UserNotFound, message).with("user_id", id)
             }
             Error::Refused(failure) => failure,
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()
+    }
+}
+
+impl From<Error> for quartet_messaging::Failure {
+    /// An effect that failed may have one later, whatever the store says.
+    fn from(error: Error) -> Self {
+        Self::Transient(error.to_string())
     }
 }

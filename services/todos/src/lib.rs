@@ -1,7 +1,8 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), `feed` (changes as they happen),
-//! [`store`] (traits, two databases), [`events`] (what is said and heard), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
+//! `feed` (streams of changes), [`store`] (traits, two databases), [`events`] (published and consumed),
+//! `workers` (background loops), [`error`].
 
 pub mod config;
 pub mod domain;
@@ -10,11 +11,13 @@ pub mod events;
 mod feed;
 pub mod rpc;
 pub mod store;
+mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_messaging::{Broker, Messenger};
+use quartet_messaging::{Broker, Effects, Messenger};
 use quartet_rpc::host::{Hosted, StartError};
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
@@ -22,8 +25,14 @@ use tonic::service::RoutesBuilder;
 pub use config::Config;
 pub use error::Error;
 
+use workers::feed::FeedUpkeep;
+use workers::purge::Purge;
+
 /// The proto packages that this service serves.
 pub const PACKAGES: &[&str] = &["quartet.todos.v1"];
+
+/// Bound on the effects of events: the deletion of a user may delete many todos.
+const EFFECTS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the service needs from the process it runs in.
 pub struct Deps {
@@ -38,7 +47,8 @@ pub struct Service {
     rpc: rpc::Rpc,
     feed: feed::Feed,
     messenger: Messenger,
-    purge: events::Purge,
+    purge: Purge,
+    upkeep: FeedUpkeep,
 }
 
 /// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
@@ -51,12 +61,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
         config.messaging.clone(),
     );
     let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
-    let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
-    let feed = feed::Feed::new(store.clone(), deps.clock.clone(), &config);
+    let effects = Effects::new(store.clone(), deps.clock.clone()).within(EFFECTS_TIMEOUT);
+    let feed = feed::Feed::new(store.clone(), deps.clock.clone(), config.watch_send_timeout);
     Ok(Service {
-        purge: events::Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
+        purge: Purge::new(store.clone(), deps.clock.clone(), config.purge_after),
+        upkeep: FeedUpkeep::new(store.clone(), deps.clock.clone(), config.feed_retention),
         rpc: rpc::Rpc::new(store, deps.clock, feed.clone()),
-        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(effects)),
         feed,
     })
 }
@@ -70,7 +81,11 @@ impl Hosted for Service {
         tokio::join!(
             self.messenger.run(stop.clone()),
             self.purge.run(stop.clone()),
-            self.feed.run(stop)
+            self.upkeep.run(stop.clone()),
+            async {
+                stop.cancelled().await;
+                self.feed.stop();
+            }
         );
     }
 }

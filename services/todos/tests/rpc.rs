@@ -45,7 +45,7 @@ impl Todos {
         let setting = fresh.setting();
         let settings = [
             ("TODOS_DATABASE_URL", setting.as_str()),
-            ("TODOS_WATCH_PATIENCE", "200ms"),
+            ("TODOS_WATCH_SEND_TIMEOUT", "200ms"),
         ];
         let config = Config::read(&quartet_config::Source::of(settings)).unwrap();
         let deps = Deps {

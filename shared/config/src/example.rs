@@ -1,14 +1,16 @@
-//! Settings as people read them: the commented example file, and the effective values.
+//! Settings as text: the commented example file, and the effective values.
 
 use std::fmt::Write as _;
 
 use crate::{Setting, Source};
 
-/// The commented `.env.example` of these sections, each a title and its settings. Values are the defaults, commented out.
+/// The commented `.env.example` of these sections, each a title and its settings. The defaults are commented
+/// out.
 pub fn file(sections: &[(&str, Vec<Setting>)]) -> String {
     let mut text = String::from(
         "# Every setting of the suite, with its default. Copy to `.env`, uncomment what you change.\n\
-         # Layers, the later one wins: defaults, .env, .env.{ENVIRONMENT}, the environment, files in SECRETS_DIR named as the setting.\n",
+         # Layers, the later one wins: defaults, .env, .env.{ENVIRONMENT}, the environment, files in SECRETS_DIR named\n\
+         # as the setting.\n",
     );
     for (title, settings) in sections {
         let _ = write!(text, "\n# ==== {title} ====\n");

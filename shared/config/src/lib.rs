@@ -1,7 +1,8 @@
 //! Settings: where they come from, what they may be, and how they are documented.
 //!
-//! [`Source`] gathers the layers; [`settings!`] declares a struct of settings, each with its name, type, default and comment, from which
-//! reading, `quartet config` and `.env.example` all follow; [`value`] holds the types that a setting may have.
+//! [`Source`] merges the layers; [`settings!`] declares a struct of settings, each with its name, type,
+//! default and comment, and generates the reading, `quartet config` and `.env.example` from them; [`value`]
+//! has the types that a setting may have.
 
 pub mod example;
 mod macros;
@@ -11,20 +12,20 @@ pub mod value;
 pub use source::{Environment, Source};
 pub use value::Secret;
 
-/// What is known of a setting before it is read; [`settings!`] makes these.
+/// The declaration of a setting; [`settings!`] generates it.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// The variable's name, as `AUTH_ACCESS_TOKEN_TTL`.
+    /// The variable's name, such as `AUTH_ACCESS_TOKEN_TTL`.
     pub name: &'static str,
-    /// The default, as it would be written in a file; `None` when the setting is optional and unset by default.
+    /// The default, as it would stand in a file; `None` when the setting is optional and unset by default.
     pub default: Option<&'static str>,
-    /// The comment, a line per element, as the source has it.
+    /// The doc comment, a line per element.
     pub doc: &'static [&'static str],
     /// Whether the value is hidden when settings are printed.
     pub secret: bool,
 }
 
-/// A setting that cannot be used: one line that names the variable and what it expects.
+/// An invalid setting: one line that names the variable and what it expects.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The value does not parse.
@@ -39,7 +40,7 @@ pub enum Error {
         /// What it expects.
         rule: String,
     },
-    /// A secret is so short that it can be guessed.
+    /// A secret is short enough to be guessed.
     #[error("{name}: expected at least {least} characters")]
     TooShort {
         /// The variable.
@@ -47,7 +48,7 @@ pub enum Error {
         /// Characters at the least.
         least: usize,
     },
-    /// A value is needed and no layer sets one.
+    /// A required value that no layer sets.
     #[error("{name}: not set; expected {expected}")]
     Missing {
         /// The variable.
@@ -60,7 +61,7 @@ pub enum Error {
     File {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// Why.
         reason: String,
     },
 }

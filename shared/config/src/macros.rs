@@ -1,9 +1,11 @@
 //! The declaration of a struct of settings.
 
-/// Declares a struct of settings, with `read` (from a [`crate::Source`]) and `SETTINGS` (what `quartet config` and `.env.example` print).
+/// Declares a struct of settings, with `read` (from a [`crate::Source`]) and `SETTINGS` (the declarations that
+/// `quartet config` and `.env.example` print).
 ///
-/// Each field is `name: Type = "VARIABLE" or "default";`, or `name: Option<Type> = "VARIABLE";` without a default. A leading `@secret`
-/// hides the value when settings are printed. Without the macro, every setting would be written four times: field, reading, listing, example.
+/// Each field is `name: Type = "VARIABLE" or "default";`, or `name: Option<Type> = "VARIABLE";` without a
+/// default. A leading `@secret` hides the value when settings are printed. Without the macro, every setting
+/// would be written four times: field, reading, listing, example.
 ///
 /// ```
 /// quartet_config::settings! {
@@ -23,7 +25,10 @@ macro_rules! settings {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $( $(#[doc = $doc:literal])+ $(@$secret:ident)? $field:ident : $type:ty = $variable:literal $(or $default:literal)? ; )*
+            $(
+                $(#[doc = $doc:literal])+
+                $(@$secret:ident)? $field:ident : $type:ty = $variable:literal $(or $default:literal)? ;
+            )*
         }
     ) => {
         $(#[$meta])*

@@ -1,4 +1,5 @@
-//! The layers that settings come from. A later layer wins: defaults → `.env` → `.env.{ENVIRONMENT}` → environment → secret files.
+//! The layers that settings come from. A later layer wins: defaults → `.env` → `.env.{ENVIRONMENT}` →
+//! environment → secret files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +8,7 @@ use std::str::FromStr;
 
 use crate::{Error, Setting};
 
-/// Where the process runs; it decides which defaults and doors are open.
+/// Where the process runs; it decides defaults and who has access to the docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
     /// A developer's machine: docs are open, cookies work over plain HTTP.
@@ -27,7 +28,7 @@ pub enum Environment {
 }
 
 impl Environment {
-    /// The name, as `ENVIRONMENT` takes it.
+    /// The value of `ENVIRONMENT`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -66,7 +67,7 @@ impl FromStr for Environment {
     }
 }
 
-/// The gathered layers.
+/// The merged layers.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
     values: BTreeMap<String, (String, String)>,
@@ -109,7 +110,7 @@ impl Source {
         }
     }
 
-    /// Sets `name`, over every layer, unless a layer has it already.
+    /// Sets `name` unless a layer sets it.
     pub fn set_default(&mut self, name: &str, value: impl Into<String>, origin: &str) {
         self.values
             .entry(name.to_owned())
@@ -145,7 +146,7 @@ impl Source {
         })
     }
 
-    /// A value of a later layer. An empty one is as good as none, and leaves the layers below in force.
+    /// Sets a value of a later layer. An empty value counts as unset, and leaves the layers below in force.
     fn set(&mut self, name: String, value: String, origin: String) {
         if !value.is_empty() {
             self.values.insert(name, (value, origin));
@@ -174,7 +175,7 @@ impl Source {
     }
 
     fn add_secrets(&mut self, folder: &Path) {
-        // A missing folder is the usual case; an unreadable file is left to the setting that misses it.
+        // A missing folder is the usual case; an unreadable file shows as the setting that is missing.
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().to_ascii_uppercase();
             if let (false, Ok(value)) = (name.starts_with('.'), std::fs::read_to_string(entry.path())) {
@@ -185,11 +186,12 @@ impl Source {
     }
 }
 
-/// What a value of type `T` is expected to be. The standard library's errors tell what is wrong, not what would be right.
+/// The rule for a value of type `T`. The standard library's errors name what is wrong, not what would be
+/// right.
 fn expected<T>(rule: &str) -> String {
     let name = std::any::type_name::<T>();
     match name.rsplit("::").next().unwrap_or(name) {
-        "SocketAddr" => "expected an address and a port, as `127.0.0.1:8000`".into(),
+        "SocketAddr" => "expected an address and a port, such as `127.0.0.1:8000`".into(),
         "bool" => "expected true or false".into(),
         "u16" | "u32" | "u64" | "usize" => format!("expected a whole number ({rule})"),
         _ => rule.to_owned(),
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_read_is_told_without_what_it_holds() {
+    fn the_error_for_an_invalid_line_does_not_contain_the_line() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(".env"), "PASSWORD=from dotenv secret\n").unwrap();
         let error = Source::load_from(folder.path(), []).unwrap_err().to_string();

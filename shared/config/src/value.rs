@@ -1,4 +1,4 @@
-//! The types that a setting may have beside those of the standard library.
+//! The types that a setting may have besides those of the standard library.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +42,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const RULE: &str = "expected a number and a unit (ms, s, m, h or d), as `30s`";
+        const RULE: &str = "expected a number and a unit (ms, s, m, h or d), such as `30s`";
         let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(RULE)?;
         let (number, unit) = text.split_at(split);
         let number: u64 = number.parse().map_err(|_| RULE)?;
@@ -82,7 +82,7 @@ impl FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const RULE: &str = "expected a number of bytes, or one with KiB or MiB, as `2MiB`";
+        const RULE: &str = "expected a number of bytes, or one with KiB or MiB, such as `2MiB`";
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let number: usize = number.parse().map_err(|_| RULE)?;

@@ -13,9 +13,10 @@ mod queues;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use quartet_clock::Clock;
 use quartet_store::database::DatabaseUrl;
 use quartet_store::{Database, Sqlite};
@@ -79,7 +80,7 @@ impl Local {
     }
 
     fn bell(&self, queue: &str) -> Arc<Bell> {
-        lock(&self.bells).entry(queue.to_owned()).or_default().clone()
+        self.bells.lock().entry(queue.to_owned()).or_default().clone()
     }
 
     /// Has the consumers of a queue look at it.
@@ -124,7 +125,7 @@ impl Broker for Local {
     }
 
     async fn queue_stats(&self, queue: &str) -> Result<Option<QueueStats>, Error> {
-        let consumers = *lock(&self.bell(queue).consumers);
+        let consumers = *self.bell(queue).consumers.lock();
         Ok(queues::stats(&self.pool, queue, consumers, self.clock.now()).await?)
     }
 
@@ -143,9 +144,4 @@ impl From<quartet_store::Error> for Error {
     fn from(error: quartet_store::Error) -> Self {
         Self::Away(error.to_string())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole after each statement.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

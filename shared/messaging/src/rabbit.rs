@@ -19,10 +19,11 @@ mod publisher;
 mod topology;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use quartet_clock::Clock;
 use quartet_config::Secret;
 use tokio_util::sync::CancellationToken;
@@ -54,22 +55,22 @@ struct Known(Mutex<BTreeMap<String, Queue>>);
 
 impl Known {
     fn add(&self, queues: &[Queue]) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         known.extend(queues.iter().map(|queue| (queue.name.clone(), queue.clone())));
     }
 
     fn all(&self) -> Vec<Queue> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.values().cloned().collect()
     }
 
     fn find(&self, name: &str) -> Option<Queue> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.get(name).cloned()
     }
 
     fn takes(&self, kind: &str) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.values().any(|queue| queue.takes(kind))
     }
 }

@@ -213,9 +213,12 @@ impl Relay {
         loop {
             let outbox = self
                 .rows
-                .prune_outbox(now - self.settings.outbox_keep.0, PRUNING)
+                .prune_outbox(now - self.settings.outbox_retention.0, PRUNING)
                 .await?;
-            let inbox = self.rows.prune_inbox(now - self.settings.inbox_keep.0, PRUNING).await?;
+            let inbox = self
+                .rows
+                .prune_inbox(now - self.settings.inbox_retention.0, PRUNING)
+                .await?;
             self.stats.add_pruned(outbox + inbox);
             if outbox + inbox == 0 {
                 return Ok(());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use metrics::Label;
-use quartet_telemetry::Hop;
+use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::{MESSAGING_PROCESS_DURATION, is_on};
 use tracing::Instrument;
 use tracing::instrument::Instrumented;
@@ -14,7 +14,7 @@ use crate::{Message, Outcome};
 ///
 /// It is a trace of its own, linked to those that the messages come from: nobody there waits for it, and there may be several attempts.
 pub(crate) struct Watched {
-    hop: Hop,
+    traced_span: TracedSpan,
     begun: Instant,
 }
 
@@ -27,19 +27,19 @@ impl Watched {
             several => tracing::info_span!(parent: None, "messages", otel.kind = "consumer", count = several.len()),
         };
         Self {
-            hop: Hop::following(span, messages.iter().filter_map(|message| message.cause())),
+            traced_span: TracedSpan::linked_to(span, messages.iter().filter_map(|message| message.cause())),
             begun: Instant::now(),
         }
     }
 
     /// The handler's work, whose log lines and messages belong to this attempt.
     pub(crate) fn within<F: Future>(&self, work: F) -> Instrumented<F> {
-        work.instrument(self.hop.span().clone())
+        work.instrument(self.traced_span.span().clone())
     }
 
     /// Tells what became of each message. An attempt without an end is told of as a span alone: another one is made of its messages at once.
     pub(crate) fn end(&self, messages: &[&Message], outcomes: &[Outcome]) {
-        if self.hop.is_recording() {
+        if self.traced_span.is_recording() {
             self.describe(messages, outcomes);
         }
         let elapsed = self.begun.elapsed();
@@ -50,28 +50,28 @@ impl Watched {
         }
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         // Also where the line is not written: the span ends when it was last entered.
-        self.hop.span().in_scope(|| match outcomes {
+        self.traced_span.span().in_scope(|| match outcomes {
             [one] => tracing::debug!(outcome = name(one), elapsed_us, "message"),
             _ => tracing::debug!(elapsed_us, "messages"),
         });
     }
 
     fn describe(&self, messages: &[&Message], outcomes: &[Outcome]) {
-        let hop = &self.hop;
-        hop.set("messaging.operation.name", "process");
-        hop.set("messaging.operation.type", "process");
+        let traced_span = &self.traced_span;
+        traced_span.set_attribute("messaging.operation.name", "process");
+        traced_span.set_attribute("messaging.operation.type", "process");
         match messages {
             [one] => {
-                hop.rename(format!("process {}", one.kind));
-                hop.set("messaging.message.id", one.id.to_string());
-                hop.set("cloudevents.event_id", one.id.to_string());
-                hop.set("cloudevents.event_source", one.source.clone());
-                hop.set("cloudevents.event_type", one.kind.clone());
-                hop.set("cloudevents.event_subject", one.subject.clone());
+                traced_span.set_name(format!("process {}", one.kind));
+                traced_span.set_attribute("messaging.message.id", one.id.to_string());
+                traced_span.set_attribute("cloudevents.event_id", one.id.to_string());
+                traced_span.set_attribute("cloudevents.event_source", one.source.clone());
+                traced_span.set_attribute("cloudevents.event_type", one.kind.clone());
+                traced_span.set_attribute("cloudevents.event_subject", one.subject.clone());
             }
             several => {
-                hop.rename("process messages".into());
-                hop.set(
+                traced_span.set_name("process messages".into());
+                traced_span.set_attribute(
                     "messaging.batch.message_count",
                     i64::try_from(several.len()).unwrap_or(i64::MAX),
                 );
@@ -84,10 +84,10 @@ impl Watched {
             Outcome::Dead { .. } => 2,
         });
         if let Some(outcome) = worst {
-            hop.set("outcome", name(outcome));
+            traced_span.set_attribute("outcome", name(outcome));
         }
         if let Some(Outcome::Retry { reason } | Outcome::Dead { reason }) = worst {
-            hop.fail(reason.clone());
+            traced_span.set_error(reason.clone());
         }
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     use async_trait::async_trait;
     use quartet_clock::Clock;
     use quartet_telemetry::TraceContext;
-    use quartet_telemetry::kept::{Kept, SpanData};
+    use quartet_telemetry::in_memory_exporter::{InMemoryExporter, SpanData};
 
     use super::*;
     use crate::Handler;
@@ -140,14 +140,14 @@ mod tests {
 
     /// What is exported of `work`.
     async fn exported(work: impl AsyncFnOnce()) -> Vec<SpanData> {
-        let (kept, _here) = Kept::here();
+        let (exporter, _here) = InMemoryExporter::install();
         work().await;
-        kept.spans()
+        exporter.finished_spans()
     }
 
     /// A message that a request has made.
     fn made() -> Message {
-        let request = Hop::continuing(tracing::info_span!("request"), None);
+        let request = TracedSpan::child_of(tracing::info_span!("request"), None);
         let message = || Message::event(&Clock::system(), "/there", "there.done.v1", "it", &());
         let message = request.span().in_scope(message);
         let place = request.context().unwrap();

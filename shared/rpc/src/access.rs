@@ -16,7 +16,7 @@ use http::{HeaderMap, Request, Response};
 use quartet_kernel::{Deadline, DeadlineExceeded};
 use quartet_proto::descriptors;
 use quartet_proto::options::{self, Access, Reason};
-use quartet_telemetry::{Hop, TraceContext};
+use quartet_telemetry::{TraceContext, TracedSpan};
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
@@ -191,9 +191,9 @@ where
             request_id = call.request_id
         );
         let cause = TraceContext::of(request.headers());
-        let hop = Hop::continuing(span, cause.as_ref());
-        call.trace = hop.context();
-        let served = Served::begin(hop.clone(), layer.policies.name(request.uri().path()));
+        let traced_span = TracedSpan::child_of(span, cause.as_ref());
+        call.trace = traced_span.context();
+        let served = Served::begin(traced_span.clone(), layer.policies.name(request.uri().path()));
         let streams = layer.policies.streams(request.uri().path());
 
         let work = async move {
@@ -232,7 +232,7 @@ where
                 Err(late) => Ok(refuse(late.into())),
             }
         };
-        let work = work.instrument(hop.span().clone());
+        let work = work.instrument(traced_span.span().clone());
         Box::pin(async move { Ok(served.follow(work.await?, streams != Streams::No)) })
     }
 }

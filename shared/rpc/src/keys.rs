@@ -1,11 +1,12 @@
 //! The public keys that verify access tokens, kept as fresh as tokens need them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::RwLock;
 use quartet_config::Secret;
 use quartet_kernel::Deadline;
 use quartet_proto::auth::v1 as pb;
@@ -131,16 +132,16 @@ impl Keys {
 
     /// Forgets how fresh the set is, so that the next look-up fetches it. For the service that has just rotated its own keys.
     pub fn expire(&self) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).fetched_at = None;
+        self.known.write().fetched_at = None;
     }
 
     fn failed_lately(&self) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         known.failed_at.is_some_and(|at| at.elapsed() < FETCH_TIMEOUT)
     }
 
     fn look_up(&self, kid: &str) -> (Option<Key>, Option<Duration>) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         (known.keys.get(kid).cloned(), known.fetched_at.map(|at| at.elapsed()))
     }
 
@@ -148,7 +149,7 @@ impl Keys {
         let set = match self.source.fetch().await {
             Ok(set) => set,
             Err(failure) => {
-                self.known.write().unwrap_or_else(PoisonError::into_inner).failed_at = Some(Instant::now());
+                self.known.write().failed_at = Some(Instant::now());
                 return Err(failure);
             }
         };
@@ -157,7 +158,7 @@ impl Keys {
             .iter()
             .filter_map(|jwk| Some((jwk.kid.clone(), decode(jwk)?)))
             .collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
+        *self.known.write() = Known {
             keys,
             fetched_at: Some(Instant::now()),
             failed_at: None,

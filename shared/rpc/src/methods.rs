@@ -22,36 +22,44 @@ use crate::{Call, Failure};
 #[macro_export]
 macro_rules! methods {
     (impl $service:ident for $rpc:ty { $($methods:tt)* }) => {
+        $crate::methods!(@implement $service, $rpc, {} $($methods)*);
+    };
+    // The attribute has to see the functions, so that they are gathered before it stands over them.
+    (@implement $service:ident, $rpc:ty, { $($done:tt)* }) => {
         #[::tonic::async_trait]
         impl $service for $rpc {
-            $crate::methods!(@methods $($methods)*);
+            $($done)*
         }
     };
-    (@methods $name:ident($request:ty) -> stream $stream:ident; $($rest:tt)*) => {
-        type $stream = $name::Stream;
+    (@implement $service:ident, $rpc:ty, { $($done:tt)* }
+        $name:ident($request:ty) -> stream $stream:ident; $($rest:tt)*) => {
+        $crate::methods!(@implement $service, $rpc, {
+            $($done)*
 
-        async fn $name(
-            &self,
-            request: ::tonic::Request<$request>,
-        ) -> Result<::tonic::Response<Self::$stream>, ::tonic::Status> {
-            let (call, request) = $crate::methods::split(request)?;
-            Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
-        }
+            type $stream = $name::Stream;
 
-        $crate::methods!(@methods $($rest)*);
+            async fn $name(
+                &self,
+                request: ::tonic::Request<$request>,
+            ) -> Result<::tonic::Response<$name::Stream>, ::tonic::Status> {
+                let (call, request) = $crate::methods::split(request)?;
+                Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
+            }
+        } $($rest)*);
     };
-    (@methods $name:ident($request:ty) -> $reply:ty; $($rest:tt)*) => {
-        async fn $name(
-            &self,
-            request: ::tonic::Request<$request>,
-        ) -> Result<::tonic::Response<$reply>, ::tonic::Status> {
-            let (call, request) = $crate::methods::split(request)?;
-            Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
-        }
+    (@implement $service:ident, $rpc:ty, { $($done:tt)* } $name:ident($request:ty) -> $reply:ty; $($rest:tt)*) => {
+        $crate::methods!(@implement $service, $rpc, {
+            $($done)*
 
-        $crate::methods!(@methods $($rest)*);
+            async fn $name(
+                &self,
+                request: ::tonic::Request<$request>,
+            ) -> Result<::tonic::Response<$reply>, ::tonic::Status> {
+                let (call, request) = $crate::methods::split(request)?;
+                Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
+            }
+        } $($rest)*);
     };
-    (@methods) => {};
 }
 
 /// The call that the access layer put into the request, and the message.

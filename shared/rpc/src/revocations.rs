@@ -2,9 +2,10 @@
 //! within a second.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
@@ -61,7 +62,7 @@ impl Revocations {
 
     /// Hears at once when this session ends, for what lasts longer than a call's first check. One that has ended already is heard as well.
     pub fn watch_session(&self, session_id: Uuid) -> SessionWatch {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         let (ended, watchers) = state.watched.entry(session_id).or_default();
         *watchers += 1;
         let ended = ended.clone();
@@ -78,7 +79,7 @@ impl Revocations {
     /// Adds ended sessions, each with the moment after which it may be forgotten, and forgets those whose moment has come.
     pub fn add(&self, ended: impl IntoIterator<Item = (Uuid, OffsetDateTime)>) {
         let now = self.clock.now();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         for (session_id, forget_at) in ended {
             if let Some((watched, _)) = state.watched.get(&session_id) {
                 watched.cancel();
@@ -90,22 +91,18 @@ impl Revocations {
 
     /// Notes that the set is complete and kept so.
     pub fn up(&self) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).lost_since = None;
+        self.state.write().lost_since = None;
     }
 
     /// Notes that the stream is lost, if it was up.
     pub fn lost(&self) {
         let now = self.clock.now();
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lost_since
-            .get_or_insert(now);
+        self.state.write().lost_since.get_or_insert(now);
     }
 
     /// How many sessions are listed.
     pub fn len(&self) -> usize {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).ended.len()
+        self.state.read().ended.len()
     }
 
     /// Whether no session is listed.
@@ -114,7 +111,7 @@ impl Revocations {
     }
 
     pub(crate) fn standing(&self, user: &User) -> Standing {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         if state.ended.contains_key(&user.session_id) {
             return Standing::Ended;
         }
@@ -176,7 +173,7 @@ impl SessionWatch {
 
 impl Drop for SessionWatch {
     fn drop(&mut self) {
-        let mut state = self.revocations.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.revocations.state.write();
         if let Some((_, watchers)) = state.watched.get_mut(&self.session_id) {
             *watchers -= 1;
             if *watchers == 0 {
@@ -229,8 +226,8 @@ mod tests {
         let id = clock.new_id();
         let (first, second) = (revocations.watch_session(id), revocations.watch_session(id));
         drop(first);
-        assert_eq!(revocations.state.read().unwrap().watched.len(), 1);
+        assert_eq!(revocations.state.read().watched.len(), 1);
         drop(second);
-        assert!(revocations.state.read().unwrap().watched.is_empty());
+        assert!(revocations.state.read().watched.is_empty());
     }
 }

@@ -8,14 +8,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
-use quartet_telemetry::Hop;
+use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::RPC_SERVER_CALL_DURATION;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 /// A call that is being served. It is told of when dropped: to the end of the reply, or to where its caller went away.
 pub(crate) struct Served {
-    hop: Hop,
+    traced_span: TracedSpan,
     /// `None` for what is no method of ours, which anybody can make up any number of.
     method: Option<Arc<str>>,
     begun: Instant,
@@ -23,9 +23,9 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn begin(hop: Hop, method: Option<Arc<str>>) -> Self {
+    pub(crate) fn begin(traced_span: TracedSpan, method: Option<Arc<str>>) -> Self {
         Self {
-            hop,
+            traced_span,
             method,
             begun: Instant::now(),
             code: None,
@@ -57,18 +57,18 @@ impl Drop for Served {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
         let (method, elapsed) = (self.method(), self.begun.elapsed());
-        if self.hop.is_recording() {
+        if self.traced_span.is_recording() {
             let service = method.split_once('/').map_or("", |(service, _)| service).to_owned();
-            self.hop.rename(method.to_string());
-            self.hop.set("rpc.system.name", "grpc");
+            self.traced_span.set_name(method.to_string());
+            self.traced_span.set_attribute("rpc.system.name", "grpc");
             // What it was called before the conventions were settled; many dashboards still ask for it.
-            self.hop.set("rpc.system", "grpc");
-            self.hop.set("rpc.service", service);
-            self.hop.set("rpc.method", method.to_string());
-            self.hop.set("rpc.response.status_code", name(code));
+            self.traced_span.set_attribute("rpc.system", "grpc");
+            self.traced_span.set_attribute("rpc.service", service);
+            self.traced_span.set_attribute("rpc.method", method.to_string());
+            self.traced_span.set_attribute("rpc.response.status_code", name(code));
             if is_fault(code) {
-                self.hop.set("error.type", name(code));
-                self.hop.fail(code.description().to_owned());
+                self.traced_span.set_attribute("error.type", name(code));
+                self.traced_span.set_error(code.description().to_owned());
             }
         }
         if quartet_telemetry::metrics::is_on() {
@@ -79,7 +79,7 @@ impl Drop for Served {
         }
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         // Also where the line is not written: the span ends when it was last entered.
-        self.hop
+        self.traced_span
             .span()
             .in_scope(|| tracing::debug!(code = name(code), elapsed_us, "call"));
     }
@@ -98,7 +98,7 @@ impl http_body::Body for Followed {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        let _within = this.streams.then(|| this.served.hop.span().enter());
+        let _within = this.streams.then(|| this.served.traced_span.span().enter());
         let polled = Pin::new(&mut this.inner).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -164,7 +164,7 @@ fn name(code: Code) -> &'static str {
 mod tests {
     use http_body_util::{BodyExt, Full};
     use quartet_telemetry::TraceContext;
-    use quartet_telemetry::kept::{Kept, SpanData};
+    use quartet_telemetry::in_memory_exporter::{InMemoryExporter, SpanData};
 
     use super::*;
 
@@ -172,12 +172,12 @@ mod tests {
 
     /// The span that is left of a call after `work`, and what was left of it before.
     async fn told(work: impl AsyncFnOnce(Served, &dyn Fn() -> usize)) -> SpanData {
-        let (kept, _here) = Kept::here();
+        let (exporter, _here) = InMemoryExporter::install();
         let cause = TraceContext::parse(GATEWAY, None);
-        let hop = Hop::continuing(tracing::info_span!("rpc", otel.kind = "server"), cause.as_ref());
-        let served = Served::begin(hop, Some("quartet.todos.v1.TodoService/GetTodo".into()));
-        work(served, &|| kept.spans().len()).await;
-        kept.spans().pop().unwrap()
+        let traced_span = TracedSpan::child_of(tracing::info_span!("rpc", otel.kind = "server"), cause.as_ref());
+        let served = Served::begin(traced_span, Some("quartet.todos.v1.TodoService/GetTodo".into()));
+        work(served, &|| exporter.finished_spans().len()).await;
+        exporter.finished_spans().pop().unwrap()
     }
 
     fn attribute(span: &SpanData, name: &str) -> String {

@@ -2,13 +2,14 @@
 //!
 //! The two differ in `typ`, key and algorithm, so that neither passes for the other (RFC 8725 §3.11).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
+use parking_lot::Mutex;
 use quartet_clock::Clock;
 use quartet_config::Secret;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
 
 /// `typ` of an access token (RFC 9068 §2.1).
 pub const ACCESS_TYPE: &str = "at+jwt";
@@ -88,7 +89,7 @@ impl ServiceTokens {
     /// A token with at least half its life left.
     pub fn current(&self) -> Result<String, jsonwebtoken::errors::Error> {
         let now = self.clock.now().unix_timestamp();
-        let mut current = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut current = self.current.lock();
         if let Some((token, renew_at)) = &*current
             && now < *renew_at
         {

@@ -45,7 +45,7 @@ impl LocalSlot {
 
 /// An address that is not `http://host:port`.
 #[derive(Debug, thiserror::Error)]
-#[error("expected an address as `http://host:port`, got `{0}`")]
+#[error("expected an address such as `http://host:port`, got `{0}`")]
 pub struct InvalidAddress(String);
 
 impl Upstream {

@@ -13,11 +13,12 @@ quartet_config::settings! {
         acquire_timeout: Span = "DATABASE_ACQUIRE_TIMEOUT" or "3s";
         /// Bound on one statement; a call with less time left bounds its statements by that.
         statement_timeout: Span = "DATABASE_STATEMENT_TIMEOUT" or "5s";
-        /// How long a start waits for a database that does not answer yet.
+        /// How long a starting process waits for a database that does not answer yet.
         connect_timeout: Span = "DATABASE_CONNECT_TIMEOUT" or "30s";
         /// Whether a service migrates its store when it starts.
         migrate_on_start: bool = "DATABASE_MIGRATE_ON_START" or "true";
-        /// What SQLite waits for before a commit is answered: `full` (on disk: survives power loss) or `normal` (survives the end of the process).
+        /// What SQLite waits for before a commit returns: `full` (on disk: survives power loss) or `normal`
+        /// (survives the end of the process).
         sqlite_synchronous: Synchronous = "SQLITE_SYNCHRONOUS" or "full";
     }
 }

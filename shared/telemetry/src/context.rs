@@ -1,4 +1,4 @@
-//! A place in a trace, as it travels from process to process: W3C Trace Context.
+//! The context of a span, as it travels from process to process: W3C Trace Context.
 
 use std::str::FromStr;
 
@@ -9,21 +9,22 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// Vendors' entries of more than this are not carried on (W3C Trace Context §3.3.1.5 asks for at least as much).
+/// Vendors' entries of more bytes than this are dropped (W3C Trace Context §3.3.1.5 requires at least
+/// this many).
 const STATE_LIMIT: usize = 512;
 
-/// A place in a trace: which trace, which span of it, and whether it is exported.
+/// A position in a trace: the trace, the span, and whether they are exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceContext(pub(crate) SpanContext);
 
 impl TraceContext {
-    /// The place that these headers name (W3C Trace Context §3.2 and §3.3). A `tracestate` that cannot be read is left out; without a
-    /// `traceparent` that can be read there is no place.
+    /// Parses these headers (W3C Trace Context §3.2 and §3.3). An invalid `tracestate` is dropped; an invalid
+    /// `traceparent` gives `None`.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let version = hex(version, 2)?;
-        // Later versions may say more after the flags; this one does not, and 255 is none.
+        // Later versions may have more fields after the flags; this one has not, and 255 is no version.
         if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }
@@ -38,9 +39,9 @@ impl TraceContext {
         context.is_valid().then_some(Self(context))
     }
 
-    /// The place that a request's headers name.
+    /// The context in a request's headers.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        // More than one is none: nobody knows which of them counts (§3.2).
+        // More than one is as good as none: neither has precedence (§3.2).
         let mut given = headers.get_all(TRACEPARENT).iter();
         let (Some(parent), None) = (given.next(), given.next()) else {
             return None;
@@ -54,7 +55,7 @@ impl TraceContext {
         Self::parse(parent.to_str().ok()?, state.as_deref())
     }
 
-    /// Where the current span is; `None` outside of any trace.
+    /// The context of the current span; `None` outside of any trace.
     pub fn current() -> Option<Self> {
         let context = Span::current().context();
         let context = context.span().span_context().clone();
@@ -67,12 +68,12 @@ impl TraceContext {
         format!("00-{}-{}-{flags:02x}", self.0.trace_id(), self.0.span_id())
     }
 
-    /// The value of `tracestate`; `None` when there is nothing to say.
+    /// The value of `tracestate`; `None` when it is empty.
     pub fn tracestate(&self) -> Option<String> {
         Some(self.0.trace_state().header()).filter(|state| !state.is_empty())
     }
 
-    /// Puts it in the place of what the headers name.
+    /// Writes it into the headers, in place of the context that they carry.
     pub fn write_to(&self, headers: &mut HeaderMap) {
         headers.remove(TRACESTATE);
         if let Ok(parent) = HeaderValue::try_from(self.traceparent()) {
@@ -99,7 +100,7 @@ mod tests {
     const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn what_was_read_is_written_as_it_was() {
+    fn a_context_is_written_as_it_was_parsed() {
         for text in [SAMPLED, "00-0000000000000000000000000000000a-000000000000000b-00"] {
             let context = TraceContext::parse(text, Some("congo=t61rcWkgMzE,rojo=1")).unwrap();
             assert_eq!(context.traceparent(), text);
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_read_as_this_one_and_unknown_flags_are_dropped() {
+    fn a_later_version_is_parsed_as_this_one_and_unknown_flags_are_dropped() {
         let later = TraceContext::parse(
             "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-what-else",
             None,
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_traceparent_names_no_place() {
+    fn an_invalid_traceparent_gives_no_context() {
         for wrong in [
             "",
             "00",
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tracestate_that_is_none_costs_nothing_but_itself() {
+    fn an_invalid_tracestate_is_dropped_alone() {
         for state in ["no entry", &format!("a={}", "x".repeat(600))] {
             let context = TraceContext::parse(SAMPLED, Some(state)).unwrap();
             assert_eq!((context.traceparent().as_str(), context.tracestate()), (SAMPLED, None));
@@ -144,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn headers_carry_it_from_one_process_to_the_next() {
+    fn headers_carry_a_context_from_one_process_to_the_next() {
         let mut headers = HeaderMap::new();
         headers.insert("tracestate", HeaderValue::from_static("old=1"));
         TraceContext::parse(SAMPLED, None).unwrap().write_to(&mut headers);
         assert!(!headers.contains_key("tracestate"));
         assert_eq!(TraceContext::of(&headers).unwrap().traceparent(), SAMPLED);
         headers.append("traceparent", HeaderValue::from_static(SAMPLED));
-        assert_eq!(TraceContext::of(&headers), None, "two are none");
+        assert_eq!(TraceContext::of(&headers), None, "two are as good as none");
     }
 }

@@ -1,4 +1,4 @@
-//! Lines of the log: which are written, and how they look.
+//! Log lines: which are written, and in which format.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::Config;
-use crate::hop::Ids;
+use crate::traced_span::Ids;
 use crate::traces::is_ours;
 
 /// A checked filter, in the syntax of `tracing_subscriber::EnvFilter`.
@@ -29,7 +29,7 @@ impl FromStr for Filter {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Text on a terminal, JSON elsewhere.
@@ -65,7 +65,7 @@ where
         Format::Auto => terminal,
         Format::Text => true,
     };
-    // A line that is written tells of the request it belongs to, however few lines are.
+    // A line that is written carries the fields of its request, however strict the filter is.
     let filter = EnvFilter::new(&config.log_filter.0).or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)));
     match text {
         true => layer.with_ansi(terminal).with_filter(filter).boxed(),
@@ -77,7 +77,7 @@ where
     }
 }
 
-/// A line as a JSON object that begins with the ids of its trace, if it has one.
+/// Formats a line as a JSON object that begins with the ids of its trace, if it has one.
 struct Traced(format::Format<Json, SystemTime>);
 
 impl Default for Traced {
@@ -104,7 +104,7 @@ where
         if let Some(linked) = ids.linked {
             write!(writer, r#""linked_trace_id":"{linked}","#)?;
         }
-        // There are always a time and a level after the brace.
+        // A timestamp and a level always follow the brace.
         writer.write_str(line.strip_prefix('{').unwrap_or(&line))
     }
 }
@@ -112,21 +112,22 @@ where
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use opentelemetry_sdk::trace::SdkTracerProvider;
+    use parking_lot::Mutex;
     use serde_json::Value;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-    use crate::{Hop, TraceContext, traces};
+    use crate::{TraceContext, TracedSpan, traces};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -135,7 +136,7 @@ mod tests {
         }
     }
 
-    /// The lines that `work` writes where nothing is exported.
+    /// The lines that `work` writes while nothing is exported.
     fn written(work: impl FnOnce()) -> Vec<Value> {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -150,19 +151,19 @@ mod tests {
             .with(traces::layer(&provider))
             .with(layer);
         tracing::subscriber::with_default(subscriber, work);
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_line_within_a_hop_has_its_ids_and_one_outside_has_none() {
+    fn a_line_within_a_span_has_its_ids_and_one_outside_has_none() {
         let lines = written(|| {
             tracing::info!("before");
             let cause = TraceContext::parse(CLIENT, None).unwrap();
-            let hop = Hop::continuing(tracing::info_span!("request", request_id = "r-1"), Some(&cause));
-            hop.span().in_scope(|| {
+            let traced_span = TracedSpan::child_of(tracing::info_span!("request", request_id = "r-1"), Some(&cause));
+            traced_span.span().in_scope(|| {
                 tracing::info!(answer = 42, "within");
                 tracing::info_span!("deeper").in_scope(|| tracing::info!("deeper"));
             });
@@ -181,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_what_follows_from_a_trace_names_that_trace() {
+    fn a_line_of_a_linked_trace_names_the_trace_of_its_cause() {
         let lines = written(|| {
             let cause = TraceContext::parse(CLIENT, None).unwrap();
-            let hop = Hop::following(tracing::info_span!(parent: None, "job"), Some(cause));
-            hop.span().in_scope(|| tracing::info!("within"));
+            let traced_span = TracedSpan::linked_to(tracing::info_span!(parent: None, "job"), Some(cause));
+            traced_span.span().in_scope(|| tracing::info!("within"));
         });
         assert_eq!(lines[0]["linked_trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(lines[0]["trace_id"], lines[0]["linked_trace_id"]);

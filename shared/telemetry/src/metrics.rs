@@ -1,7 +1,8 @@
-//! What is counted, and the address that tells it to Prometheus.
+//! The names of the metrics, and the address that serves them to Prometheus.
 //!
-//! Names follow the semantic conventions of OpenTelemetry where those have one, in the spelling of Prometheus. Labels are bounded: routes are
-//! patterns, methods and kinds those of the contracts, queues those that are declared; never an id.
+//! Names follow the semantic conventions of OpenTelemetry where those have one, in the spelling of
+//! Prometheus. The values of a label are bounded: routes are patterns, methods and kinds those of the
+//! contracts, queues those that are declared; never an id.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -52,26 +53,26 @@ const REQUESTS: [f64; 14] = [
 ];
 /// Jobs take longer: up to the twenty minutes that a handler may have.
 const JOBS_BUCKETS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_200.0];
-/// How often what was measured is put into its buckets.
+/// How often recorded values are drained into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// A scraper that is slower than this is none.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Bound on one scrape, from its connection to the end of the answer.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// Whether anybody can ask for metrics, so that what is costly to find out is worth it.
+/// Whether metrics are served, so that values that are costly to compute are worth it.
 pub fn is_on() -> bool {
     ON.load(Relaxed)
 }
 
-/// Counts from now on, and tells it at `address`.
+/// Records metrics from now on, and serves them at `address`.
 pub(crate) fn serve(address: SocketAddr) -> Result<(), String> {
     let cannot = |error: std::io::Error| format!("cannot listen on {address}: {error}");
     let listener = std::net::TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
     let listener = TcpListener::from_std(listener).map_err(cannot)?;
     let handle = recorder()?;
-    tracing::info!(%address, "metrics are told at /metrics");
+    tracing::info!(%address, "metrics are served at /metrics");
     tokio::spawn(upkeep(handle.clone()));
     tokio::spawn(accept(listener, handle));
     Ok(())
@@ -142,7 +143,7 @@ async fn accept(listener: TcpListener, handle: PrometheusHandle) {
                 tokio::spawn(answer(stream, handle.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection for metrics could not be taken");
+                tracing::warn!(%error, "a connection to the metrics address could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -153,11 +154,11 @@ async fn answer(stream: TcpStream, handle: PrometheusHandle) {
     let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(reply(&request, &handle))));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(SCRAPE_TIMEOUT)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // Whoever hangs up asks again.
-    let _ = tokio::time::timeout(PATIENCE, served).await;
+    // A scraper that hangs up scrapes again.
+    let _ = tokio::time::timeout(SCRAPE_TIMEOUT, served).await;
 }
 
 fn reply(request: &Request<Incoming>, handle: &PrometheusHandle) -> Response<Full<Bytes>> {
@@ -180,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(address: SocketAddr, path: &str) -> String {
+    async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_counted_is_told_in_the_format_of_prometheus() {
+    async fn metrics_are_served_in_the_format_of_prometheus() {
         let address = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -198,7 +199,7 @@ mod tests {
         serve(address).unwrap();
         metrics::histogram!(JOB_ATTEMPT_DURATION, "kind" => "export_todos", "outcome" => "succeeded").record(0.2);
         metrics::gauge!(OUTBOX_UNSENT_MESSAGES, "service" => "todos").set(3);
-        let answer = ask(address, "/metrics").await;
+        let answer = get(address, "/metrics").await;
         for line in [
             "HTTP/1.1 200 OK",
             "# TYPE job_attempt_duration_seconds histogram",
@@ -211,7 +212,7 @@ mod tests {
                 "{line}\n{answer}"
             );
         }
-        assert!(ask(address, "/").await.starts_with("HTTP/1.1 404"));
-        assert!(serve(address).is_err(), "somebody listens there already");
+        assert!(get(address, "/").await.starts_with("HTTP/1.1 404"));
+        assert!(serve(address).is_err(), "the address is in use");
     }
 }

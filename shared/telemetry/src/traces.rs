@@ -1,7 +1,8 @@
-//! Where traces go, and which of them.
+//! Where spans are exported to, and which of them.
 //!
-//! The exporter speaks OTLP over gRPC: tonic is here already, so it costs no crate but OpenTelemetry's own. Without an endpoint the same
-//! spans are begun and none is recorded, so that log lines have their ids and the client's decision is carried on.
+//! The exporter uses OTLP over gRPC: tonic is a dependency already, so it adds no crate but
+//! OpenTelemetry's own. Without an endpoint the same spans begin and none is recorded, so that log lines
+//! have their ids and the client's sampling decision is passed on.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,7 +31,7 @@ impl FromStr for Endpoint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const RULE: &str = "expected an address as `http://host:4317`";
+        const RULE: &str = "expected an address such as `http://host:4317`";
         let uri: Uri = text.parse().map_err(|_| RULE)?;
         match (uri.scheme_str(), uri.host()) {
             (Some("http" | "https"), Some(_)) => Ok(Self(text.to_owned())),
@@ -84,7 +85,7 @@ impl FromStr for Ratio {
     }
 }
 
-/// What makes spans, and exports them where there is somewhere to.
+/// Creates spans, and exports them where an endpoint is set.
 pub(crate) fn provider(config: &Config, service: &str) -> Result<SdkTracerProvider, Error> {
     let builder = SdkTracerProvider::builder();
     let Some(endpoint) = &config.otlp_endpoint else {
@@ -107,7 +108,7 @@ pub(crate) fn provider(config: &Config, service: &str) -> Result<SdkTracerProvid
         .build())
 }
 
-/// Makes spans of this suite's crates part of traces, and notes in them what went wrong within.
+/// Exports the spans of this suite's crates, with the warnings and errors within them as events.
 pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -120,12 +121,12 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // A span's parent is the one that tracing knows; a second stack of contexts would be kept at each poll.
+        // The parent of a span is the one in `tracing`; a second stack of contexts would cost at each poll.
         .with_context_activation(false)
         .with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::INFO))
 }
 
-/// Whether a span or an event is one that tells of the suite, and not of how a library works.
+/// Whether a span or an event is of the suite's own crates, not of a library.
 pub(crate) fn is_ours(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO && metadata.target().starts_with("quartet")
 }
@@ -137,16 +138,17 @@ pub(crate) fn sampler(choice: &Choice, ratio: f64) -> Sampler {
         Root::Share => Sampler::TraceIdRatioBased(ratio),
     };
     match choice.parent_based {
-        true => Sampler::ParentBased(Box::new(AsItsCause(root))),
+        true => Sampler::ParentBased(Box::new(LinkBased(root))),
         false => root,
     }
 }
 
-/// Decides of the first span of a trace: one that follows from another trace is exported as that one is, so that none is exported in part.
+/// Samples the root span of a trace: a trace with a link is exported if the linked one is, so that no
+/// chain of traces is exported in part.
 #[derive(Debug, Clone)]
-struct AsItsCause(Sampler);
+struct LinkBased(Sampler);
 
-impl ShouldSample for AsItsCause {
+impl ShouldSample for LinkBased {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_are_none_are_refused() {
+    fn invalid_settings_are_refused() {
         for wrong in ["", "localhost:4317", "ftp://localhost", "http://"] {
             assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }

@@ -86,7 +86,7 @@ impl super::fixture::Client {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
-    let settings = [("WS_PATIENCE", "300ms"), ("WS_RATE", "100000"), ("WS_QUEUE", "8")];
+    let settings = [("WS_SEND_TIMEOUT", "300ms"), ("WS_RATE", "100000"), ("WS_QUEUE", "8")];
     let gateway = Gateway::with(&settings).await;
     let (mut slow, mut quick) = (gateway.join(&gateway.user()).await, gateway.join(&gateway.user()).await);
     slow.subscribe("rooms/lobby").await;
@@ -123,7 +123,7 @@ async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_slow_client_that_reads_again_in_time_hears_why_it_was_closed() {
-    let settings = [("WS_PATIENCE", "200ms"), ("WS_RATE", "100000"), ("WS_QUEUE", "8")];
+    let settings = [("WS_SEND_TIMEOUT", "200ms"), ("WS_RATE", "100000"), ("WS_QUEUE", "8")];
     let gateway = Gateway::with(&settings).await;
     let mut slow = gateway.join(&gateway.user()).await;
     slow.subscribe("todos").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::histogram;
 use quartet_kernel::Deadline;
-use quartet_telemetry::Hop;
+use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::{JOB_ATTEMPT_DURATION, is_on};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -44,11 +44,11 @@ impl Worker {
             kind = job.kind.name(),
             attempt = job.attempts
         );
-        let hop = Hop::following(span, job.cause.clone());
+        let traced_span = TracedSpan::linked_to(span, job.cause.clone());
         async {
             let begun = Instant::now();
             let ending = self.supervise(lease, &job, &stop).await;
-            tell(&hop, &job, ending.as_ref(), begun.elapsed());
+            tell(&traced_span, &job, ending.as_ref(), begun.elapsed());
             let Some(ending) = ending else {
                 tracing::warn!("the lease was lost; whoever has it now does the job");
                 return;
@@ -61,7 +61,7 @@ impl Worker {
             self.note(lease, &ending).await;
             self.changes.announce(job.id);
         }
-        .instrument(hop.span().clone())
+        .instrument(traced_span.span().clone())
         .await;
     }
 
@@ -212,7 +212,7 @@ fn beat_bound(lease: Duration) -> Duration {
 }
 
 /// Tells traces and metrics how an attempt ended; without an ending, its lease was lost.
-fn tell(hop: &Hop, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
+fn tell(traced_span: &TracedSpan, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
     let outcome = match ending {
         None => "lost",
         // The last attempt is not made again.
@@ -220,13 +220,13 @@ fn tell(hop: &Hop, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
         Some(Ending::HandedBack) => "handed_back",
         Some(ending) => name(ending),
     };
-    if hop.is_recording() {
-        hop.rename(format!("job {}", job.kind.name()));
-        hop.set("messaging.operation.type", "process");
-        hop.set("outcome", outcome);
+    if traced_span.is_recording() {
+        traced_span.set_name(format!("job {}", job.kind.name()));
+        traced_span.set_attribute("messaging.operation.type", "process");
+        traced_span.set_attribute("outcome", outcome);
         if let Some(Ending::Failed(problem) | Ending::Retry(problem, _)) = ending {
-            hop.set("error.type", problem.reason.clone());
-            hop.fail(problem.message.clone());
+            traced_span.set_attribute("error.type", problem.reason.clone());
+            traced_span.set_error(problem.message.clone());
         }
     }
     if is_on() {

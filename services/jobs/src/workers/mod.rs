@@ -43,7 +43,7 @@ pub struct Pace {
     /// How often the sweeper and the scheduler look.
     pub poll: Duration,
     /// How long a queued job waits for a worker before it is asked for again.
-    pub ask_again_after: Duration,
+    pub redeliver_after: Duration,
 }
 
 /// A worker. Cheap to clone; clones share everything.

@@ -43,7 +43,7 @@ impl Worker {
         if rescued > 0 {
             tracing::warn!(rescued, "jobs of workers that died were rescued");
         }
-        let before = now - self.pace.ask_again_after;
+        let before = now - self.pace.redeliver_after;
         let again = self.store.ask_again(before, now, BATCH, deadline()).await?;
         if again > 0 {
             tracing::warn!(again, "jobs that no worker came for were asked for again");

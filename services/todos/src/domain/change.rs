@@ -62,7 +62,7 @@ impl ChangeKind {
     }
 }
 
-/// A change, as it is told to the feed.
+/// A change, as it is appended to the feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// What happened.
@@ -125,16 +125,16 @@ pub struct Recorded {
     pub change: Change,
 }
 
-/// A stretch of a feed.
+/// A page of a feed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stretch {
+pub struct FeedPage {
     /// Number of the newest change of the feed.
     pub head: i64,
     /// The changes after the position asked for, in order.
     pub changes: Vec<Recorded>,
 }
 
-/// What a reader at a position learns of a [`Stretch`] that was read from there.
+/// What follows for a reader at a position of a [`FeedPage`] that was read from there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Nothing has happened since.
@@ -145,7 +145,7 @@ pub enum Next {
     Lost(i64),
 }
 
-impl Stretch {
+impl FeedPage {
     /// What follows `position`. Numbers have no gaps, so whatever is missing has been pruned, and a position past the head is from another
     /// history of the database.
     pub fn after(mut self, position: i64) -> Next {
@@ -171,13 +171,13 @@ impl Stretch {
 mod tests {
     use super::*;
 
-    fn stretch(head: i64, positions: &[i64]) -> Stretch {
+    fn page(head: i64, positions: &[i64]) -> FeedPage {
         let recorded = |position: &i64| Recorded {
             position: *position,
             at: OffsetDateTime::UNIX_EPOCH,
             change: Change::purged(Uuid::nil()),
         };
-        Stretch {
+        FeedPage {
             head,
             changes: positions.iter().map(recorded).collect(),
         }
@@ -200,15 +200,15 @@ mod tests {
 
     #[test]
     fn changes_follow_one_another_up_to_the_first_gap() {
-        assert_eq!(positions(stretch(5, &[3, 4, 5]).after(2)), [3, 4, 5]);
-        assert_eq!(positions(stretch(5, &[3, 5]).after(2)), [3]);
-        assert_eq!(stretch(5, &[]).after(5), Next::CaughtUp);
+        assert_eq!(positions(page(5, &[3, 4, 5]).after(2)), [3, 4, 5]);
+        assert_eq!(positions(page(5, &[3, 5]).after(2)), [3]);
+        assert_eq!(page(5, &[]).after(5), Next::CaughtUp);
     }
 
     #[test]
     fn what_was_pruned_is_noticed_and_so_is_a_position_from_elsewhere() {
-        assert_eq!(stretch(5, &[4, 5]).after(2), Next::Lost(5));
-        assert_eq!(stretch(5, &[]).after(2), Next::Lost(5));
-        assert_eq!(stretch(5, &[]).after(9), Next::Lost(5));
+        assert_eq!(page(5, &[4, 5]).after(2), Next::Lost(5));
+        assert_eq!(page(5, &[]).after(2), Next::Lost(5));
+        assert_eq!(page(5, &[]).after(9), Next::Lost(5));
     }
 }

@@ -9,8 +9,9 @@ mod tag;
 mod title;
 mod todo;
 mod transfer;
+mod user_event;
 
-pub use change::{Change, ChangeKind, Next, Recorded, Stretch, Subject};
+pub use change::{Change, ChangeKind, FeedPage, Next, Recorded, Subject};
 pub use description::Description;
 pub use edit::Edit;
 pub use list::{Filter, Key, Order, Sort, SortValue};
@@ -19,3 +20,4 @@ pub use tag::{Tag, TagName, TagRef};
 pub use title::Title;
 pub use todo::{NewTodo, Todo};
 pub use transfer::{DueKey, DueTodo, ImportedTodo, imported_id};
+pub use user_event::{UserEvent, UserEventKind};

@@ -50,3 +50,22 @@ pub struct NewTodo {
     /// Tags of the owner to put on it, each once.
     pub tag_ids: Vec<Uuid>,
 }
+
+impl NewTodo {
+    /// The todo that it becomes for `owner` at `now`, with these tags on it.
+    pub fn made(&self, owner: Uuid, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {
+        Todo {
+            id: self.id,
+            user_id: owner,
+            title: self.title.as_str().to_owned(),
+            description: self.description.as_ref().map(|text| text.as_str().to_owned()),
+            completed_at: self.completed.then_some(now),
+            due_at: self.due_at,
+            priority: self.priority,
+            tags,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        }
+    }
+}

@@ -1,31 +1,36 @@
 //! One stream of changes, from the store to a reader.
 
+use std::time::Duration;
+
 use futures::{Stream, StreamExt};
 use quartet_kernel::Deadline;
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
+use quartet_store::Context;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use super::{Feed, LOOK};
+use super::Feed;
 use crate::Error;
 use crate::domain::{Next, Recorded};
 
+/// Bound on one read of the store.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Changes read from the store at once.
 const PAGE: u32 = 64;
 /// Changes that wait for their reader; behind them, the stream waits, and the store keeps the rest.
 const BUFFER: usize = 16;
 
-/// What a reader is told.
+/// What a reader receives.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum FeedEvent {
     /// A change.
     Change(Box<Recorded>),
-    /// All changes up to this position were told.
+    /// All changes up to this position were sent.
     Ready(i64),
-    /// The changes that followed are no longer kept; telling goes on after this position.
+    /// The changes that followed are no longer kept; the stream goes on after this position.
     Reset(i64),
 }
 
@@ -41,20 +46,20 @@ pub(crate) enum Start {
 }
 
 impl Feed {
-    /// Tells the changes of `owner`, from `start` on, until the reader leaves or the service stops.
-    pub(crate) async fn tell(
+    /// A stream of the changes of `owner`, from `start` on, until the reader leaves or the service stops.
+    pub(crate) async fn subscribe(
         &self,
         owner: Uuid,
         start: Start,
-        deadline: Deadline,
-    ) -> Result<impl Stream<Item = Result<Told, Status>> + Send + use<>, Error> {
+        cx: &Context,
+    ) -> Result<impl Stream<Item = Result<FeedEvent, Status>> + Send + use<>, Error> {
         let (sender, receiver) = mpsc::channel(BUFFER);
         let (ended, end) = oneshot::channel();
         let position = match start {
             Start::After(position) => position,
-            Start::Unknown | Start::Now => self.store.read_feed(owner, 0, 0, deadline).await?.head,
+            Start::Unknown | Start::Now => self.store.read_feed(owner, 0, 0, cx).await?.head,
         };
-        let telling = Telling {
+        let subscription = Subscription {
             feed: self.clone(),
             owner,
             position,
@@ -62,7 +67,7 @@ impl Feed {
         };
         let lost = matches!(start, Start::Unknown);
         tokio::spawn(async move {
-            if let Err(failure) = telling.run(lost).await {
+            if let Err(failure) = subscription.run(lost).await {
                 // A reader who has left need not know why.
                 let _ = ended.send(failure);
             }
@@ -73,11 +78,11 @@ impl Feed {
     }
 }
 
-struct Telling {
+struct Subscription {
     feed: Feed,
     owner: Uuid,
     position: i64,
-    reader: mpsc::Sender<Told>,
+    reader: mpsc::Sender<FeedEvent>,
 }
 
 /// Why a stream ends.
@@ -87,8 +92,8 @@ enum End {
     Failed(Failure),
 }
 
-impl Telling {
-    /// Tells until the reader leaves, which is no failure.
+impl Subscription {
+    /// Sends until the reader leaves, which is no failure.
     async fn run(mut self, lost: bool) -> Result<(), Failure> {
         let stopping = self.feed.stopping.clone();
         let reader = self.reader.clone();
@@ -105,31 +110,28 @@ impl Telling {
 
     async fn go_on(&mut self, lost: bool) -> Result<std::convert::Infallible, End> {
         // Following begins before the first look, so that nothing falls between the two.
-        let mut follower = self.feed.store.heads().follow(self.owner);
+        let mut follower = self.feed.store.notifier().follow(self.owner);
         let mut ready = false;
         if lost {
-            self.send(Told::Reset(self.position)).await?;
+            self.send(FeedEvent::Reset(self.position)).await?;
         }
         loop {
-            let read = self
-                .feed
-                .store
-                .read_feed(self.owner, self.position, PAGE, Deadline::after(LOOK))
-                .await;
+            let cx = Context::new(&self.feed.clock, Deadline::after(READ_TIMEOUT));
+            let read = self.feed.store.read_feed(self.owner, self.position, PAGE, &cx).await;
             match read.map_err(failed)?.after(self.position) {
                 Next::Changes(changes) => {
                     for change in changes {
                         self.position = change.position;
-                        self.send(Told::Change(Box::new(change))).await?;
+                        self.send(FeedEvent::Change(Box::new(change))).await?;
                     }
                 }
                 Next::Lost(head) => {
                     self.position = head;
-                    self.send(Told::Reset(head)).await?;
+                    self.send(FeedEvent::Reset(head)).await?;
                 }
                 Next::CaughtUp => {
                     if !std::mem::replace(&mut ready, true) {
-                        self.send(Told::Ready(self.position)).await?;
+                        self.send(FeedEvent::Ready(self.position)).await?;
                     }
                     follower.past(self.position).await;
                 }
@@ -137,8 +139,8 @@ impl Telling {
         }
     }
 
-    async fn send(&self, told: Told) -> Result<(), End> {
-        match self.reader.send_timeout(told, self.feed.patience).await {
+    async fn send(&self, event: FeedEvent) -> Result<(), End> {
+        match self.reader.send_timeout(event, self.feed.send_timeout).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Left),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(End::Failed(Failure::new(

@@ -3,20 +3,19 @@
 use quartet_kernel::Violations;
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::BatchCreateTodosRequest>,
-) -> Result<Response<pb::BatchCreateTodosResponse>, Error> {
-    let call = Call::of(&request)?;
+    call: &Call,
+    request: pb::BatchCreateTodosRequest,
+) -> Result<pb::BatchCreateTodosResponse, Error> {
     let mut violations = Violations::new();
-    let asked = &request.get_ref().todos;
-    violations.check("todos", convert::batch_size(asked.len()));
-    let new = asked
+    let body = &request.todos;
+    violations.check("todos", convert::batch_size(body.len()));
+    let new = body
         .iter()
         .take(convert::MAX_BATCH)
         .enumerate()
@@ -30,11 +29,8 @@ pub(super) async fn handle(
         });
     let new: Vec<_> = new.collect();
     violations.finish()?;
-    let todos = rpc
-        .store
-        .insert_todos(call.user()?.id, &new, rpc.clock.now(), call.deadline)
-        .await?;
-    Ok(Response::new(pb::BatchCreateTodosResponse {
+    let todos = rpc.store.insert_todos(call.user()?.id, &new, &rpc.cx(call)).await?;
+    Ok(pb::BatchCreateTodosResponse {
         data: todos.into_iter().map(convert::todo).collect(),
-    }))
+    })
 }

@@ -2,22 +2,17 @@
 
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::Edit;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CompleteTodoRequest>) -> Result<Response<pb::Todo>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("todo_id", &request.get_ref().todo_id)?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CompleteTodoRequest) -> Result<pb::Todo, Error> {
+    let id = convert::id("todo_id", &request.todo_id)?;
     let edit = Edit {
         completed: Some(true),
         ..Edit::default()
     };
-    let todo = rpc
-        .store
-        .update_todo(call.user()?.id, id, &edit, rpc.clock.now(), call.deadline)
-        .await?;
-    Ok(Response::new(convert::todo(todo.ok_or(Error::TodoNotFound { id })?)))
+    let todo = rpc.store.update_todo(call.user()?.id, id, &edit, &rpc.cx(call)).await?;
+    Ok(convert::todo(todo.ok_or(Error::TodoNotFound { id })?))
 }

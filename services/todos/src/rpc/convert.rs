@@ -4,16 +4,15 @@ use prost_types::Timestamp;
 use quartet_kernel::{InvalidFields, Rule, Violations, id, text, violations};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::{Failure, mask, moment};
-use quartet_store::page::{PageRequest, Page};
+use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::resume_token;
 use crate::domain::{
     ChangeKind, Description, Edit, Filter, Key, NewTodo, Order, Priority, Recorded, Subject, Tag, TagName, TagRef,
     Title, Todo,
 };
-use crate::feed::{Start, Told};
+use crate::feed::{FeedEvent, Start, resume_token};
 
 /// Items of a batch at the most.
 pub(super) const MAX_BATCH: usize = 100;
@@ -231,12 +230,12 @@ pub(super) fn start(owner: Uuid, token: &str) -> Result<Start, InvalidFields> {
     }
 }
 
-pub(super) fn change(owner: Uuid, told: Told) -> pb::TodoChange {
+pub(super) fn change(owner: Uuid, event: FeedEvent) -> pb::TodoChange {
     use pb::todo_change::Kind;
-    let (position, kind) = match told {
-        Told::Change(recorded) => return recorded_change(owner, *recorded),
-        Told::Ready(position) => (position, Kind::Ready),
-        Told::Reset(position) => (position, Kind::Reset),
+    let (position, kind) = match event {
+        FeedEvent::Change(recorded) => return recorded_change(owner, *recorded),
+        FeedEvent::Ready(position) => (position, Kind::Ready),
+        FeedEvent::Reset(position) => (position, Kind::Reset),
     };
     pb::TodoChange {
         id: resume_token::write(owner, position),

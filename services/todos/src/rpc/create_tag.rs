@@ -3,15 +3,13 @@
 use quartet_kernel::violations;
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Tag, TagName};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CreateTagRequest>) -> Result<Response<pb::Tag>, Error> {
-    let call = Call::of(&request)?;
-    let name = TagName::parse(&request.get_ref().name).map_err(|rule| violations::one("name", rule))?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateTagRequest) -> Result<pb::Tag, Error> {
+    let name = TagName::parse(&request.name).map_err(|rule| violations::one("name", rule))?;
     let now = rpc.clock.now();
     let tag = Tag {
         id: rpc.clock.new_id(),
@@ -20,6 +18,6 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CreateTagRequest>) ->
         created_at: now,
         updated_at: now,
     };
-    rpc.store.insert_tag(&tag, call.deadline).await?;
-    Ok(Response::new(convert::tag(tag)))
+    rpc.store.insert_tag(&tag, &rpc.cx(call)).await?;
+    Ok(convert::tag(tag))
 }

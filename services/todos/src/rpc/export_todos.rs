@@ -3,8 +3,7 @@
 use quartet_kernel::{Violations, id};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use quartet_store::page::{PageRequest, Page};
-use tonic::{Request, Response};
+use quartet_store::page::{Page, PageRequest};
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -18,29 +17,29 @@ const ORDER: Order = Order {
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::ExportTodosRequest>,
-) -> Result<Response<pb::ExportTodosResponse>, Error> {
-    let call = Call::of(&request)?;
-    let asked = request.get_ref();
+    call: &Call,
+    request: pb::ExportTodosRequest,
+) -> Result<pb::ExportTodosResponse, Error> {
+    let body = &request;
     let mut violations = Violations::new();
-    let owner = violations.check("user_id", id::parse(&asked.user_id));
-    let signature = format!("export of {}", asked.user_id);
+    let owner = violations.check("user_id", id::parse(&body.user_id));
+    let signature = format!("export of {}", body.user_id);
     let page = PageRequest {
         page: None,
         items_per_page: None,
-        page_size: asked.page_size,
-        page_token: &asked.page_token,
+        page_size: body.page_size,
+        page_token: &body.page_token,
     };
     let page: Option<Page<Key>> = Page::parse(page, &signature, &mut violations);
     violations.finish()?;
     let (owner, page) = (convert::checked(owner)?, convert::checked(page)?);
     let rows = rpc
         .store
-        .list_todos(owner, &Filter::default(), ORDER, &page, call.deadline)
+        .list_todos(owner, &Filter::default(), ORDER, &page, &rpc.cx(call))
         .await?;
-    Ok(Response::new(pb::ExportTodosResponse {
+    Ok(pb::ExportTodosResponse {
         next_page_token: rows.next_token(&signature, |todo| ORDER.key(todo)),
         total_count: rows.total,
         data: rows.rows.into_iter().map(convert::todo).collect(),
-    }))
+    })
 }

@@ -3,7 +3,6 @@
 use quartet_kernel::{Rule, Violations, id};
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 use uuid::Uuid;
 
 use super::{Rpc, convert};
@@ -12,32 +11,29 @@ use crate::domain::{ImportedTodo, TagName, imported_id};
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::ImportTodosRequest>,
-) -> Result<Response<pb::ImportTodosResponse>, Error> {
-    let call = Call::of(&request)?;
-    let asked = request.get_ref();
+    call: &Call,
+    request: pb::ImportTodosRequest,
+) -> Result<pb::ImportTodosResponse, Error> {
+    let body = &request;
     let mut violations = Violations::new();
-    let owner = violations.check("user_id", id::parse(&asked.user_id));
-    let import = violations.check("import_id", id::parse(&asked.import_id));
-    violations.check("rows", convert::batch_size(asked.rows.len()));
+    let owner = violations.check("user_id", id::parse(&body.user_id));
+    let import = violations.check("import_id", id::parse(&body.import_id));
+    violations.check("rows", convert::batch_size(body.rows.len()));
     violations.finish()?;
     let (owner, import) = (convert::checked(owner)?, convert::checked(import)?);
 
     let mut errors = Vec::new();
-    let todos: Vec<ImportedTodo> = asked
+    let todos: Vec<ImportedTodo> = body
         .rows
         .iter()
         .filter_map(|row| parse(import, row, &mut errors))
         .collect();
-    let new_id = || rpc.clock.new_id();
-    rpc.store
-        .import_todos(owner, &todos, &new_id, rpc.clock.now(), call.deadline)
-        .await?;
-    Ok(Response::new(pb::ImportTodosResponse {
+    rpc.store.import_todos(owner, &todos, &rpc.cx(call)).await?;
+    Ok(pb::ImportTodosResponse {
         // A request holds at most a hundred rows.
         imported: todos.len() as i32,
         errors,
-    }))
+    })
 }
 
 /// The todo of a row, or what is wrong with it.

@@ -2,16 +2,14 @@
 
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::PurgeTodoRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("todo_id", &request.get_ref().todo_id)?;
-    match rpc.store.purge_todo(id, rpc.clock.now(), call.deadline).await? {
-        true => Ok(Response::new(())),
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::PurgeTodoRequest) -> Result<(), Error> {
+    let id = convert::id("todo_id", &request.todo_id)?;
+    match rpc.store.purge_todo(id, &rpc.cx(call)).await? {
+        true => Ok(()),
         false => Err(Error::TodoNotFound { id }),
     }
 }

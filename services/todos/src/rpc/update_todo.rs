@@ -2,17 +2,12 @@
 
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::UpdateTodoRequest>) -> Result<Response<pb::Todo>, Error> {
-    let call = Call::of(&request)?;
-    let (id, edit) = convert::edit(request.get_ref())?;
-    let todo = rpc
-        .store
-        .update_todo(call.user()?.id, id, &edit, rpc.clock.now(), call.deadline)
-        .await?;
-    Ok(Response::new(convert::todo(todo.ok_or(Error::TodoNotFound { id })?)))
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::UpdateTodoRequest) -> Result<pb::Todo, Error> {
+    let (id, edit) = convert::edit(&request)?;
+    let todo = rpc.store.update_todo(call.user()?.id, id, &edit, &rpc.cx(call)).await?;
+    Ok(convert::todo(todo.ok_or(Error::TodoNotFound { id })?))
 }

@@ -1,4 +1,4 @@
-//! How far the feeds that somebody follows have come, told within the process.
+//! How far the feeds that somebody follows have come, within the process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,24 +8,25 @@ use uuid::Uuid;
 
 /// The newest change of each owner that somebody follows. Cheap to clone; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Heads(Arc<Mutex<HashMap<Uuid, watch::Sender<i64>>>>);
+pub struct FeedNotifier(Arc<Mutex<HashMap<Uuid, watch::Sender<i64>>>>);
 
 /// Follows one owner's feed.
 #[derive(Debug)]
 pub struct Follower {
-    heads: Heads,
+    notifier: FeedNotifier,
     owner: Uuid,
     head: watch::Receiver<i64>,
 }
 
-impl Heads {
-    /// Notes that the owner's feed has come to `head`. Nothing is kept for owners whom nobody follows.
-    pub fn tell(&self, owner: Uuid, head: i64) {
+impl FeedNotifier {
+    /// Notifies the owner's followers that the feed has come to `head`. Nothing is kept for owners whom
+    /// nobody follows.
+    pub fn advance(&self, owner: Uuid, head: i64) {
         if let Some(sender) = self.lock().get(&owner) {
             sender.send_if_modified(|known| {
-                let is_news = head > *known;
+                let is_ahead = head > *known;
                 *known = head.max(*known);
-                is_news
+                is_ahead
             });
         }
     }
@@ -38,7 +39,7 @@ impl Heads {
             .or_insert_with(|| watch::Sender::new(0))
             .subscribe();
         Follower {
-            heads: self.clone(),
+            notifier: self.clone(),
             owner,
             head,
         }
@@ -65,7 +66,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut heads = self.heads.lock();
+        let mut heads = self.notifier.lock();
         // This follower still counts as one.
         if heads
             .get(&self.owner)
@@ -81,20 +82,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_follower_hears_of_its_owner_and_leaves_nothing_behind() {
-        let heads = Heads::default();
+    async fn a_follower_is_notified_of_its_owner_and_leaves_nothing_behind() {
+        let notifier = FeedNotifier::default();
         let owner = Uuid::from_u128(1);
-        let mut follower = heads.follow(owner);
-        heads.tell(Uuid::from_u128(2), 7);
-        heads.tell(owner, 3);
-        heads.tell(owner, 2);
+        let mut follower = notifier.follow(owner);
+        notifier.advance(Uuid::from_u128(2), 7);
+        notifier.advance(owner, 3);
+        notifier.advance(owner, 2);
         follower.past(2).await;
-        let waits = tokio::time::timeout(std::time::Duration::from_millis(20), follower.past(3)).await;
-        assert!(waits.is_err());
-        let second = heads.follow(owner);
+        let timeout = tokio::time::timeout(std::time::Duration::from_millis(20), follower.past(3)).await;
+        assert!(timeout.is_err());
+        let second = notifier.follow(owner);
         drop(follower);
-        assert_eq!(heads.owners(), [owner]);
+        assert_eq!(notifier.owners(), [owner]);
         drop(second);
-        assert!(heads.owners().is_empty());
+        assert!(notifier.owners().is_empty());
     }
 }

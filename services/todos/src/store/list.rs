@@ -6,17 +6,51 @@ use uuid::Uuid;
 
 use crate::domain::{Filter, Key, Order, Sort, SortValue};
 
-/// What searches look into.
-pub(super) fn search_text(title: &str, description: Option<&str>) -> String {
-    // A line break keeps a search from matching across the two.
-    format!("{title}\n{}", description.unwrap_or_default()).to_lowercase()
+/// How the total of a list comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Total {
+    /// All todos of the owner: a number that is kept.
+    Live,
+    /// Those that are done: kept.
+    Completed,
+    /// Those that are not: the difference.
+    Open,
+    /// Counted, up to a bound.
+    Counted,
+}
+
+impl Total {
+    /// The total of a list with this filter.
+    pub(super) fn of(filter: &Filter) -> Self {
+        match filter {
+            Filter {
+                completed,
+                tags,
+                q: None,
+                due_before: None,
+                due_after: None,
+                priority: None,
+                deleted: false,
+            } if tags.is_empty() => match completed {
+                None => Self::Live,
+                Some(true) => Self::Completed,
+                Some(false) => Self::Open,
+            },
+            _ => Self::Counted,
+        }
+    }
+}
+
+/// A text as searches compare it.
+pub(super) fn search_key(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_lowercase()
 }
 
 /// A value that a list can bind in database `D`.
 pub(super) trait Bind<D: Database>: for<'q> Encode<'q, D> + Type<D> + Send + 'static {}
 impl<D: Database, T: for<'q> Encode<'q, D> + Type<D> + Send + 'static> Bind<D> for T {}
 
-pub(super) fn push_filter<D: Database>(query: &mut QueryBuilder<D>, owner: Uuid, filter: &Filter, tag_ids: &[Uuid])
+pub(super) fn push_filter<D: Database>(query: &mut QueryBuilder<D>, owner: Uuid, filter: &Filter)
 where
     Uuid: Bind<D>,
     Timestamp: Bind<D>,
@@ -36,9 +70,11 @@ where
     };
     if let Some(q) = &filter.q {
         query
-            .push(" and search like ")
+            .push(" and (title_key like ")
             .push_bind(pattern(q))
-            .push(r" escape '\'");
+            .push(r" escape '\' or description_key like ")
+            .push_bind(pattern(q))
+            .push(r" escape '\')");
     }
     if let Some(before) = filter.due_before {
         query.push(" and due_at < ").push_bind(Timestamp(before));
@@ -49,11 +85,15 @@ where
     if let Some(priority) = filter.priority {
         query.push(" and priority = ").push_bind(priority.number());
     }
-    for tag_id in tag_ids {
+    for name in &filter.tags {
+        // The tag is looked up once, not for each todo. One that the owner lacks is on no todo.
         query
             .push(" and exists (select 1 from todo_tags where todo_id = todos.id and tag_id = ")
-            .push_bind(*tag_id)
-            .push(")");
+            .push("(select id from tags where user_id = ")
+            .push_bind(owner)
+            .push(" and name = ")
+            .push_bind(name.clone())
+            .push("))");
     }
 }
 

@@ -1,29 +1,34 @@
 //! Where todos, tags and the feed of their changes are kept: a trait for each, two databases.
 //!
-//! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
+//! `queries/` has a file for each trait, compiled once per database by `postgres.rs` and `sqlite.rs`;
+//! statements that differ stand in the folders `postgres/` and `sqlite/`.
 
-mod changes;
-mod departures;
-mod heads;
+mod entries;
+mod feed;
+mod feed_notifier;
 mod list;
 mod postgres;
 mod snapshot;
 mod sqlite;
+mod tagged;
 mod tags;
 mod todos;
 mod transfer;
+mod user_lifecycle;
 
 use quartet_messaging::Publisher;
 use quartet_rpc::host::StartError;
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
-pub use changes::Changes;
-pub use departures::{Departures, UserNews};
-pub use heads::{Follower, Heads};
+pub use feed::Feed;
+pub use feed_notifier::{FeedNotifier, Follower};
 pub use tags::Tags;
 pub use todos::Todos;
 pub use transfer::Transfer;
+pub use user_lifecycle::UserLifecycle;
+
+use list::search_key;
 
 use crate::Config;
 
@@ -36,10 +41,10 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &SQLITE,
 };
 
-/// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Todos + Tags + Changes + Departures + Transfer {}
+/// All that the service keeps.
+pub trait Store: Todos + Tags + Feed + UserLifecycle + Transfer {}
 
-impl<T: Todos + Tags + Changes + Departures + Transfer> Store for T {}
+impl<T: Todos + Tags + Feed + UserLifecycle + Transfer> Store for T {}
 
 /// Opens the database that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Database, StartError> {
@@ -50,10 +55,10 @@ pub async fn open(config: &Config) -> Result<Database, StartError> {
     Ok(database)
 }
 
-/// The store over a database that is open and migrated. What it writes is told of through `outgoing`.
-pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. Its events go out through `publisher`.
+pub fn over(database: Database, publisher: Publisher) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, publisher)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, publisher)),
     }
 }

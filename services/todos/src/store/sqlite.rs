@@ -1,64 +1,61 @@
 //! The queries over SQLite.
 
+mod edit;
+mod journal;
+
+#[path = "queries/feed.rs"]
+mod feed;
+#[path = "queries/tags.rs"]
+mod tags;
+#[path = "queries/todo_rows.rs"]
+mod todo_rows;
+#[path = "queries/todos.rs"]
+mod todos;
+#[path = "queries/transfer.rs"]
+mod transfer;
+#[path = "queries/unit.rs"]
+mod unit;
+#[path = "queries/user_lifecycle.rs"]
+mod user_lifecycle;
+
 use quartet_messaging::Publisher;
-use quartet_store::Sqlite as Pool;
+use quartet_store::Sqlite as Database;
+use quartet_store::dialect::sqlite as dialect;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
+use uuid::Uuid;
 
-use super::Heads;
+use super::FeedNotifier;
+use super::tagged::Named;
+use crate::Error;
+use unit::Unit;
 
-/// SQL that tells whether an id is among those bound at `$parameter`.
-macro_rules! among {
-    ($parameter:literal) => {
-        concat!(" in (select unhex(value) from json_each(", $parameter, "))")
-    };
-}
-
-/// SQL at the end of a select that passes over rows which another transaction has locked: none, with one writer at a time.
-macro_rules! skip_locked {
+/// The tags of a todo, by name, as JSON.
+macro_rules! tags_of_todo {
     () => {
-        ""
+        "(select json_group_array(json_array(lower(hex(tags.id)), tags.name) order by tags.name)
+            from todo_tags join tags on tags.id = todo_tags.tag_id
+           where todo_tags.todo_id = todos.id)"
     };
 }
-
-/// Ids as one bound value: SQLite has no arrays, but reads JSON.
-fn bind_ids(ids: &[uuid::Uuid]) -> String {
-    let ids: Vec<String> = ids.iter().map(|id| format!("\"{}\"", id.simple())).collect();
-    format!("[{}]", ids.join(","))
-}
+use tags_of_todo;
 
 pub(super) struct Queries {
-    pool: Pool,
-    outgoing: Outgoing,
-    heads: Heads,
+    database: Database,
+    publisher: Publisher,
+    notifier: FeedNotifier,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
-        let heads = Heads::default();
-        Self { pool, outgoing, heads }
+    pub(super) fn new(database: Database, publisher: Publisher) -> Self {
+        Self {
+            database,
+            publisher,
+            notifier: FeedNotifier::default(),
+        }
     }
-}
 
-mod changes {
-    include!("queries/changes.rs");
-}
-
-mod todos {
-    include!("queries/todos.rs");
-}
-
-mod tags {
-    include!("queries/tags.rs");
-}
-
-mod departures {
-    include!("queries/departures.rs");
-}
-
-mod todo_tags {
-    include!("queries/todo_tags.rs");
-}
-
-mod transfer {
-    include!("queries/transfer.rs");
+    /// The tags of these ids, for todos that `unit` makes. Nobody else writes until its commit.
+    async fn named_tags(&self, unit: &mut Unit, owner: Uuid, ids: &[Uuid]) -> Result<Vec<Named>, Error> {
+        tags::find_named(unit.connection().await?, owner, ids).await
+    }
 }

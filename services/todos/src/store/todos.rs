@@ -1,9 +1,8 @@
 //! What a store does with todos.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
+use quartet_store::Context;
 use quartet_store::page::{Page, PageResult};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
@@ -15,16 +14,10 @@ pub trait Todos: Send + Sync {
     /// Makes todos, all or none, and returns them in the same order.
     ///
     /// Errors: [`Error::TagNotFound`] for the first tag that is not the owner's.
-    async fn insert_todos(
-        &self,
-        owner: Uuid,
-        todos: &[NewTodo],
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Vec<Todo>, Error>;
+    async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], cx: &Context) -> Result<Vec<Todo>, Error>;
 
     /// The todo, unless it is deleted.
-    async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error>;
+    async fn find_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error>;
 
     /// A page of the todos that pass `filter`.
     async fn list_todos(
@@ -33,41 +26,22 @@ pub trait Todos: Send + Sync {
         filter: &Filter,
         order: Order,
         page: &Page<Key>,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<PageResult<Todo>, Error>;
 
     /// Writes the fields of `edit`.
     ///
     /// Errors: [`Error::TagNotFound`] for the first tag that is not the owner's.
-    async fn update_todo(
-        &self,
-        owner: Uuid,
-        id: Uuid,
-        edit: &Edit,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<Todo>, Error>;
+    async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, cx: &Context) -> Result<Option<Todo>, Error>;
 
     /// Deletes todos softly, all or none.
     ///
     /// Errors: [`Error::TodoNotFound`] for the first one that is not there.
-    async fn delete_todos(
-        &self,
-        owner: Uuid,
-        ids: &[Uuid],
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<(), Error>;
+    async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], cx: &Context) -> Result<(), Error>;
 
     /// Brings a deleted todo back.
-    async fn restore_todo(
-        &self,
-        owner: Uuid,
-        id: Uuid,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<Todo>, Error>;
+    async fn restore_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error>;
 
     /// Deletes anybody's todo for good; whether there was one.
-    async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error>;
+    async fn purge_todo(&self, id: Uuid, cx: &Context) -> Result<bool, Error>;
 }

@@ -1,7 +1,7 @@
 //! What a store does for the suite's own work: not scoped by an owner, or in an owner's name.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
+use quartet_store::Context;
 use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -14,15 +14,8 @@ use crate::domain::{DueKey, DueTodo, ImportedTodo};
 pub trait Transfer: Send + Sync {
     /// Makes those of these todos that are not there, with their tags, all or none.
     ///
-    /// Errors: [`Error::OwnerDeparted`].
-    async fn import_todos(
-        &self,
-        owner: Uuid,
-        todos: &[ImportedTodo],
-        tag_ids: &(dyn Fn() -> Uuid + Send + Sync),
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<(), Error>;
+    /// Errors: [`Error::OwnerDeleted`].
+    async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error>;
 
     /// A page of everybody's open todos that are due after one moment and before another, the most pressing first. The total is not counted.
     async fn list_due(
@@ -30,15 +23,9 @@ pub trait Transfer: Send + Sync {
         after: OffsetDateTime,
         before: OffsetDateTime,
         page: &Page<DueKey>,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<PageResult<DueTodo>, Error>;
 
     /// Deletes for good up to `limit` todos that were deleted before a moment; how many there were.
-    async fn purge_deleted(
-        &self,
-        before: OffsetDateTime,
-        limit: i64,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<u64, Error>;
+    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<u64, Error>;
 }

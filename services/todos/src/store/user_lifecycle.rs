@@ -1,35 +1,19 @@
-//! What a store does when users go and come back.
+//! What a store does when users are deleted, restored and purged.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
+use quartet_messaging::Consumer;
+use quartet_store::Context;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
 
-/// News of a user, as a message brought it.
-#[derive(Debug, Clone, Copy)]
-pub struct UserNews {
-    /// The message, which takes effect once.
-    pub message_id: Uuid,
-    /// The user.
-    pub user_id: Uuid,
-    /// When it happened.
-    pub at: OffsetDateTime,
-}
-
-/// Users who go and come back. Every function that takes [`UserNews`] does nothing when it has done that message before.
+/// The lifecycle of users. Their events take effect through [`Consumer`]: a deletion deletes the
+/// user's todos softly, a restoration restores those that were deleted with the user, a purge deletes
+/// all that the user owned.
 #[async_trait]
-pub trait Departures: Send + Sync {
-    /// Deletes the user's todos softly, and notes since when the user is gone.
-    async fn user_deleted(&self, news: UserNews, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error>;
-
-    /// Brings back the todos that went with the user; those that the user had deleted stay deleted.
-    async fn user_restored(&self, news: UserNews, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error>;
-
-    /// Deletes all that the user owned for good.
-    async fn user_purged(&self, news: UserNews, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error>;
-
-    /// Deletes for good all that one user owned who went before `before`; `None` when nobody did.
-    async fn purge_departed(&self, before: OffsetDateTime, deadline: Deadline) -> Result<Option<Uuid>, Error>;
+pub trait UserLifecycle: Consumer {
+    /// Deletes for good all that one user owned who was deleted before `before`; `None` when there is
+    /// no such user.
+    async fn purge_deleted_user(&self, before: OffsetDateTime, cx: &Context) -> Result<Option<Uuid>, Error>;
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::queues::{self, Delivery, Settled};
-use super::{Bell, Local, lock};
+use super::{Bell, Local};
 use crate::failpoint::pass;
 use crate::handling::{TOGETHER, attempt_all};
 use crate::{Handler, Message, Outcome, Subscription};
@@ -33,7 +33,7 @@ struct Consumer<'a> {
 
 pub(super) async fn run(local: &Local, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken) {
     let bell = local.bell(&subscription.queue.name);
-    *lock(&bell.consumers) += 1;
+    *bell.consumers.lock() += 1;
     let mut consumer = Consumer {
         local,
         subscription,
@@ -105,10 +105,10 @@ impl Consumer<'_> {
         // Consumers of one queue take in turns, so that none takes what another has.
         let bell = self.bell.clone();
         let _turn = bell.taking.lock().await;
-        let in_hand: Vec<i64> = lock(&bell.in_hand).iter().copied().collect();
+        let in_hand: Vec<i64> = bell.in_hand.lock().iter().copied().collect();
         let deliveries = queues::take(&self.local.pool, &self.subscription, &in_hand, now, room).await?;
         let seqs = || deliveries.iter().map(|delivery| delivery.seq);
-        lock(&bell.in_hand).extend(seqs());
+        bell.in_hand.lock().extend(seqs());
         self.in_hand.extend(seqs());
         Ok(deliveries)
     }
@@ -165,7 +165,7 @@ impl Consumer<'_> {
         }
         queues::settle(&self.local.pool, &self.settled).await?;
         pass!("local-settled");
-        let mut in_hand = lock(&self.bell.in_hand);
+        let mut in_hand = self.bell.in_hand.lock();
         for (seq, _) in self.settled.drain(..) {
             in_hand.remove(&seq);
             self.in_hand.remove(&seq);
@@ -188,10 +188,10 @@ impl Consumer<'_> {
 impl Drop for Consumer<'_> {
     /// Gives back what is in hand, also when the consumer is not stopped but dropped.
     fn drop(&mut self) {
-        let mut in_hand = lock(&self.bell.in_hand);
+        let mut in_hand = self.bell.in_hand.lock();
         in_hand.retain(|seq| !self.in_hand.contains(seq));
         drop(in_hand);
-        *lock(&self.bell.consumers) -= 1;
+        *self.bell.consumers.lock() -= 1;
         self.bell.changed.notify_waiters();
     }
 }

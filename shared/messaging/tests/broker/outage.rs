@@ -70,8 +70,8 @@ async fn rows_past_their_window_are_pruned(stage: Stage) {
     tokio::time::sleep(Duration::from_millis(5)).await;
 
     let settings = quartet_messaging::Config {
-        outbox_keep: "1ms".parse().unwrap(),
-        inbox_keep: "1ms".parse().unwrap(),
+        outbox_retention: "1ms".parse().unwrap(),
+        inbox_retention: "1ms".parse().unwrap(),
         ..stage.settings()
     };
     let (_relay, _, stats) = stage.relay_with(settings);

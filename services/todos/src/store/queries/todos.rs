@@ -1,307 +1,255 @@
-// The queries on todos, compiled once per database by `postgres.rs` and `sqlite.rs`.
+//! The queries on todos.
 
 use async_trait::async_trait;
-use quartet_messaging::outbox;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
-use quartet_store::page::{Page, PageResult};
+use quartet_store::page::{MAX_COUNTED, Page, PageResult};
+use quartet_store::{Context, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::changes::{append, forget};
-use super::todo_tags::{filter_tags, put_tags, tags_of};
-use super::{Connection, Db, Queries, bind_ids};
-use crate::events;
-use crate::Error;
-use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, Priority, TagRef, Todo};
+use super::dialect::{among, bind_ids};
+use super::feed::forget;
+use super::todo_rows::{TodoRow, todo_columns};
+use super::{Db, Queries, edit};
+use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, TagRef, Todo};
 use crate::store::Todos;
-use crate::store::list::{push_filter, push_key, push_order, search_text};
+use crate::store::entries::{Counts, NewTodos};
+use crate::store::list::{Total, push_filter, push_key, push_order};
+use crate::{Error, events};
 
+/// How often todos are made anew because a tag on them was renamed or deleted meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// A row of a list, with the list's total where it is counted.
 #[derive(FromRow)]
-struct TodoRow {
-    id: Uuid,
-    user_id: Uuid,
-    title: String,
-    description: Option<String>,
-    completed_at: Option<Timestamp>,
-    due_at: Option<Timestamp>,
-    priority: i16,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    deleted_at: Option<Timestamp>,
-}
-
-impl TodoRow {
-    fn into_todo(self, tags: Vec<TagRef>) -> Todo {
-        Todo {
-            id: self.id,
-            user_id: self.user_id,
-            title: self.title,
-            description: self.description,
-            completed_at: self.completed_at.map(Into::into),
-            due_at: self.due_at.map(Into::into),
-            // The column holds only what `Priority::number` gives.
-            priority: Priority::from_number(self.priority).unwrap_or_default(),
-            tags,
-            created_at: self.created_at.into(),
-            updated_at: self.updated_at.into(),
-            deleted_at: self.deleted_at.map(Into::into),
-        }
-    }
+struct ListRow {
+    #[sqlx(flatten)]
+    todo: TodoRow,
+    total: Option<i64>,
 }
 
 #[async_trait]
 impl Todos for Queries {
-    async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], now: OffsetDateTime, deadline: Deadline) -> Result<Vec<Todo>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let mut insert = QueryBuilder::<Db>::new(
-            "insert into todos (id, user_id, title, description, completed_at, due_at, priority, title_key, search, created_at, updated_at) ",
-        );
-        insert.push_values(todos, |mut row, todo| {
-            let (title, description) = (todo.title.as_str(), todo.description.as_ref().map(|text| text.as_str()));
-            row.push_bind(todo.id)
-                .push_bind(owner)
-                .push_bind(title.to_owned())
-                .push_bind(description.map(str::to_owned))
-                .push_bind(todo.completed.then_some(Timestamp(now)))
-                .push_bind(todo.due_at.map(Timestamp))
-                .push_bind(todo.priority.number())
-                .push_bind(title.to_lowercase())
-                .push_bind(search_text(title, description))
-                .push_bind(Timestamp(now))
-                .push_bind(Timestamp(now));
-        });
-        insert.build().execute(&mut *transaction).await?;
-        for todo in todos.iter().filter(|todo| !todo.tag_ids.is_empty()) {
-            put_tags(&mut transaction, owner, todo.id, &todo.tag_ids).await?;
+    async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], cx: &Context) -> Result<Vec<Todo>, Error> {
+        for _ in 0..ATTEMPTS {
+            match self.try_insert(owner, todos, cx).await {
+                Err(Error::TagsChanged) => {}
+                outcome => return outcome,
+            }
         }
-        let tagged: Vec<Uuid> = todos.iter().filter(|todo| !todo.tag_ids.is_empty()).map(|todo| todo.id).collect();
-        let mut tags = tags_of(&mut transaction, &tagged).await?;
-        let made: Vec<Todo> = todos.iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
-        let news: Vec<_> = made.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
-        outbox::append_all(&mut *transaction, &news).await?;
-        let changes: Vec<Change> = made.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
-        let head = append(&mut transaction, owner, &changes, now).await?;
-        transaction.commit().await?;
-        self.said(owner, head);
-        Ok(made)
+        Err(Error::TagsChanged)
     }
 
-    async fn find_todo(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Todo>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let row: Option<TodoRow> = sqlx::query_as(
-            "select id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at
-               from todos
-              where id = $1 and user_id = $2 and deleted_at is null",
-        )
+    async fn find_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error> {
+        let row: Option<TodoRow> = sqlx::query_as(concat!(
+            "select ",
+            todo_columns!(),
+            " from todos where id = $1 and user_id = $2 and deleted_at is null"
+        ))
         .bind(id)
         .bind(owner)
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut *self.database.read(cx.deadline).await?)
         .await?;
-        with_tags(&mut connection, row).await
+        Ok(row.map(Todo::from))
     }
 
-    async fn list_todos(&self, owner: Uuid, filter: &Filter, order: Order, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Todo>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let Some(tag_ids) = filter_tags(&mut connection, owner, &filter.tags).await? else {
-            // A tag that the owner does not have is on no todo.
-            return Ok(page.cut(Vec::new(), 0));
+    async fn list_todos(
+        &self,
+        owner: Uuid,
+        filter: &Filter,
+        order: Order,
+        page: &Page<Key>,
+        cx: &Context,
+    ) -> Result<PageResult<Todo>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
+        let mut select = QueryBuilder::<Db>::new(concat!("select ", todo_columns!(), ", "));
+        match page.known_total() {
+            // The token has carried it along.
+            Some(_) => select.push("cast(null as bigint)"),
+            None => push_total(&mut select, owner, filter),
         };
-        let total = match page.known_total() {
-            Some(total) => i64::from(total),
-            None => {
-                let mut count = QueryBuilder::<Db>::new("select count(*) from todos where ");
-                push_filter(&mut count, owner, filter, &tag_ids);
-                count.build_query_scalar().fetch_one(&mut *connection).await?
-            }
-        };
-        let mut select = QueryBuilder::<Db>::new(
-            "select id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at from todos where ",
-        );
-        push_filter(&mut select, owner, filter, &tag_ids);
+        select.push(" as total from todos where ");
+        push_filter(&mut select, owner, filter);
         if let Some(key) = page.after() {
             push_key(&mut select, order, key);
         }
         push_order(&mut select, order);
-        select.push(" limit ").push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
-        let rows: Vec<TodoRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+        select
+            .push(" limit ")
+            .push_bind(page.fetch())
+            .push(" offset ")
+            .push_bind(page.offset());
+        let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
 
-        let rows = page.cut(rows, total);
-        let ids: Vec<Uuid> = rows.rows.iter().map(|row| row.id).collect();
-        let mut tags = tags_of(&mut connection, &ids).await?;
-        let todos = rows.rows.into_iter().map(|row| {
-            let tags = tags.remove(&row.id).unwrap_or_default();
-            row.into_todo(tags)
-        });
-        Ok(PageResult { rows: todos.collect(), total: rows.total, has_more: rows.has_more })
+        let mut count = rows.first().and_then(|row| row.total);
+        if rows.is_empty() && page.offset() > 0 {
+            // A page past the last one has no row to carry the total.
+            let mut select = QueryBuilder::<Db>::new("select ");
+            push_total(&mut select, owner, filter);
+            count = select.build_query_scalar().fetch_one(&mut *connection).await?;
+        }
+        let (total, total_is_exact) = match Total::of(filter) {
+            Total::Counted => page.bounded_total(count),
+            Total::Live | Total::Completed | Total::Open => {
+                (page.known_total().map_or(count.unwrap_or_default(), i64::from), true)
+            }
+        };
+        let todos = rows.into_iter().map(|row| Todo::from(row.todo)).collect();
+        Ok(PageResult {
+            total_is_exact,
+            ..page.cut(todos, total)
+        })
     }
 
-    async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Todo>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let title = edit.title.as_ref().map(|title| title.as_str());
-        let description = edit.description.as_ref().map(|text| text.as_ref().map(|text| text.as_str()));
-        let row: Option<TodoRow> = sqlx::query_as(
-            "update todos
-                set title = case when $3 then $4 else title end,
-                    title_key = case when $3 then $5 else title_key end,
-                    description = case when $6 then $7 else description end,
-                    completed_at = case when $8 then coalesce(completed_at, $9) when $10 then null else completed_at end,
-                    due_at = case when $11 then $12 else due_at end,
-                    priority = case when $13 then $14 else priority end,
-                    updated_at = case when $16 and (completed_at is not null) = $8 then updated_at else $15 end
-              where id = $1 and user_id = $2 and deleted_at is null
-          returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at",
-        )
-        .bind(id)
-        .bind(owner)
-        .bind(title.is_some())
-        .bind(title)
-        .bind(title.map(str::to_lowercase))
-        .bind(description.is_some())
-        .bind(description.flatten())
-        .bind(edit.completed == Some(true))
-        .bind(Timestamp(now))
-        .bind(edit.completed == Some(false))
-        .bind(edit.due_at.is_some())
-        .bind(edit.due_at.flatten().map(Timestamp))
-        .bind(edit.priority.is_some())
-        .bind(edit.priority.unwrap_or_default().number())
-        .bind(Timestamp(now))
-        .bind(edit.is_completion())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(row) = row else {
+    async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, cx: &Context) -> Result<Option<Todo>, Error> {
+        let mut unit = self.begin(cx);
+        let Some(edited) = edit::write(unit.connection().await?, owner, id, edit, cx.now).await? else {
             return Ok(None);
         };
-        if title.is_some() || description.is_some() {
-            sqlx::query("update todos set search = $2 where id = $1")
-                .bind(id)
-                .bind(search_text(&row.title, row.description.as_deref()))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        if let Some(tag_ids) = &edit.tag_ids {
-            sqlx::query("delete from todo_tags where todo_id = $1").bind(id).execute(&mut *transaction).await?;
-            put_tags(&mut transaction, owner, id, tag_ids).await?;
-        }
-        let tags = tags_of(&mut transaction, &[id]).await?.remove(&id).unwrap_or_default();
-        let todo = row.into_todo(tags);
-        if edit.is_completion() && todo.updated_at != now {
+        let (todo, was_completed) = (Todo::from(edited.row), edited.was_completed);
+        if edit.is_completion() && todo.updated_at != cx.now {
             // It stood so already, and nothing was changed.
             return Ok(Some(todo));
         }
-        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
-        // A todo that was complete before keeps the time of that.
-        if edit.completed == Some(true) && todo.completed_at == Some(now) {
-            self.outgoing.say(&mut *transaction, now, id, &events::completed(&todo)).await?;
+        unit.publish(id, &events::updated(&todo));
+        if !was_completed && todo.completed_at.is_some() {
+            unit.publish(id, &events::completed(&todo));
         }
-        let head = append(&mut transaction, owner, &[Change::of(edit.kind(), &todo)], now).await?;
-        transaction.commit().await?;
-        self.said(owner, head);
+        let counts = Counts::completed(was_completed, todo.completed_at.is_some());
+        unit.journal().record(owner, Change::of(edit.kind(), &todo), counts);
+        unit.commit().await?;
         Ok(Some(todo))
     }
 
-    async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], cx: &Context) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
         let rows: Vec<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
             among!("$3"),
-            " returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at"
+            " returning ",
+            todo_columns!()
         ))
         .bind(owner)
-        .bind(Timestamp(now))
+        .bind(Timestamp(cx.now))
         .bind(bind_ids(ids))
-        .fetch_all(&mut *transaction)
+        .fetch_all(unit.connection().await?)
         .await?;
         if let Some(missing) = ids.iter().find(|id| !rows.iter().any(|row| row.id == **id)) {
             return Err(Error::TodoNotFound { id: *missing });
         }
-        let news: Vec<_> = rows.iter().map(|row| self.outgoing.news(now, row.id, &events::deleted(row.id, owner))).collect();
-        outbox::append_all(&mut *transaction, &news).await?;
-        let mut tags = tags_of(&mut transaction, ids).await?;
-        let changes = rows.into_iter().map(|row| {
-            let tags = tags.remove(&row.id).unwrap_or_default();
-            Change::of(ChangeKind::Deleted, &row.into_todo(tags))
-        });
-        let head = append(&mut transaction, owner, &changes.collect::<Vec<_>>(), now).await?;
-        transaction.commit().await?;
-        self.said(owner, head);
-        Ok(())
+        for row in rows {
+            unit.publish(row.id, &events::deleted(row.id, owner));
+            let counts = Counts::less(row.completed_at.is_some());
+            let change = Change::of(ChangeKind::Deleted, &row.into());
+            unit.journal().record(owner, change, counts);
+        }
+        unit.commit().await
     }
 
-    async fn restore_todo(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Todo>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let row: Option<TodoRow> = sqlx::query_as(
+    async fn restore_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error> {
+        let mut unit = self.begin(cx);
+        let row: Option<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = null, updated_at = $3
               where id = $1 and user_id = $2 and deleted_at is not null
-          returning id, user_id, title, description, completed_at, due_at, priority, created_at, updated_at, deleted_at",
-        )
+          returning ",
+            todo_columns!()
+        ))
         .bind(id)
         .bind(owner)
-        .bind(Timestamp(now))
-        .fetch_optional(&mut *transaction)
+        .bind(Timestamp(cx.now))
+        .fetch_optional(unit.connection().await?)
         .await?;
-        let Some(todo) = with_tags(&mut transaction, row).await? else {
+        let Some(todo) = row.map(Todo::from) else {
             return Ok(None);
         };
-        self.outgoing.say(&mut *transaction, now, id, &events::updated(&todo)).await?;
-        let head = append(&mut transaction, owner, &[Change::of(ChangeKind::Restored, &todo)], now).await?;
-        transaction.commit().await?;
-        self.said(owner, head);
+        unit.publish(id, &events::updated(&todo));
+        let counts = Counts::more(todo.completed_at.is_some());
+        unit.journal()
+            .record(owner, Change::of(ChangeKind::Restored, &todo), counts);
+        unit.commit().await?;
         Ok(Some(todo))
     }
 
-    async fn purge_todo(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let row: Option<(Uuid, Option<Timestamp>)> =
-            sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at").bind(id).fetch_optional(&mut *transaction).await?;
-        let Some((owner, deleted_at)) = row else {
+    async fn purge_todo(&self, id: Uuid, cx: &Context) -> Result<bool, Error> {
+        let mut unit = self.begin(cx);
+        let row: Option<(Uuid, Option<Timestamp>, Option<Timestamp>)> =
+            sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at, completed_at")
+                .bind(id)
+                .fetch_optional(unit.connection().await?)
+                .await?;
+        let Some((owner, deleted_at, completed_at)) = row else {
             return Ok(false);
         };
-        // One that was deleted before has been told of.
+        let mut counts = Counts::default();
+        // One that was deleted before has had its event.
         if deleted_at.is_none() {
-            self.outgoing.say(&mut *transaction, now, id, &events::deleted(id, owner)).await?;
+            unit.publish(id, &events::deleted(id, owner));
+            counts = Counts::less(completed_at.is_some());
         }
-        let head = append(&mut transaction, owner, &[Change::purged(id)], now).await?;
+        unit.journal().record(owner, Change::purged(id), counts);
+        unit.flush().await?;
         // Under the lock of the feed, so that no change of the todo can be on its way into it.
-        forget(&mut transaction, owner, &[id]).await?;
-        transaction.commit().await?;
-        self.said(owner, head);
+        forget(unit.connection().await?, owner, &[id]).await?;
+        unit.commit().await?;
         Ok(true)
     }
 }
 
 impl Queries {
-    /// Tells within the process of what a write has said, now that it is committed.
-    pub(super) fn said(&self, owner: Uuid, head: i64) {
-        self.outgoing.said();
-        self.heads.tell(owner, head);
+    /// Makes todos in one statement, unless one of the tags on them changes after it was read.
+    async fn try_insert(&self, owner: Uuid, todos: &[NewTodo], cx: &Context) -> Result<Vec<Todo>, Error> {
+        let mut unit = self.begin(cx);
+        let mut wanted: Vec<Uuid> = todos.iter().flat_map(|todo| todo.tag_ids.iter().copied()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let tags: Vec<TagRef> = match wanted.as_slice() {
+            [] => Vec::new(),
+            wanted => {
+                let named = self.named_tags(&mut unit, owner, wanted).await?;
+                named.into_iter().map(TagRef::from).collect()
+            }
+        };
+        let mut made = Vec::with_capacity(todos.len());
+        for todo in todos {
+            if let Some(missing) = todo.tag_ids.iter().find(|id| !tags.iter().any(|tag| tag.id == **id)) {
+                return Err(Error::TagNotFound { id: *missing });
+            }
+            // `tags` is in the order of names.
+            let on_it = tags.iter().filter(|tag| todo.tag_ids.contains(&tag.id)).cloned();
+            made.push(todo.made(owner, cx.now, on_it.collect()));
+        }
+        for todo in &made {
+            unit.publish(todo.id, &events::created(todo));
+            let counts = Counts::more(todo.completed_at.is_some());
+            unit.journal()
+                .record(owner, Change::of(ChangeKind::Created, todo), counts);
+        }
+        unit.journal().new = NewTodos {
+            owner,
+            todos: todos.to_vec(),
+            tags,
+        };
+        unit.commit().await?;
+        Ok(made)
     }
 }
 
-async fn with_tags(connection: &mut Connection, row: Option<TodoRow>) -> Result<Option<Todo>, Error> {
-    let Some(row) = row else {
-        return Ok(None);
+/// The number of rows of a list: kept where nothing but `completed` filters it, else counted, up to a
+/// bound.
+fn push_total<'q>(query: &'q mut QueryBuilder<Db>, owner: Uuid, filter: &Filter) -> &'q mut QueryBuilder<Db> {
+    let kept = match Total::of(filter) {
+        Total::Live => "live",
+        Total::Completed => "completed",
+        Total::Open => "live - completed",
+        Total::Counted => {
+            query.push("(select count(*) from (select 1 as one from todos where ");
+            push_filter(query, owner, filter);
+            return query.push(" limit ").push_bind(MAX_COUNTED + 1).push(") as counted)");
+        }
     };
-    let mut tags = tags_of(connection, &[row.id]).await?;
-    let tags = tags.remove(&row.id).unwrap_or_default();
-    Ok(Some(row.into_todo(tags)))
-}
-
-/// A todo that was just made.
-pub(super) fn made(owner: Uuid, todo: &NewTodo, now: OffsetDateTime, tags: Vec<TagRef>) -> Todo {
-    Todo {
-        id: todo.id,
-        user_id: owner,
-        title: todo.title.as_str().to_owned(),
-        description: todo.description.as_ref().map(|text| text.as_str().to_owned()),
-        completed_at: todo.completed.then_some(now),
-        due_at: todo.due_at,
-        priority: todo.priority,
-        tags,
-        created_at: now,
-        updated_at: now,
-        deleted_at: None,
-    }
+    query
+        .push("(select ")
+        .push(kept)
+        .push(" from feeds where user_id = ")
+        .push_bind(owner)
+        .push(")")
 }

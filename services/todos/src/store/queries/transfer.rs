@@ -1,26 +1,23 @@
-// The queries of the suite's own work, compiled once per database by `postgres.rs` and `sqlite.rs`.
+//! The queries of the suite's own work: imports, reminders and purges.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
-use quartet_messaging::outbox;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
 use quartet_store::page::{Page, PageResult};
-use sqlx::FromRow;
+use quartet_store::{Context, Timestamp};
+use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::changes::{append, forget};
-use super::departures::has_departed;
-use super::todo_tags::{put_tags, tags_of};
-use super::todos::made;
-use super::{Connection, Queries};
-use crate::Error;
-use crate::domain::{Change, ChangeKind, DueKey, DueTodo, ImportedTodo, Todo};
-use crate::events;
-use crate::store::Transfer;
-use crate::store::list::search_text;
+use super::dialect::skip_locked;
+use super::feed::forget;
+use super::unit::Unit;
+use super::user_lifecycle::is_deleted;
+use super::{Db, Queries};
+use crate::domain::{Change, ChangeKind, DueKey, DueTodo, ImportedTodo, TagRef};
+use crate::store::entries::Counts;
+use crate::store::{Transfer, search_key};
+use crate::{Error, events};
 
 #[derive(FromRow)]
 struct DueRow {
@@ -32,68 +29,46 @@ struct DueRow {
 
 #[async_trait]
 impl Transfer for Queries {
-    async fn import_todos(
-        &self,
-        owner: Uuid,
-        todos: &[ImportedTodo],
-        tag_ids: &(dyn Fn() -> Uuid + Send + Sync),
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        // Tags in one order, so that two imports of one owner cannot wait for each other.
-        let names: BTreeSet<&str> = todos.iter().flat_map(|row| row.tags.iter().map(|tag| tag.as_str())).collect();
-        let mut tags = HashMap::new();
-        for name in names {
-            tags.insert(name, tag_named(&mut transaction, owner, name, tag_ids(), now).await?);
-        }
-        let mut new = Vec::new();
-        for ImportedTodo { todo, tags: names } in todos {
-            let (title, description) = (todo.title.as_str(), todo.description.as_ref().map(|text| text.as_str()));
-            let made = sqlx::query(
-                "insert into todos (id, user_id, title, description, completed_at, due_at, priority, title_key, search, created_at, updated_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-            on conflict (id) do nothing",
-            )
-            .bind(todo.id)
-            .bind(owner)
-            .bind(title)
-            .bind(description)
-            .bind(todo.completed.then_some(Timestamp(now)))
-            .bind(todo.due_at.map(Timestamp))
-            .bind(todo.priority.number())
-            .bind(title.to_lowercase())
-            .bind(search_text(title, description))
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
-            if made.rows_affected() == 0 {
-                continue;
-            }
-            let ids: Vec<Uuid> = names.iter().filter_map(|name| tags.get(name.as_str()).copied()).collect();
-            if !ids.is_empty() {
-                put_tags(&mut transaction, owner, todo.id, &ids).await?;
-            }
-            new.push(todo);
-        }
+    async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
+        let tags = tags_named(&mut unit, owner, todos).await?;
+        let new = insert_missing(&mut unit, owner, todos).await?;
         if new.is_empty() {
             // Every row was there: a batch that was sent before a crash. Its tags were, too.
             return Ok(());
         }
-        let ids: Vec<Uuid> = new.iter().map(|todo| todo.id).collect();
-        let mut tags = tags_of(&mut transaction, &ids).await?;
-        let new: Vec<Todo> = new.into_iter().map(|todo| made(owner, todo, now, tags.remove(&todo.id).unwrap_or_default())).collect();
-        let news: Vec<_> = new.iter().map(|todo| self.outgoing.news(now, todo.id, &events::created(todo))).collect();
-        outbox::append_all(&mut *transaction, &news).await?;
-        let changes: Vec<Change> = new.iter().map(|todo| Change::of(ChangeKind::Created, todo)).collect();
-        let head = append(&mut transaction, owner, &changes, now).await?;
-        // A file may be read long after its owner has gone. Under the lock of the feed, so that nobody departs between this look and the commit unseen.
-        if has_departed(&mut transaction, owner).await? {
-            return Err(Error::OwnerDeparted { id: owner });
+        let mut pairs = Vec::new();
+        for ImportedTodo { todo, tags: names } in todos.iter().filter(|row| new.contains(&row.todo.id)) {
+            let mut on_it: Vec<TagRef> = names
+                .iter()
+                .filter_map(|name| {
+                    let id = *tags.get(name.as_str())?;
+                    let name = name.as_str().to_owned();
+                    Some(TagRef { id, name })
+                })
+                .collect();
+            on_it.sort_by(|one, other| one.name.cmp(&other.name));
+            pairs.extend(on_it.iter().map(|tag| (todo.id, tag.id)));
+            let todo = todo.made(owner, cx.now, on_it);
+            unit.publish(todo.id, &events::created(&todo));
+            let counts = Counts::more(todo.completed_at.is_some());
+            unit.journal()
+                .record(owner, Change::of(ChangeKind::Created, &todo), counts);
         }
-        transaction.commit().await?;
-        self.said(owner, head);
-        Ok(())
+        if !pairs.is_empty() {
+            let mut insert = QueryBuilder::<Db>::new("insert into todo_tags (todo_id, tag_id) ");
+            insert.push_values(pairs, |mut row, (todo, tag)| {
+                row.push_bind(todo).push_bind(tag);
+            });
+            insert.build().execute(unit.connection().await?).await?;
+        }
+        unit.flush().await?;
+        // A file may be read long after its owner was deleted. Under the lock of the feed, so that the
+        // deletion cannot pass unseen between this query and the commit.
+        if is_deleted(unit.connection().await?, owner).await? {
+            return Err(Error::OwnerDeleted { id: owner });
+        }
+        unit.commit().await
     }
 
     async fn list_due(
@@ -101,11 +76,12 @@ impl Transfer for Queries {
         after: OffsetDateTime,
         before: OffsetDateTime,
         page: &Page<DueKey>,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<PageResult<DueTodo>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
         let key = page.after();
-        let from = key.and_then(|key| Timestamp::from_micros(key.due_at)).unwrap_or(Timestamp(after));
+        let from = key
+            .and_then(|key| Timestamp::from_micros(key.due_at))
+            .unwrap_or(Timestamp(after));
         // Without a key, an id that is greater than every other keeps out what is due at `after` itself.
         let after_id = key.map_or(Uuid::max(), |key| key.id);
         let rows: Vec<DueRow> = sqlx::query_as(
@@ -119,14 +95,19 @@ impl Transfer for Queries {
         .bind(after_id)
         .bind(Timestamp(before))
         .bind(page.fetch())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *self.database.read(cx.deadline).await?)
         .await?;
-        let due = rows.into_iter().map(|row| DueTodo { id: row.id, user_id: row.user_id, title: row.title, due_at: row.due_at.into() });
+        let due = rows.into_iter().map(|row| DueTodo {
+            id: row.id,
+            user_id: row.user_id,
+            title: row.title,
+            due_at: row.due_at.into(),
+        });
         Ok(page.cut(due.collect(), 0))
     }
 
-    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, now: OffsetDateTime, deadline: Deadline) -> Result<u64, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<u64, Error> {
+        let mut unit = self.begin(cx);
         let purged: Vec<(Uuid, Uuid)> = sqlx::query_as(concat!(
             "delete from todos
               where id in (select id from todos where deleted_at < $1 order by deleted_at limit $2",
@@ -136,40 +117,83 @@ impl Transfer for Queries {
         ))
         .bind(Timestamp(before))
         .bind(limit)
-        .fetch_all(&mut *transaction)
+        .fetch_all(unit.connection().await?)
         .await?;
-        let mut by_owner: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        let mut by_owner: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
         for (owner, id) in &purged {
             by_owner.entry(*owner).or_default().push(*id);
+            unit.journal().record(*owner, Change::purged(*id), Counts::default());
         }
-        let mut heads = Vec::with_capacity(by_owner.len());
-        // Feeds are locked in the order of their owners, so that two purges cannot wait for each other.
+        unit.flush().await?;
+        // Under the locks of the feeds, which were taken in the order of their owners.
         for (owner, ids) in &by_owner {
-            let changes: Vec<Change> = ids.iter().map(|id| Change::purged(*id)).collect();
-            heads.push((*owner, append(&mut transaction, *owner, &changes, now).await?));
-            forget(&mut transaction, *owner, ids).await?;
+            forget(unit.connection().await?, *owner, ids).await?;
         }
-        transaction.commit().await?;
-        for (owner, head) in heads {
-            self.heads.tell(owner, head);
-        }
+        unit.commit().await?;
         Ok(purged.len() as u64)
     }
 }
 
-/// The owner's tag of that name, which is made under `id` when there is none.
-async fn tag_named(connection: &mut Connection, owner: Uuid, name: &str, id: Uuid, now: OffsetDateTime) -> Result<Uuid, Error> {
-    // The update that changes nothing brings the id of the tag that is there.
-    let id = sqlx::query_scalar(
-        "insert into tags (id, user_id, name, created_at, updated_at) values ($1, $2, $3, $4, $4)
-    on conflict (user_id, name) do update set name = excluded.name
-      returning id",
-    )
-    .bind(id)
-    .bind(owner)
-    .bind(name)
-    .bind(Timestamp(now))
-    .fetch_one(connection)
-    .await?;
-    Ok(id)
+/// The owner's tags of the names that the rows have; those that are missing are made.
+async fn tags_named<'t>(
+    unit: &mut Unit,
+    owner: Uuid,
+    todos: &'t [ImportedTodo],
+) -> Result<HashMap<&'t str, Uuid>, Error> {
+    // In one order, so that two imports of one owner cannot wait for each other.
+    let names: BTreeSet<&str> = todos
+        .iter()
+        .flat_map(|row| row.tags.iter().map(|tag| tag.as_str()))
+        .collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let now = unit.cx().now;
+    let clock = unit.clock().clone();
+    let mut insert = QueryBuilder::<Db>::new("insert into tags (id, user_id, name, created_at, updated_at) ");
+    insert.push_values(&names, |mut row, name| {
+        row.push_bind(clock.new_id())
+            .push_bind(owner)
+            .push_bind((*name).to_owned())
+            .push_bind(Timestamp(now))
+            .push_bind(Timestamp(now));
+    });
+    // The update that changes nothing returns the id of the tag that is there.
+    insert.push(" on conflict (user_id, name) do update set name = excluded.name returning id, name");
+    let rows: Vec<(Uuid, String)> = insert.build_query_as().fetch_all(unit.connection().await?).await?;
+    let ids: HashMap<String, Uuid> = rows.into_iter().map(|(id, name)| (name, id)).collect();
+    Ok(names
+        .into_iter()
+        .filter_map(|name| Some((name, *ids.get(name)?)))
+        .collect())
+}
+
+/// Inserts those of the todos that are not there; their ids.
+async fn insert_missing(unit: &mut Unit, owner: Uuid, todos: &[ImportedTodo]) -> Result<HashSet<Uuid>, Error> {
+    if todos.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let now = unit.cx().now;
+    let mut insert = QueryBuilder::<Db>::new(
+        "insert into todos
+            (id, user_id, title, description, completed_at, due_at, priority, title_key, description_key,
+             created_at, updated_at) ",
+    );
+    insert.push_values(todos, |mut row, ImportedTodo { todo, .. }| {
+        let description = todo.description.as_ref().map(|text| text.as_str());
+        row.push_bind(todo.id)
+            .push_bind(owner)
+            .push_bind(todo.title.as_str().to_owned())
+            .push_bind(description.map(str::to_owned))
+            .push_bind(todo.completed.then_some(Timestamp(now)))
+            .push_bind(todo.due_at.map(Timestamp))
+            .push_bind(todo.priority.number())
+            .push_bind(search_key(Some(todo.title.as_str())))
+            .push_bind(search_key(description))
+            .push_bind(Timestamp(now))
+            .push_bind(Timestamp(now));
+    });
+    insert.push(" on conflict (id) do nothing returning id");
+    let ids: Vec<Uuid> = insert.build_query_scalar().fetch_all(unit.connection().await?).await?;
+    Ok(ids.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! The part of a trace that one process does: a request, a call, a message, an attempt at a job.
+//! One process's part of a trace: a request, a call, a message, an attempt at a job.
 
 use opentelemetry::trace::{SpanId, Status, TraceContextExt, TraceId};
 use opentelemetry::{Context, Key, KeyValue, Value};
@@ -9,36 +9,38 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::TraceContext;
 
-/// A span that has its place in a trace. It is what the next process continues from, and its ids stand in the log lines within. Clones are one;
-/// it ends when the last of them, and of its [`Hop::span`], is dropped.
+/// A span with a position in a trace. The next process continues from it, and the log lines within it
+/// carry its ids. Clones share one span; it ends when the last of them, and of its
+/// [`TracedSpan::span`], is dropped.
 #[derive(Debug, Clone)]
-pub struct Hop {
+pub struct TracedSpan {
     span: Span,
     context: Context,
 }
 
-/// What a log line tells of its trace.
+/// The ids that a log line carries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ids {
     pub(crate) trace: TraceId,
     pub(crate) span: SpanId,
-    /// The trace that it follows from; of several, the first.
+    /// The linked trace; of several, the first.
     pub(crate) linked: Option<TraceId>,
 }
 
-impl Hop {
-    /// Makes `span` the child of `cause`, which is in another process: whoever asked waits for the answer. Without a cause, of its parent in this
-    /// process, or the first of a trace.
-    pub fn continuing(span: Span, cause: Option<&TraceContext>) -> Self {
-        if let Some(cause) = cause {
-            // Without the layer of traces there is nothing to be child of.
-            let _ = span.set_parent(Context::new().with_remote_span_context(cause.0.clone()));
+impl TracedSpan {
+    /// Makes `span` the child of `parent`, a span of the process that waits for the answer. Without one, its
+    /// parent is the span around it in this process, or it is the root of a new trace.
+    pub fn child_of(span: Span, parent: Option<&TraceContext>) -> Self {
+        if let Some(parent) = parent {
+            // This fails without the layer of traces, where spans have no parents.
+            let _ = span.set_parent(Context::new().with_remote_span_context(parent.0.clone()));
         }
         Self::begin(span, None)
     }
 
-    /// Links `span` to its causes, which are over or do not wait. Make the span with `parent: None`, so that it begins a trace of its own.
-    pub fn following(span: Span, causes: impl IntoIterator<Item = TraceContext>) -> Self {
+    /// Links `span` to its causes, which have ended or do not wait for it. Create the span with
+    /// `parent: None`, so that it is the root of a trace of its own.
+    pub fn linked_to(span: Span, causes: impl IntoIterator<Item = TraceContext>) -> Self {
         let mut linked = None;
         for TraceContext(cause) in causes {
             linked = linked.or(Some(cause.trace_id()));
@@ -49,11 +51,11 @@ impl Hop {
 
     fn begin(span: Span, linked: Option<TraceId>) -> Self {
         let context = span.context();
-        let place = context.span().span_context().clone();
-        if place.is_valid() {
+        let span_context = context.span().span_context().clone();
+        if span_context.is_valid() {
             let ids = Ids {
-                trace: place.trace_id(),
-                span: place.span_id(),
+                trace: span_context.trace_id(),
+                span: span_context.span_id(),
                 linked,
             };
             span.with_subscriber(|(id, subscriber)| {
@@ -73,29 +75,29 @@ impl Hop {
         &self.span
     }
 
-    /// Its place, for the next process; `None` where no traces are kept.
+    /// Its context, for the next process; `None` where there are no traces.
     pub fn context(&self) -> Option<TraceContext> {
         let context = self.context.span().span_context().clone();
         context.is_valid().then_some(TraceContext(context))
     }
 
-    /// Whether it will be exported, so that what [`Hop::set`] is told is worth finding out.
+    /// Whether it will be exported, so that attributes that are costly to compute are worth it.
     pub fn is_recording(&self) -> bool {
         self.context.span().is_recording()
     }
 
-    /// Names it, once more is known than when it began.
-    pub fn rename(&self, name: String) {
+    /// Sets its name, which is often not known when it begins.
+    pub fn set_name(&self, name: String) {
         self.context.span().update_name(name);
     }
 
-    /// Tells something of it, by the name that the semantic conventions of OpenTelemetry have for it.
-    pub fn set(&self, name: impl Into<Key>, value: impl Into<Value>) {
+    /// Sets an attribute, named by the semantic conventions of OpenTelemetry.
+    pub fn set_attribute(&self, name: impl Into<Key>, value: impl Into<Value>) {
         self.context.span().set_attribute(KeyValue::new(name, value));
     }
 
-    /// Notes that it has failed.
-    pub fn fail(&self, why: String) {
+    /// Sets its status to an error.
+    pub fn set_error(&self, why: String) {
         self.context.span().set_status(Status::error(why));
     }
 }
@@ -103,16 +105,17 @@ impl Hop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kept::{Kept, SpanData};
+    use crate::in_memory_exporter::{InMemoryExporter, SpanData};
     use crate::traces;
 
     const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    /// What is exported of `work`, in the order in which it ended.
+    /// The spans that `work` exports, in the order in which they end.
     fn exported(sampler: &str, ratio: f64, work: impl FnOnce()) -> Vec<SpanData> {
-        let (kept, _here) = Kept::sampled(traces::sampler(&sampler.parse().unwrap(), ratio));
+        let (exporter, _here) =
+            InMemoryExporter::install_with_sampler(traces::sampler(&sampler.parse().unwrap(), ratio));
         work();
-        kept.spans()
+        exporter.finished_spans()
     }
 
     fn client(sampled: bool) -> TraceContext {
@@ -125,18 +128,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_is_the_child_of_its_cause_and_the_parent_of_what_it_asks_for() {
+    fn a_span_is_the_child_of_its_remote_parent_and_the_parent_of_its_calls() {
         let spans = exported("parentbased_traceidratio", 1.0, || {
-            let hop = Hop::continuing(
+            let traced_span = TracedSpan::child_of(
                 tracing::info_span!("request", otel.kind = "server"),
                 Some(&client(true)),
             );
-            hop.rename("GET /todos".into());
-            hop.span().in_scope(|| {
+            traced_span.set_name("GET /todos".into());
+            traced_span.span().in_scope(|| {
                 let sent = TraceContext::current().unwrap();
-                assert_eq!(sent, hop.context().unwrap());
+                assert_eq!(sent, traced_span.context().unwrap());
                 assert_eq!(sent.tracestate().unwrap(), "rojo=1");
-                drop(Hop::continuing(tracing::info_span!(parent: None, "rpc"), Some(&sent)));
+                drop(TracedSpan::child_of(
+                    tracing::info_span!(parent: None, "rpc"),
+                    Some(&sent),
+                ));
             });
         });
         let [rpc, request] = spans.as_slice() else {
@@ -152,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_is_a_trace_of_its_own_with_a_link() {
+    fn an_effect_is_a_trace_of_its_own_with_a_link() {
         let spans = exported("parentbased_traceidratio", 1.0, || {
-            let request = Hop::continuing(tracing::info_span!("request"), None);
+            let request = TracedSpan::child_of(tracing::info_span!("request"), None);
             let cause = request.context().unwrap();
             request.span().in_scope(|| {
-                drop(Hop::following(
+                drop(TracedSpan::linked_to(
                     tracing::info_span!(parent: None, "message"),
                     Some(cause),
                 ))
@@ -175,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn the_word_of_the_client_counts_over_the_ratio_and_what_follows_does_as_its_cause() {
+    fn the_decision_of_the_client_overrides_the_ratio_and_linked_traces_follow_their_cause() {
         for sampled in [true, false] {
             for ratio in [0.0, 1.0] {
                 let spans = exported("parentbased_traceidratio", ratio, || {
                     let cause = client(sampled);
-                    let hop = Hop::continuing(tracing::info_span!("request"), Some(&cause));
-                    assert_eq!(hop.is_recording(), sampled);
-                    assert_eq!(hop.context().unwrap().traceparent().ends_with("-01"), sampled);
-                    drop(Hop::following(
+                    let traced_span = TracedSpan::child_of(tracing::info_span!("request"), Some(&cause));
+                    assert_eq!(traced_span.is_recording(), sampled);
+                    assert_eq!(traced_span.context().unwrap().traceparent().ends_with("-01"), sampled);
+                    drop(TracedSpan::linked_to(
                         tracing::info_span!(parent: None, "message"),
                         Some(cause),
                     ));
@@ -192,15 +198,18 @@ mod tests {
             }
         }
         let spans = exported("traceidratio", 0.0, || {
-            drop(Hop::continuing(tracing::info_span!("request"), Some(&client(true))));
+            drop(TracedSpan::child_of(
+                tracing::info_span!("request"),
+                Some(&client(true)),
+            ));
         });
         assert_eq!(spans.len(), 0, "not parent based");
     }
 
     #[test]
-    fn without_a_subscriber_a_hop_is_nowhere() {
-        let hop = Hop::continuing(tracing::info_span!("request"), Some(&client(true)));
-        assert_eq!(hop.context(), None);
+    fn without_a_subscriber_a_span_has_no_context() {
+        let traced_span = TracedSpan::child_of(tracing::info_span!("request"), Some(&client(true)));
+        assert_eq!(traced_span.context(), None);
         assert_eq!(TraceContext::current(), None);
     }
 }

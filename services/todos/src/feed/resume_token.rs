@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 /// The token of `position` in the feed of `owner`.
-pub(super) fn write(owner: Uuid, position: i64) -> String {
+pub(crate) fn write(owner: Uuid, position: i64) -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&position.to_be_bytes());
     bytes[8..].copy_from_slice(&mark(owner));
@@ -13,7 +13,7 @@ pub(super) fn write(owner: Uuid, position: i64) -> String {
 }
 
 /// Whose feed the token is in, as far as `owner` can tell, and where.
-pub(super) enum Read {
+pub(crate) enum Read {
     /// A position in the feed of the owner.
     Mine(i64),
     /// A position in another feed.
@@ -21,7 +21,7 @@ pub(super) enum Read {
 }
 
 /// What a token says; `None` for a text that is none.
-pub(super) fn read(owner: Uuid, token: &str) -> Option<Read> {
+pub(crate) fn read(owner: Uuid, token: &str) -> Option<Read> {
     let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
     let (position, found) = bytes.split_at(8);
     if found != mark(owner) {

@@ -1,0 +1,47 @@
+//! Units of work on todos: what is collected for feeds is written with the outbox at the commit.
+//!
+//! The owner's row in `feeds` is locked from that statement to the commit, which keeps positions in
+//! the order of the commits. Nothing else is locked after it, so no two transactions can wait for
+//! each other over it.
+
+use async_trait::async_trait;
+use quartet_messaging::{Journal, Message};
+use quartet_store::Context;
+
+use super::{Connection, Database, Queries};
+use crate::Error;
+use crate::store::entries::Entries;
+
+/// A unit of work on todos.
+pub(super) type Unit = quartet_messaging::Unit<Database, Entries>;
+
+impl Queries {
+    /// Begins a unit of work.
+    pub(super) fn begin(&self, cx: &Context) -> Unit {
+        Unit::with(&self.database, cx, &self.publisher, Entries::new(&self.notifier))
+    }
+}
+
+#[async_trait]
+impl Journal<Database> for Entries {
+    type Error = Error;
+
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    async fn write(&mut self, connection: &mut Connection, messages: &[Message], cx: &Context) -> Result<(), Error> {
+        let heads = super::journal::write(connection, self, messages, cx).await?;
+        if !self.new.todos.is_empty() && heads.is_empty() {
+            return Err(Error::TagsChanged);
+        }
+        self.heads.extend(heads);
+        self.feeds.clear();
+        self.new.todos.clear();
+        Ok(())
+    }
+
+    fn committed(self) {
+        self.notify();
+    }
+}
