@@ -20,7 +20,7 @@ mod work;
 use quartet_messaging::Publisher;
 use quartet_store::Sqlite as Database;
 use quartet_store::dialect::sqlite as dialect;
-use sqlx::{SqliteConnection as Connection, Sqlite as Db};
+use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
 use crate::notifier::JobNotifier;
 

@@ -1,4 +1,4 @@
-//! What a handler sees of its job, and what it answers.
+//! What a handler works with, and what it returns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,73 +8,62 @@ use prost::Message;
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
 use quartet_rpc::{Call, Peer};
+use quartet_store::Context;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::Error;
-use crate::changes::Changes;
-use crate::domain::{Job, Problem};
+use super::JobError;
+use crate::domain::Job;
 use crate::store::{Lease, Store};
 
-/// Progress is written at most this often; the last word of an attempt is its ending.
+/// Progress is written at most this often; an attempt that ends writes its end in any case.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// Bound on one call or statement within an attempt.
 const STEP: Duration = Duration::from_secs(30);
 
 /// Does one kind of job.
 ///
-/// A job may be done more than once: its worker can die between the effect and the note of it. So every handler says, where it is declared, what makes
-/// its effect happen once.
+/// A job may be done more than once: its worker can die between the effect and the commit of its end.
+/// So every handler declares what makes its effect happen once.
 #[async_trait]
-pub trait Handler: Send + Sync {
+pub trait JobHandler: Send + Sync {
     /// How long one attempt may take.
     fn timeout(&self) -> Duration;
 
-    /// Does the job, once more or for the first time. A panic counts as [`Trouble::Retry`].
-    async fn run(&self, run: &Run) -> Result<Done, Trouble>;
+    /// Does the job, once more or for the first time. A panic is a transient failure.
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError>;
 }
 
 /// The job is done: the encoded message of the kind's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done(pub Vec<u8>);
 
-/// Why a job is not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// Another attempt may do it, after the kind's pause or after this one.
-    Retry(Problem, Option<Duration>),
-    /// No other attempt will.
-    Fail(Problem),
-    /// The handler was told to end and has done so.
-    Interrupted,
-}
-
-/// A job in hand. Clones are one.
+/// An attempt at a job, as its handler sees it. Clones are one.
 #[derive(Clone)]
-pub struct Run {
+pub struct JobContext {
     /// The job, as it was when the attempt began.
     pub job: Job,
-    /// Cancelled when the handler is to end: its owner wants it, its time is up, or the worker stops.
+    /// Cancelled when the handler is to end: at its owner's request, when its time is up, or when the
+    /// worker stops.
     pub interrupted: CancellationToken,
     /// Until when the attempt may last.
     pub deadline: Deadline,
     /// Time, ids and randomness.
     pub clock: Clock,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) changes: Changes,
     pub(crate) lease: Lease,
     pub(crate) reported: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Run {
+impl JobContext {
     /// What is to be done.
-    pub fn payload<P: Message + Default>(&self) -> Result<P, Trouble> {
-        P::decode(self.job.payload.as_slice()).map_err(|error| Trouble::fail("INVALID", error))
+    pub fn payload<P: Message + Default>(&self) -> Result<P, JobError> {
+        P::decode(self.job.payload.as_slice()).map_err(|error| JobError::permanent("INVALID", error))
     }
 
-    /// Notes how far the job is, in percent and in words, and ends the handler if it is to end.
-    pub async fn progress(&self, percent: u8, note: impl Into<String>) -> Result<(), Trouble> {
+    /// Reports how far the job is, in percent and in words, and ends the handler if it is to end.
+    pub async fn progress(&self, percent: u8, note: impl Into<String>) -> Result<(), JobError> {
         self.check()?;
         let now = Instant::now();
         {
@@ -85,18 +74,16 @@ impl Run {
             *reported = Some(now);
         }
         let (percent, note) = (i16::from(percent.min(99)), note.into());
-        let held = self
-            .store
-            .report(self.lease, percent, &note, self.clock.now(), self.step())
-            .await?;
-        self.changes.announce(self.job.id);
-        if held { Ok(()) } else { Err(Trouble::Interrupted) }
+        match self.store.report(self.lease, percent, &note, &self.cx()).await? {
+            true => Ok(()),
+            false => Err(JobError::Interrupted),
+        }
     }
 
     /// Ends the handler if it is to end.
-    pub fn check(&self) -> Result<(), Trouble> {
+    pub fn check(&self) -> Result<(), JobError> {
         match self.interrupted.is_cancelled() {
-            true => Err(Trouble::Interrupted),
+            true => Err(JobError::Interrupted),
             false => Ok(()),
         }
     }
@@ -104,6 +91,11 @@ impl Run {
     /// Bound on one call or statement.
     pub fn step(&self) -> Deadline {
         self.deadline.min(Deadline::after(STEP))
+    }
+
+    /// What the store has to know of a statement of this attempt.
+    pub fn cx(&self) -> Context {
+        Context::new(&self.clock, self.step())
     }
 
     /// A call in the name of this attempt.
@@ -115,10 +107,10 @@ impl Run {
     }
 
     /// A request to a peer in the name of this attempt.
-    pub fn request<T>(&self, peer: &Peer, message: T) -> Result<tonic::Request<T>, Trouble> {
+    pub fn request<T>(&self, peer: &Peer, message: T) -> Result<tonic::Request<T>, JobError> {
         self.check()?;
         peer.request(&self.call(), message)
-            .map_err(|failure| Trouble::from(Status::from(failure)))
+            .map_err(|failure| JobError::from(Status::from(failure)))
     }
 }
 
@@ -126,55 +118,5 @@ impl Done {
     /// Done, with this result.
     pub fn with(result: &impl Message) -> Self {
         Self(result.encode_to_vec())
-    }
-}
-
-impl Trouble {
-    /// Another attempt may do it.
-    pub fn retry(reason: &str, message: impl ToString) -> Self {
-        Self::Retry(Problem::new(reason, message.to_string()), None)
-    }
-
-    /// No other attempt will.
-    pub fn fail(reason: &str, message: impl ToString) -> Self {
-        Self::Fail(Problem::new(reason, message.to_string()))
-    }
-}
-
-impl From<Status> for Trouble {
-    /// What another service's refusal means for the job: its absence passes, its judgement does not.
-    fn from(status: Status) -> Self {
-        let message = status.message();
-        match status.code() {
-            Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Cancelled
-            | Code::Internal
-            | Code::Unknown
-            | Code::Unauthenticated => Self::retry("UNAVAILABLE", message),
-            Code::Ok
-            | Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::DataLoss => Self::fail("REFUSED", message),
-        }
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Status::from(error).into()
-    }
-}
-
-impl From<std::io::Error> for Trouble {
-    fn from(error: std::io::Error) -> Self {
-        Self::retry("FILE", error)
     }
 }

@@ -22,7 +22,7 @@ pub(super) use job_columns;
 
 #[derive(FromRow)]
 pub(super) struct JobRow {
-    id: Uuid,
+    pub(super) id: Uuid,
     owner: Uuid,
     kind: String,
     payload: Vec<u8>,
@@ -65,7 +65,10 @@ impl JobRow {
             progress: self.progress,
             note: self.note,
             result: self.result,
-            problem: self.problem_reason.map(|reason| Problem { reason, message: self.problem_message.unwrap_or_default() }),
+            problem: self.problem_reason.map(|reason| Problem {
+                reason,
+                message: self.problem_message.unwrap_or_default(),
+            }),
             cancel_requested: self.cancel_requested,
             run_at: self.run_at.into(),
             result_ttl: Duration::seconds(self.result_ttl),
@@ -74,7 +77,9 @@ impl JobRow {
             started_at: self.started_at.map(Into::into),
             finished_at: self.finished_at.map(Into::into),
             expires_at: self.expires_at.map(Into::into),
-            cause: self.traceparent.and_then(|parent| TraceContext::parse(&parent, self.tracestate.as_deref())),
+            cause: self
+                .traceparent
+                .and_then(|parent| TraceContext::parse(&parent, self.tracestate.as_deref())),
         })
     }
 }

@@ -68,9 +68,7 @@ impl Queues for Queries {
             queued: count(queue, Status::Queued),
             running: count(queue, Status::Running),
             dead: count(queue, Status::Dead),
-            oldest_queued_at: row(queue, Status::Queued)
-                .and_then(|row| row.oldest)
-                .map(Into::into),
+            oldest_queued_at: row(queue, Status::Queued).and_then(|row| row.oldest).map(Into::into),
         };
         Ok(Queue::ALL.into_iter().map(state).collect())
     }

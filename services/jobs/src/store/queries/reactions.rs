@@ -96,7 +96,11 @@ impl Queries {
 /// The webhooks that receive a delivery.
 fn receivers<'s>(subscribers: &'s [Subscriber], delivery: &Delivery) -> impl Iterator<Item = Uuid> + 's {
     let (owner, event) = (delivery.owner, delivery.event);
-    let has = move |events: &str| events.split_ascii_whitespace().any(|name| EventType::from_name(name) == Some(event));
+    let has = move |events: &str| {
+        events
+            .split_ascii_whitespace()
+            .any(|name| EventType::from_name(name) == Some(event))
+    };
     subscribers
         .iter()
         .filter(move |(_, of, events)| *of == owner && has(events))

@@ -4,10 +4,9 @@
 use async_trait::async_trait;
 use quartet_messaging::{Journal, Message};
 use quartet_store::{Context, Timestamp};
-use quartet_telemetry::TraceContext;
 use sqlx::QueryBuilder;
-use tokio::sync::oneshot;
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::dialect::skip_locked;
