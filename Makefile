@@ -15,7 +15,7 @@ build: ## Builds every program, optimised
 	cargo build --workspace --bins --release
 
 .PHONY: test
-test: ## Runs every test; installs what they need, and starts a PostgreSQL of its own
+test: ## Runs every test; installs what they need, and starts a PostgreSQL and a RabbitMQ of its own
 	@scripts/test.sh
 
 .PHONY: test-fast
@@ -23,7 +23,7 @@ test-fast: ## Runs the tests that need no server
 	cargo test --workspace
 
 .PHONY: chaos
-chaos: ## Kills everything in turn under load and checks that nothing is lost; SEED=… and ROUNDS=… repeat a run
+chaos: ## Injects faults under load and checks that nothing is lost; SEED=… and ROUNDS=… repeat a run
 	@SEED="$(SEED)" ROUNDS="$(ROUNDS)" scripts/chaos.sh
 
 .PHONY: lint
@@ -48,6 +48,6 @@ ci: ## Runs what every change has to pass
 	.ci/run
 
 .PHONY: clean
-clean: ## Deletes what builds and test tools left; keeps ./data
+clean: ## Deletes builds and test tools; keeps ./data
 	cargo clean
 	rm -rf .test-tools

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Kills, freezes and restarts every part of the suite under load, by a schedule that SEED decides, first in one process and then as separate processes on
-# PostgreSQL and RabbitMQ servers of its own; then checks that what was acknowledged is there, and that every event took effect once.
-# SEED (drawn by lot, if not set) and ROUNDS (40) are variables of the environment. Arguments go to the test program: `embedded` or `distributed` for one of them.
+# Runs the chaos tests: a nemesis kills, pauses and restarts the nodes of the suite under a workload, by a
+# schedule that SEED decides; then checkers verify that acknowledged operations are there and that every
+# event took effect once. First with the suite in one process, then with separate processes on PostgreSQL
+# and RabbitMQ servers of their own.
+# Variables: SEED (random by default) and ROUNDS (40). Arguments go to the test program: `embedded` or
+# `distributed` for one of the topologies.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit
@@ -14,5 +17,5 @@ need cc gcc libc6-dev
 postgres_install
 rabbitmq_install
 export CHAOS_SEED="${SEED:-$((RANDOM * 32768 + RANDOM))}" CHAOS_ROUNDS="${ROUNDS:-40}"
-say "chaos: SEED=$CHAOS_SEED ROUNDS=$CHAOS_ROUNDS"
+step "chaos: SEED=$CHAOS_SEED ROUNDS=$CHAOS_ROUNDS"
 exec cargo test --workspace --test chaos -- --include-ignored --nocapture --test-threads=1 "$@"

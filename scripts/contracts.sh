@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the contracts in proto/: buf's lint rules, and that no change breaks a client of what stood before.
+# Checks the contracts in proto/: buf's lint rules, and that no change breaks a client of an earlier version.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit
@@ -8,7 +8,8 @@ cd "$root" || exit
 need git git
 tools_ready
 
-# What clients may know already: the last release, else where this branch left main, else the commit before.
+# The version that clients may use already: the last release, else the merge base with main, else the
+# commit before.
 baseline() {
     local tag fork
     tag=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) && { echo "$tag"; return; }
@@ -16,15 +17,15 @@ baseline() {
     git rev-parse --verify --quiet HEAD~1
 }
 
-say "buf lint"
+step "buf lint"
 buf lint proto || exit
 
 before=$(baseline)
 if [ -z "$before" ] || ! git cat-file -e "$before:proto" 2>/dev/null; then
-    say "buf breaking: nothing to compare with, this is the first commit here with contracts"
+    step "buf breaking: nothing to compare with, this is the first commit with contracts"
     exit
 fi
-say "buf breaking, against $(git log -1 --format='%h %s' "$before")"
+step "buf breaking, against $(git log -1 --format='%h %s' "$before")"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 git archive "$before" proto | tar -x -C "$folder" && buf breaking proto --against "$folder/proto"

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Sourced. Gets what a Debian or Ubuntu machine lacks for the tests, from the system's own packages.
+# Sourced. Installs what the tests need on Debian or Ubuntu, from the system's packages.
 
-# Shows what is being done, apart from the output of what does it.
-say() { printf '\n==> %s\n' "$*"; }
+# Prints the title of a step, apart from the output of its commands.
+step() { printf '\n==> %s\n' "$*"; }
 
-# Stops with a reason.
+# Prints an error and exits.
 die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
 
-# Whether the command $1 is here.
+# Whether the command $1 is installed.
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs "$@" as root: directly, or through sudo without a question.
+# Runs "$@" as root: directly or through sudo, without a prompt where that is possible.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -29,7 +29,7 @@ as_root() {
 # Installs the Debian packages "$@".
 install_packages() {
     has apt-get || die "these packages are needed, and there is no apt-get to install them with: $*"
-    say "installing $*"
+    step "installing $*"
     if [ -z "${apt_is_fresh-}" ]; then
         as_root apt-get update -qq || die "cannot install $*: run this as root, or with sudo, or install them first"
         apt_is_fresh=yes
@@ -38,7 +38,7 @@ install_packages() {
         die "apt-get could not install $*"
 }
 
-# Installs the packages "${@:2}" unless the command $1 is here.
+# Installs the packages "${@:2}" unless the command $1 is installed.
 need() {
     has "$1" || install_packages "${@:2}"
 }

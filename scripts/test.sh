@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every test, on a machine with nothing but Rust and a C compiler: gets what is missing, starts the servers that tests use, runs the
-# tests of the workspace (end-to-end, browser and schema tests among them), and sums what ran. Arguments go to `cargo test`.
+# Runs every test on a machine with Rust and a C compiler: installs what is missing, starts the servers of
+# the tests, runs the tests of the workspace (with the end-to-end, browser and schema tests), and prints a
+# summary. Arguments go to `cargo test`.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit
@@ -17,24 +18,24 @@ has cargo || die "there is no cargo: install Rust from https://rustup.rs"
 need cc gcc libc6-dev
 tools_ready
 browser_ready
-say "starting PostgreSQL"
+step "starting PostgreSQL"
 postgres_start
-say "starting RabbitMQ"
+step "starting RabbitMQ"
 rabbitmq_start
 
-say "cargo test"
-# The programs that the end-to-end tests start. With the tests' own build this builds each crate once.
+step "cargo test"
+# The programs that the end-to-end tests start. With the features of the tests, each crate is built once.
 cargo build --workspace --bins && cargo test --workspace --no-fail-fast "$@" -- --include-ignored 2>&1 | tee "$output"
 status=$?
-say "cargo test, with points of failure between the steps of messages"
+step "cargo test, with points of failure between the steps of messages"
 cargo test --workspace --no-fail-fast --features quartet-messaging/failpoints --test failpoints "$@" -- --include-ignored 2>&1 |
     tee -a "$output"
 failpoints=$?
 [ $status = 0 ] && status=$failpoints
 if [ $status != 0 ] && ! grep -q '^test result: FAILED' "$output"; then
-    # Nothing ran to the end: a build that fails, or a test program that died.
+    # No test program ran to its end: the build failed, or a test program crashed.
     echo '@part build 0 1 0' >>"$output"
 fi
 
-say "what ran"
-awk -f scripts/tally.awk "$output" && exit $status
+step "summary"
+awk -f scripts/summary.awk "$output" && exit $status

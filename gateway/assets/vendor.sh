@@ -13,7 +13,7 @@ mkdir swagger redoc
 tar xzf "swagger-ui-dist-$swagger.tgz" -C swagger --strip-components=1
 tar xzf "redoc-$redoc.tgz" -C redoc --strip-components=1
 pack() { gzip -9nc "$1" > "$here/$2.gz"; }
-# Source maps are not shipped, so the pages must not ask for them.
+# Source maps are not shipped, so the pages must not load them.
 sed '/^\/\/# sourceMappingURL=/d' swagger/swagger-ui-bundle.js > swagger.js
 sed 's|/\*# sourceMappingURL=.*\*/||' swagger/swagger-ui.css > swagger.css
 # Redoc's footer shows a picture from another host; the page shows no picture instead.

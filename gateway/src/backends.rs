@@ -1,11 +1,12 @@
-//! Which upstream holds which gRPC service: told by the proto package alone.
+//! Which upstream holds which gRPC service, by the proto package alone.
 
 use std::collections::{BTreeMap, HashMap};
 
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use quartet_rpc::Upstream;
 
-/// The upstream whose keys and ended sessions decide whose tokens count, as in every process of the suite.
+/// The upstream whose keys and ended sessions decide which tokens are valid, as in every process of
+/// the suite.
 pub(crate) const AUTH: &str = "auth";
 
 /// The services that people can reach: those with at least one HTTP rule.
@@ -18,9 +19,11 @@ pub fn services(pool: &DescriptorPool) -> impl Iterator<Item = ServiceDescriptor
     })
 }
 
-/// The upstream of a service: the last segment of its package that is no version, as `todos` for `quartet.todos.v1.TodoService`.
+/// The upstream of a service: the last segment of its package that is no version, such as `todos`
+/// for `quartet.todos.v1.TodoService`.
 pub fn upstream_name(service: &ServiceDescriptor) -> &str {
-    // `package_name` borrows from the file, which outlives the answer only through the service's full name.
+    // `package_name` borrows from the file, which outlives the result only through the service's
+    // full name.
     let package = service.full_name().rsplit_once('.').map_or("", |(package, _)| package);
     package
         .rsplit('.')
@@ -41,7 +44,7 @@ pub fn by_service(
         .collect()
 }
 
-/// Whether a segment of a package is a version, as `v1` or `v2beta1`.
+/// Whether a segment of a package is a version, such as `v1` or `v2beta1`.
 pub(crate) fn is_version(segment: &str) -> bool {
     segment
         .strip_prefix('v')

@@ -1,5 +1,7 @@
 //! Settings of the gateway.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -9,13 +11,13 @@ use prost_reflect::DescriptorPool;
 use quartet_config::value::{Bytes, List, Span};
 use quartet_config::{Environment, Setting, Source};
 
-use crate::edge::client::Network;
+pub use network::Network;
 
 quartet_config::settings! {
     /// Settings of the gateway.
     pub struct Config {
-        /// Where the process runs: local, dev, uat, uatbiz, sanity, staging or production. It decides who sees the docs pages
-        /// (everyone; superusers in staging; nobody in production), and whether cookies and HSTS demand HTTPS (not in local).
+        /// Where the process runs: local, dev, uat, uatbiz, sanity, staging or production. It decides who can read the docs
+        /// pages (everyone; superusers in staging; nobody in production), and whether cookies and HSTS demand HTTPS (not in local).
         environment: Environment = "ENVIRONMENT" or "local";
         /// Address of the REST interface.
         http_address: SocketAddr = "HTTP_ADDRESS" or "127.0.0.1:8000";
@@ -85,7 +87,7 @@ impl Config {
         self.cookie_secure.unwrap_or(self.environment != Environment::Local)
     }
 
-    /// Checks what no single setting can tell: settings that do not go together.
+    /// Checks what no single setting can show: settings that do not go together.
     pub fn check(&self) -> Result<(), quartet_config::Error> {
         let invalid = |name: &str, shown: String, rule: &str| quartet_config::Error::Invalid {
             name: name.into(),
@@ -103,7 +105,7 @@ impl Config {
             .iter()
             .find(|origin| *origin != "*" && !is_origin(origin))
         {
-            let rule = "expected origins as `https://app.example.com`, without a path";
+            let rule = "expected origins such as `https://app.example.com`, without a path";
             return Err(invalid("CORS_ALLOW_ORIGINS", wrong.clone(), rule));
         }
         let headers = &self.cors_allow_headers.0;
@@ -134,8 +136,9 @@ fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
 }
 
-/// The settings that tell where the upstreams are: one per upstream that the services in `pool` need. The service
-/// `quartet.todos.v1.TodoService` is at the upstream `todos`, whose address is the setting `TODOS_URL`.
+/// The addresses of the upstreams as settings: one per upstream that the services in `pool` need.
+/// The service `quartet.todos.v1.TodoService` is at the upstream `todos`, whose address is the
+/// setting `TODOS_URL`.
 pub fn upstream_settings(pool: &DescriptorPool) -> Vec<(String, Setting)> {
     let names: BTreeSet<String> = crate::backends::services(pool)
         .map(|service| crate::backends::upstream_name(&service).to_owned())
@@ -148,7 +151,7 @@ pub fn upstream_settings(pool: &DescriptorPool) -> Vec<(String, Setting)> {
 
 fn upstream_setting(upstream: &str) -> Setting {
     let name = format!("{}_URL", upstream.to_ascii_uppercase());
-    // Every process knows where some upstreams are, whatever it serves.
+    // Some upstreams are needed in every process, whatever it serves.
     if let Some(shared) = quartet_rpc::Config::SETTINGS
         .iter()
         .find(|setting| setting.name == name)

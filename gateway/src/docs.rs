@@ -1,7 +1,6 @@
-//! The interface described for people and programs: `/openapi.json`, the pages `/docs` (Swagger UI) and `/redoc` that show it, and
-//! `/asyncapi.json` for the WebSocket.
+//! The interface described for people and programs: `/openapi.json`, the pages `/docs` (Swagger UI)
+//! and `/redoc` that show it, and `/asyncapi.json` for the WebSocket.
 
-pub(crate) mod comments;
 pub mod openapi;
 
 mod assets;
@@ -20,8 +19,8 @@ use quartet_rpc::Verifier;
 use serde_json::{Value, json};
 
 use crate::call::Transcoder;
+use crate::comments::Comments;
 use crate::config::Config;
-use crate::docs::comments::Comments;
 use crate::routes::Binding;
 use crate::ws::limits::Limits;
 
@@ -59,7 +58,7 @@ impl Docs {
         }
     }
 
-    /// The routes, behind the gate that the environment asks for. `transcoder` signs in a browser that asks for a page.
+    /// The routes, behind the gate of the environment. `transcoder` signs in a browser that opens a page.
     pub fn routes(self, transcoder: Arc<Transcoder>) -> Router {
         let root = self.root;
         let open = Router::new().route("/", get(async move || Json(root.clone())));
@@ -82,7 +81,7 @@ impl Docs {
     }
 }
 
-/// What `/` tells.
+/// The reply to `/`.
 fn root(config: &Config, visibility: Visibility) -> Value {
     let mut links = json!({"health": "/health"});
     if visibility != Visibility::Absent {

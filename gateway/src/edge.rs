@@ -1,16 +1,17 @@
 //! What every request passes on its way in and every reply on its way out, whatever the route.
 //!
-//! From the outside in: request id → trace → access log and metrics → timing → problem documents → security headers → CORS, all in [`observe`], which sees every
-//! reply, whoever made it: a time-out without CORS headers would look like a network error to a page. Then panic guard → deadline → body limit,
-//! in [`guard`], which may answer in place of the route. Compression stands next to the route.
+//! From the outside in: request id → trace → access log and metrics → timing → problem documents →
+//! security headers → CORS, all in [`observe`], which sees every reply, whoever made it: a time-out
+//! without CORS headers would look like a network error to a page. Then panic guard → deadline →
+//! body limit, in [`guard`], which may answer in place of the route. Compression stands next to the
+//! route.
 
 mod access_log;
-pub mod client;
+mod client;
 mod compression;
 mod cors;
 mod incoming;
 mod panic_guard;
-pub(crate) mod request_id;
 mod security;
 mod timeout;
 mod timing;
@@ -23,8 +24,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue};
 use quartet_clock::Clock;
 use quartet_config::Environment;
 use quartet_telemetry::{TraceContext, TracedSpan};
@@ -34,11 +35,12 @@ use tracing::Instrument;
 pub use access_log::RouteTemplate;
 
 use crate::call::{ClientAddress, Deadline, DeadlineRequested};
-use crate::config::Config;
+use crate::config::{Config, Network};
 use crate::l10n::Language;
-use crate::problem::{Problem, render};
+use crate::problem::render;
+use crate::request_id;
 
-/// The peer of the connection; the server puts it into every request.
+/// The peer of the connection; the server adds it to every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -47,9 +49,9 @@ pub struct Peer(pub SocketAddr);
 pub struct Edge {
     clock: Clock,
     cors: cors::Cors,
-    trusted: Vec<client::Network>,
-    /// Calls for attention to a proxy that is not trusted; once is enough.
-    unheard: Arc<Once>,
+    trusted_proxies: Vec<Network>,
+    /// A proxy that is not trusted is warned of once.
+    untrusted_proxy: Arc<Once>,
     slow: Duration,
     hsts: bool,
     timeout: Duration,
@@ -63,8 +65,8 @@ impl Edge {
         Self {
             clock,
             cors: cors::Cors::of(config),
-            trusted: config.trusted_proxies.0.clone(),
-            unheard: Arc::new(Once::new()),
+            trusted_proxies: config.trusted_proxies.0.clone(),
+            untrusted_proxy: Arc::new(Once::new()),
             slow: config.slow_request.0,
             hsts: config.environment != Environment::Local,
             timeout: config.request_timeout.0,
@@ -83,19 +85,9 @@ impl Edge {
         // As the fallback of an empty router, so that the layers see what no route takes as well.
         Router::new().fallback_service(ServiceBuilder::new().layer(layers).service(routes))
     }
-
-    /// Whether a request with these headers may use the cookie it carries, and be given one.
-    pub fn check_cookie_use(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        self.cors.check_cookie_use(headers)
-    }
-
-    /// Whether the page that sent a request with these headers may read the reply.
-    pub fn lets_read(&self, headers: &HeaderMap) -> bool {
-        self.cors.lets_read(headers)
-    }
 }
 
-/// Notes what comes in, and finishes what goes out.
+/// Observes what comes in, and finishes what goes out.
 async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     name_host(&mut request);
@@ -104,16 +96,19 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
         .extensions()
         .get::<Peer>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    let client = client::address(peer, request.headers(), &edge.trusted);
-    if client::is_unheard(peer, request.headers(), &edge.trusted) {
-        edge.unheard.call_once(|| {
-            tracing::warn!(%peer, "X-Forwarded-For is not believed: the peer is not in TRUSTED_PROXIES; all its clients count as one");
+    let client = client::address(peer, request.headers(), &edge.trusted_proxies);
+    if client::is_untrusted_proxy(peer, request.headers(), &edge.trusted_proxies) {
+        edge.untrusted_proxy.call_once(|| {
+            tracing::warn!(
+                %peer,
+                "X-Forwarded-For is ignored: the peer is not in TRUSTED_PROXIES, and all its clients count as one"
+            );
         });
     }
     request.extensions_mut().insert(ClientAddress(client));
     let span = tracing::info_span!("request", otel.kind = "server", request_id);
     let traced_span = TracedSpan::child_of(span, TraceContext::of(request.headers()).as_ref());
-    // It stands in the request's headers from here on, where the call to the service takes it from.
+    // It stands in the request's headers from here on; the call to the service takes it from there.
     if let Some(context) = traced_span.context() {
         context.write_to(request.headers_mut());
     }
@@ -140,7 +135,7 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
     line.log_when_sent(response, edge.slow)
 }
 
-/// HTTP/2 names the host in the URI alone; the rest of the program looks for it in `Host`.
+/// HTTP/2 names the host in the URI alone; the rest of the program reads it from `Host`.
 fn name_host(request: &mut Request) {
     let authority = request
         .uri()
@@ -164,8 +159,8 @@ async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) 
     if requested.is_some() {
         request.extensions_mut().insert(DeadlineRequested);
     }
-    // A method may declare a time of its own, and a stream may stay open; only the client's own word cuts them off from here. A body has to come
-    // in within the longest time there is.
+    // A method may declare a time of its own, and a stream may stay open: only a time that the client
+    // itself has set cuts them off here. A body has to come in within the longest time there is.
     let until = now + requested.unwrap_or(edge.timeout_max);
     let (request, body) = match incoming::apply(request, edge.body_limit, until) {
         Ok(bounded) => bounded,
@@ -179,7 +174,7 @@ async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) 
             Err(_) => return timeout::exceeded().into_response(),
         },
     };
-    // Whatever the route made of a body that was cut short, this is why.
+    // Whatever the route made of a body that was cut short, this is the reason.
     body.problem(edge.body_limit)
         .map_or(response, IntoResponse::into_response)
 }

@@ -1,4 +1,4 @@
-//! Whether the gateway is alive, and whether it and what stands behind it can serve.
+//! Whether the gateway is alive, and whether it and its backends can serve.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::problem::render::Written;
 use crate::server::Draining;
 
-/// Time that an upstream has to tell how it is.
+/// Time within which an upstream answers a health check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the probes look at.
+/// What the probes check.
 #[derive(Clone)]
 pub(crate) struct Health {
     upstreams: Arc<BTreeMap<String, Upstream>>,
@@ -81,8 +81,8 @@ impl Health {
 
 type Answer = (StatusCode, Extension<Written>, Json<Report>);
 
-fn answer(well: bool, report: Report) -> Answer {
-    let code = if well {
+fn answer(healthy: bool, report: Report) -> Answer {
+    let code = if healthy {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -106,8 +106,9 @@ async fn ready(State(health): State<Health>) -> Answer {
     answer(status == "ok", report)
 }
 
-/// For people and dashboards: 200 when every upstream serves, else 503, with the version and each upstream's state. Unlike `/readyz` it does
-/// not mind that the gateway is about to stop: nothing is wrong with it.
+/// For people and dashboards: 200 when every upstream serves, else 503, with the version and each
+/// upstream's state. Unlike `/readyz` it is 200 while the gateway is about to stop: nothing is
+/// wrong with it.
 async fn healthy(State(health): State<Health>) -> Answer {
     let (checks, all) = health.checks().await;
     let report = Report {
@@ -120,9 +121,9 @@ async fn healthy(State(health): State<Health>) -> Answer {
 
 async fn check(upstream: Upstream) -> &'static str {
     let mut client = HealthClient::new(upstream);
-    // The empty name asks for the server as a whole.
-    let asked = client.check(HealthCheckRequest { service: String::new() });
-    match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
+    // The empty name stands for the server as a whole.
+    let checked = client.check(HealthCheckRequest { service: String::new() });
+    match tokio::time::timeout(CHECK_TIMEOUT, checked).await {
         Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => "ok",
         Ok(Ok(_)) => "not serving",
         Ok(Err(_)) => "unreachable",
@@ -194,13 +195,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn being_alive_asks_nobody() {
+    async fn being_alive_needs_no_upstream() {
         let away = health(vec![("users", Upstream::local("users").0)]);
         assert_eq!(probe(away, "/livez").await, (200, json!({"status": "ok"})));
     }
 
     #[tokio::test]
-    async fn health_tells_the_version_and_how_every_upstream_is() {
+    async fn health_shows_the_version_and_the_state_of_every_upstream() {
         let all = vec![("auth", upstream(true).await), ("todos", upstream(true).await)];
         let expected = json!({"status": "healthy", "version": "1.2.3", "checks": {"auth": "ok", "todos": "ok"}});
         assert_eq!(probe(health(all), "/health").await, (200, expected));
@@ -210,7 +211,7 @@ mod tests {
             json!({"status": "unhealthy", "version": "1.2.3", "checks": {"auth": "ok", "users": "unreachable"}});
         assert_eq!(probe(health(some), "/health").await, (503, expected));
 
-        // Stopping is no illness.
+        // A gateway that stops is healthy.
         let mut stopping = health(vec![("auth", upstream(true).await)]);
         stopping.draining = Draining::begun();
         assert_eq!(probe(stopping.clone(), "/health").await.0, 200);

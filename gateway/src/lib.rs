@@ -1,18 +1,25 @@
-//! REST/JSON in front of gRPC, from the protos' annotations alone: this crate knows descriptors, and no service.
+//! REST/JSON in front of gRPC, from the protos' annotations alone: this crate reads descriptors, and
+//! imports no service.
 //!
-//! In reading order: [`config`] and [`backends`] say what to serve and who is behind it; [`edge`] is what every request passes; [`routes`]
-//! finds the RPC and [`call`] makes it, and [`ws`] keeps a connection open for what happens meanwhile; [`problem`] and [`l10n`] are what a client reads when something fails; [`docs`] describes the
-//! interface, [`health`] tells whether it can serve, [`server`] puts it on a port, and [`start`] is for the
-//! process that is the gateway alone.
+//! In reading order: [`config`] and [`backends`] decide what is served and by whom; every request
+//! passes [`edge`]; [`routes`] finds the RPC and [`call`] makes it, with [`transcode`] between JSON
+//! and protobuf; [`ws`] keeps a connection open for what happens meanwhile; [`origin`] decides which
+//! pages may use cookies; [`problem`] and [`l10n`] are what a client reads when something fails;
+//! [`docs`] describes the interface, from the [`comments`] of the protos; [`health`] reports whether
+//! it can serve, [`server`] puts it on a port, and [`start`] is for the process that is the gateway
+//! alone.
 
 pub mod backends;
 pub mod call;
+pub(crate) mod comments;
 pub mod config;
 pub mod docs;
 pub mod edge;
 mod health;
 pub mod l10n;
+pub mod origin;
 pub mod problem;
+mod request_id;
 pub mod routes;
 pub mod server;
 pub mod start;
@@ -40,6 +47,7 @@ pub use config::Config;
 use crate::call::Transcoder;
 use crate::docs::Docs;
 use crate::edge::{Edge, RouteTemplate};
+use crate::origin::OriginPolicy;
 use crate::routes::{Binding, Found, Routes};
 use crate::server::Draining;
 use crate::ws::Sockets;
@@ -53,16 +61,17 @@ const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What the gateway needs beside its settings.
 pub struct Deps {
-    /// The backends, by the name that the proto packages give them: `auth`, `users`, `todos`.
+    /// The backends, by the name that the proto packages give them, such as `todos`.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Time and ids.
     pub clock: Clock,
-    /// Tells who a token speaks for: whose WebSocket it is, and who sees the docs pages where they are for superusers only. Without it there
-    /// are no WebSockets.
+    /// Verifies access tokens: whose WebSocket it is, and who sees the docs pages where they are for
+    /// superusers only. Without it there are no WebSockets.
     pub verifier: Option<Verifier>,
-    /// What the gateway proves itself with: services believe what it says of a client only then.
+    /// The service tokens of the gateway: only with them do services trust what it forwards of a
+    /// client.
     pub tokens: Option<ServiceTokens>,
-    /// The rooms that WebSockets meet in.
+    /// The rooms of WebSockets.
     pub rooms: Rooms,
 }
 
@@ -93,7 +102,8 @@ pub struct Gateway {
     rooms: Rooms,
 }
 
-/// Builds the gateway: compiles the routes and writes the API's description. Binds nothing and calls nobody.
+/// Builds the gateway: compiles the routes and writes the API's description. Binds no port and
+/// makes no call.
 pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     config.check()?;
     let pool = descriptors::pool();
@@ -104,23 +114,22 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let transcoder = Arc::new(Transcoder::new(
         routes.clone(),
         &backends,
-        calls(config, &edge, deps.tokens, closing.clone()),
+        calls(config, deps.tokens, closing.clone()),
     )?);
 
     let sockets = TaskTracker::new();
     let websocket = deps.verifier.clone().map(|verifier| {
-        let cookies = edge.clone();
         let sockets = Sockets {
             verifier,
             transcoder: transcoder.clone(),
             rooms: deps.rooms.clone(),
             limits: Limits::of(config),
-            origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
+            origins: OriginPolicy::of(config),
             clock: deps.clock,
             closing: closing.clone(),
             open: sockets.clone(),
         };
-        sockets.routes()
+        ws::routes(sockets)
     });
     let draining = Draining::default();
     let health = health::Health::new(deps.upstreams, draining.clone(), config.version());
@@ -142,29 +151,26 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
 }
 
 /// How calls are made under these settings.
-fn calls(config: &Config, edge: &Edge, tokens: Option<ServiceTokens>, closing: CancellationToken) -> call::Config {
-    let (cookies, pages) = (edge.clone(), edge.clone());
+fn calls(config: &Config, tokens: Option<ServiceTokens>, closing: CancellationToken) -> call::Config {
     call::Config {
         timeout: config.request_timeout.0,
         max_reply_bytes: MAX_REPLY,
         secure_cookies: config.secure_cookies(),
         keep_alive: STREAM_KEEP_ALIVE,
-        origin: Arc::new(move |headers| cookies.check_cookie_use(headers)),
-        readable: Arc::new(move |headers| pages.lets_read(headers)),
-        render: Arc::new(problem::render::for_stream),
+        origins: OriginPolicy::of(config),
         tokens,
         closing,
     }
 }
 
-/// Calls the RPC that the request's path leads to; the reply tells which route it was.
+/// Calls the RPC that the request's path leads to; the reply carries the route's template.
 async fn call(transcoder: &Transcoder, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = transcoder
         .call(request)
         .await
         .unwrap_or_else(IntoResponse::into_response);
-    // A failure carries no binding; looking for it again costs little, and failures are few.
+    // A failure carries no binding; finding it again costs little, and failures are few.
     let binding =
         response
             .extensions_mut()
@@ -187,8 +193,9 @@ impl Gateway {
         self.router.clone()
     }
 
-    /// Serves on `listener` until `stop`; then says so on `/readyz`, goes on for `SHUTDOWN_DELAY`, and ends once the requests in flight have
-    /// ended, at the latest after `grace`.
+    /// Serves on `listener` until `stop`; then `/readyz` answers 503, serving goes on for
+    /// `SHUTDOWN_DELAY`, and it ends once the requests in flight have ended, at the latest after
+    /// `grace`.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
         let limits = server::Limits {
             head: server::HEAD_TIMEOUT,

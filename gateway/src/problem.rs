@@ -1,9 +1,11 @@
-//! What went wrong, before it is written for a client: one type for failures of the edge and of the services behind it.
+//! What went wrong, before it is written for a client: one type for failures of the edge and of the
+//! services.
 
 pub mod page;
 pub(crate) mod render;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -15,7 +17,7 @@ use quartet_proto::options::Reason;
 pub struct Problem {
     /// Status of the reply.
     pub status: StatusCode,
-    /// Reason for programs, in upper case, as `TODO_NOT_FOUND`: `google.rpc.ErrorInfo.reason`.
+    /// Reason for programs, in upper case, such as `TODO_NOT_FOUND`: `google.rpc.ErrorInfo.reason`.
     pub reason: String,
     /// What the reason is about, for the localised message: `google.rpc.ErrorInfo.metadata`.
     pub metadata: BTreeMap<String, String>,
@@ -25,16 +27,16 @@ pub struct Problem {
     pub violations: Vec<Violation>,
     /// When to try again: the `Retry-After` header.
     pub retry_after: Option<Duration>,
-    /// Further headers of the reply, as `Allow` and `WWW-Authenticate`.
+    /// Further headers of the reply, such as `Allow` and `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A field that breaks its rule.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// Path of the field, as `todos[3].title`.
+    /// Path of the field, such as `todos[3].title`.
     pub field: String,
-    /// The rule in upper case, as `STRING_MAX_LEN`; empty when unnamed.
+    /// The rule in upper case, such as `STRING_MAX_LEN`; empty when unnamed.
     pub rule: String,
     /// The rule in English.
     pub description: String,
@@ -54,7 +56,8 @@ impl Problem {
         }
     }
 
-    /// The request itself is not understood, because of `cause`, for which the texts have a sentence: 400 `BAD_REQUEST`.
+    /// The request itself is not understood, because of `cause`, for which the texts have a
+    /// sentence: 400 `BAD_REQUEST`.
     pub(crate) fn bad_request(cause: &str, message: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
         problem.metadata.insert("cause".to_owned(), cause.to_owned());
@@ -63,19 +66,51 @@ impl Problem {
 
     /// A field of the request breaks a rule: 422 `VALIDATION_FAILED`.
     pub fn field(field: impl Into<String>, rule: &str, description: impl Into<String>) -> Self {
-        let description = description.into();
-        let field = field.into();
-        let mut problem = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Reason::ValidationFailed,
-            format!("{field}: {description}"),
-        );
-        problem.violations.push(Violation {
-            field,
+        Self::violated(vec![Violation {
+            field: field.into(),
             rule: rule.to_owned(),
-            description,
-        });
+            description: description.into(),
+        }])
+    }
+
+    /// Fields of the request break rules: 422 `VALIDATION_FAILED`.
+    pub(crate) fn violated(violations: Vec<Violation>) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::ValidationFailed, "");
+        problem.violations = violations;
+        problem.summarize_violations();
         problem
+    }
+
+    /// Makes the message of a `VALIDATION_FAILED` from its first violation. Any other message is not
+    /// about fields.
+    pub(crate) fn summarize_violations(&mut self) {
+        if self.reason != Reason::ValidationFailed.code() {
+            return;
+        }
+        if let Some(first) = self.violations.first() {
+            self.message = first.to_string();
+        }
+    }
+
+    /// Whether the access token is missing or does not count.
+    pub(crate) fn is_about_access_token(&self) -> bool {
+        let reasons = [
+            Reason::TokenMissing,
+            Reason::TokenInvalid,
+            Reason::TokenExpired,
+            Reason::TokenRevoked,
+        ];
+        reasons.into_iter().any(|reason| self.reason == reason.code())
+    }
+}
+
+impl fmt::Display for Violation {
+    /// The field and the rule; the rule alone when the whole body breaks it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.description)
     }
 }
 

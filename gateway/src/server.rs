@@ -18,8 +18,8 @@ use tower::Service;
 
 use crate::edge::Peer;
 
-/// A client that takes longer to send the head of a request, its first or its next one on a connection of HTTP/1, is cut off, so that
-/// idle connections cannot pile up.
+/// A client that takes longer to send the head of a request, its first or its next one on a
+/// connection of HTTP/1, is cut off, so that idle connections cannot pile up.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest head of a request.
 const MAX_HEAD: usize = 64 << 10;
@@ -28,7 +28,7 @@ const MAX_STREAMS: u32 = 256;
 /// An accept that fails for want of file descriptors is tried again after this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Whether the gateway is about to stop; `/readyz` tells.
+/// Whether the gateway is about to stop; `/readyz` answers 503 then.
 #[derive(Debug, Clone, Default)]
 pub struct Draining(Arc<AtomicBool>);
 
@@ -54,15 +54,16 @@ impl Draining {
 /// How long a request may take to begin, and each part of stopping to end.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// The head of a request has this long to come.
+    /// Time within which the head of a request is read.
     pub(crate) head: Duration,
-    /// Serving goes on for this long, while `/readyz` already says no.
+    /// Serving goes on for this long, while `/readyz` already answers 503.
     pub(crate) delay: Duration,
     /// Then requests in flight have this long to end.
     pub(crate) timeout: Duration,
-    /// Cancelled at that moment, so that streams end.
+    /// Cancelled at that time, so that streams end.
     pub(crate) closing: CancellationToken,
-    /// The WebSockets, which say goodbye then; the HTTP server no longer counts them as its connections.
+    /// The WebSockets, which are closed then; the HTTP server no longer counts them as its
+    /// connections.
     pub(crate) sockets: TaskTracker,
 }
 
@@ -142,9 +143,10 @@ fn spawn(
     peer: Peer,
     head_timeout: Duration,
 ) {
-    // Small replies must not wait for more to come.
+    // Small replies must not wait for more data.
     let _ = stream.set_nodelay(true);
-    // hyper's own timer starts once it knows which HTTP the client speaks, and the client may never tell.
+    // hyper's own timer starts once the client has sent enough to show which version of HTTP it
+    // uses, and it may never send that much.
     let begun = CancellationToken::new();
     let begin = begun.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -170,7 +172,7 @@ fn spawn(
                 return;
             }
         };
-        // Resets and malformed heads are the client's affair.
+        // Resets and malformed heads are errors of the client.
         if let Err(error) = ended {
             tracing::debug!(error, peer = %peer.0, "a connection ended early");
         }

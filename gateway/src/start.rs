@@ -15,7 +15,7 @@ use crate::config::upstream_addresses;
 use crate::ws::rooms::Rooms;
 use crate::{Deps, backends};
 
-/// The upstreams of the settings, and what tells whose token counts. Call it inside a tokio runtime.
+/// The upstreams of the settings, and what verifies tokens. Call it inside a tokio runtime.
 pub fn deps(source: &Source, clock: Clock, stop: &CancellationToken) -> Result<Deps, Error> {
     let mut upstreams = std::collections::BTreeMap::new();
     for (name, address) in upstream_addresses(source, descriptors::pool())? {

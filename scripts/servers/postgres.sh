@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced. A PostgreSQL server for one run of the tests: its own data folder, a free port of the loopback address, its own process. A server that
-# the machine runs for somebody else is never touched.
+# Sourced. A temporary PostgreSQL server for one run of the tests, with its own data folder, on a free port
+# of the loopback address. Other servers of the machine are never touched.
 
-# Prints the folder of the newest PostgreSQL's programs, if there is one.
+# Prints the folder of the programs of the newest PostgreSQL, if there is one.
 postgres_programs() {
     local newest
     newest=$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort -V | tail -n 1)
@@ -15,7 +15,7 @@ postgres_programs() {
     fi
 }
 
-# Installs PostgreSQL without the cluster that Debian makes and starts with it.
+# Installs PostgreSQL without the cluster that Debian creates and starts with it.
 postgres_install() {
     postgres_programs >/dev/null && return
     install_packages postgresql-common
@@ -39,7 +39,7 @@ postgres_start() {
         chown -R postgres:postgres "$postgres_folder"
         as=(setpriv --reuid=postgres --regid=postgres --clear-groups --)
     fi
-    # PostgreSQL wants to be able to enter the folder that it is started in.
+    # PostgreSQL needs access to its working folder.
     cd "$postgres_folder" || return
     "${as[@]}" "$programs/initdb" --pgdata="$postgres_folder/data" --username=test --pwfile="$postgres_folder/password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$postgres_folder/initdb.log" 2>&1 ||
@@ -48,7 +48,8 @@ postgres_start() {
     [ -n "${TEST_POSTGRES_DURABLE-}" ] && durability=(-c fsync=on)
     for try in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))
-        # Durability is off: what this server holds is worthless after the run. A measurement sets TEST_POSTGRES_DURABLE, to pay what a server pays.
+        # Durability is off, since the data is discarded after the run. A benchmark sets TEST_POSTGRES_DURABLE,
+        # to measure the cost of a real server.
         "${as[@]}" "$programs/postgres" -D "$postgres_folder/data" -c listen_addresses=127.0.0.1 -c port="$port" \
             -c unix_socket_directories="$postgres_folder" "${durability[@]}" \
             -c max_connections=300 >>"$postgres_folder/server.log" 2>&1 &
@@ -63,7 +64,7 @@ postgres_start() {
     die "PostgreSQL did not start: $(tail -n 5 "$postgres_folder/server.log")"
 }
 
-# Whether the server that was just started answers within 30 seconds.
+# Whether the started server answers within 30 seconds.
 postgres_answers() {
     local _
     for _ in $(seq 150); do
@@ -77,7 +78,7 @@ postgres_answers() {
 # Stops the server, if it was started, and deletes its data.
 postgres_stop() {
     if [ -n "${postgres_pid-}" ]; then
-        # An immediate shutdown: there is nothing to save.
+        # An immediate shutdown, since the data is discarded.
         kill -QUIT "$postgres_pid" 2>/dev/null
         wait "$postgres_pid" 2>/dev/null
     fi

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Sourced. A RabbitMQ server for one run of the tests: its own node with its own name, cookie and data, on free ports of the loopback address. A
-# server that the machine runs for somebody else is never touched.
+# Sourced. A temporary RabbitMQ server for one run of the tests: a node with its own name, cookie and data,
+# on free ports of the loopback address. Other servers of the machine are never touched.
 
 rabbitmq_programs=/usr/lib/rabbitmq/bin
 
-# Installs RabbitMQ without starting the service that comes with the package.
+# Installs RabbitMQ without starting the service of the package.
 rabbitmq_install() {
     [ -x "$rabbitmq_programs/rabbitmq-server" ] && return
     local policy=/usr/sbin/policy-rc.d made=
@@ -40,7 +40,7 @@ CONF
         rabbitmq_as=(setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups --)
     fi
     for try in 1 2 3 4 5; do
-        # Three ports beside one another: for clients, for tools, and for the names of nodes.
+        # Three ports in a row: for clients, for tools, and for the name server.
         port=$((20000 + RANDOM % 12000))
         rabbitmq_settings=(
             HOME="$rabbitmq_folder"
@@ -57,7 +57,7 @@ CONF
             RABBITMQ_LOG_BASE="$rabbitmq_folder/log"
             RABBITMQ_PID_FILE="$rabbitmq_folder/pid"
         )
-        # RabbitMQ wants to be able to enter the folder that it is started in.
+        # RabbitMQ needs access to its working folder.
         cd "$rabbitmq_folder" || return
         env "${rabbitmq_settings[@]}" "${rabbitmq_as[@]}" "$rabbitmq_programs/rabbitmq-server" \
             >>"$rabbitmq_folder/server.log" 2>&1 &
@@ -86,7 +86,7 @@ rabbitmq_write_ctl() {
     chmod 755 "$rabbitmq_folder/ctl"
 }
 
-# Whether the server that was just started answers within a minute.
+# Whether the started server answers within a minute.
 rabbitmq_answers() {
     local _
     for _ in $(seq 300); do
@@ -97,14 +97,14 @@ rabbitmq_answers() {
     return 1
 }
 
-# Ends the node and the process that knew its name.
+# Kills the node and its name server.
 rabbitmq_kill() {
     # The server's script only waits for the node, which is a process of its own.
     local node _
     node=$(cat "$rabbitmq_folder/pid" 2>/dev/null)
     kill -KILL "$rabbitmq_pid" ${node:+"$node"} 2>/dev/null
     wait "$rabbitmq_pid" 2>/dev/null
-    # It stays as long as it believes that the node lives.
+    # The name server refuses to exit while the node is registered.
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         env "${rabbitmq_settings[@]}" epmd -kill 2>/dev/null | grep -q Killed && break
         sleep 0.2

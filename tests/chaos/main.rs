@@ -1,61 +1,66 @@
-//! Chaos: the suite under a steady load while a seeded schedule kills, freezes and restarts its parts; afterwards, what was acknowledged must be there,
-//! and every event must have taken effect once.
+//! Chaos tests in the manner of Jepsen: a cluster runs under a steady workload while a seeded
+//! nemesis kills, pauses and restarts its nodes; afterwards checkers verify that what was
+//! acknowledged is there, and that every event took effect once.
 //!
-//! `make chaos SEED=… ROUNDS=…` plays a schedule again; without them, a short one is played as a test. In reading order: [`schedule`] (what is done
-//! to whom), [`part`] and [`server`] (how), [`stage`] (the two topologies), [`client`], [`ledger`] and [`follower`] (the load, what it was answered, and who listens),
-//! [`books`] and [`audit`] (the stores and the witnesses in them), [`checks`], and [`run`], which is all of it;
-//! [`sabotage`] shows that the checks see what they look for.
+//! `make chaos SEED=… ROUNDS=…` repeats a schedule; without them, a short one runs as a test.
+//! In reading order:
+//!
+//! - [`cluster`]: the nodes, in the two topologies;
+//! - [`nemesis`]: the faults, and the schedule that the seed decides;
+//! - [`workload`]: the operations, and the clients that invoke them;
+//! - [`history`]: every operation, with its completion;
+//! - [`model`]: the state that the acknowledged operations must have led to;
+//! - [`stores`] and [`effect_log`]: what the databases hold, and a log of every effect in them;
+//! - [`checker`]: the invariants;
+//! - [`run`]: one test from start to verdict, and its [`report`];
+//! - [`mutation`]: a mutation test of the checkers, which proves that each of them can fail.
 
-mod audit;
-mod books;
-mod chance;
-mod checks;
-mod client;
-mod findings;
-mod follower;
-mod ledger;
-mod part;
+mod checker;
+mod cluster;
+mod effect_log;
+mod history;
+mod model;
+mod mutation;
+mod nemesis;
 mod report;
+mod rng;
 mod run;
-mod sabotage;
-mod schedule;
-mod server;
-mod stage;
-mod tally;
+mod stores;
+mod workload;
 
-use stage::Stage;
+use cluster::Cluster;
 
-/// A number that the environment sets, for this run alone.
-fn told(name: &str, otherwise: u64) -> u64 {
+/// A number from the environment of this run.
+fn env_number(name: &str, default: u64) -> u64 {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a choice of who runs the test is no setting of the product"
+        reason = "a parameter of a test run is no setting of the product"
     )]
-    let told = std::env::var(name).ok().filter(|text| !text.is_empty());
-    told.map_or(otherwise, |text| {
+    let value = std::env::var(name).ok().filter(|text| !text.is_empty());
+    value.map_or(default, |text| {
         text.parse()
             .unwrap_or_else(|_| panic!("{name}={text}: expected a number"))
     })
 }
 
-async fn play(mut stage: Stage, rounds: u64) {
-    let rounds = usize::try_from(told("CHAOS_ROUNDS", rounds)).expect("a number of rounds");
-    let seed = told("CHAOS_SEED", 1);
-    let schedule = schedule::draw(seed, rounds, &stage.weights);
-    run::run(&mut stage, seed, &schedule).await;
+async fn test(mut cluster: Cluster, default_rounds: u64) {
+    let rounds = usize::try_from(env_number("CHAOS_ROUNDS", default_rounds)).expect("a number of rounds");
+    let seed = env_number("CHAOS_SEED", 1);
+    let schedule = nemesis::schedule::generate(seed, rounds, &cluster.fault_weights);
+    run::run(&mut cluster, seed, &schedule).await;
 }
 
 mod embedded {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_was_acknowledged_survives_the_falls_of_the_one_process() {
-        super::play(super::Stage::embedded().await, 4).await;
+    async fn acknowledged_operations_survive_faults_of_the_one_process() {
+        super::test(super::Cluster::embedded().await, 4).await;
     }
 }
 
 mod distributed {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs PostgreSQL and RabbitMQ: make test"]
-    async fn what_was_acknowledged_survives_the_falls_of_every_process_and_server() {
-        super::play(super::Stage::distributed().await, 4).await;
+    async fn acknowledged_operations_survive_faults_of_every_process_and_server() {
+        super::test(super::Cluster::distributed().await, 4).await;
     }
 }

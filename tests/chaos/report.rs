@@ -1,87 +1,84 @@
-//! What a run prints.
+//! The report that a run prints.
 
 use std::time::Duration;
 
-use crate::checks;
-use crate::findings::Findings;
-use crate::run::Falls;
-use crate::schedule::Deed;
-use crate::stage::Stage;
-use crate::tally::Counts;
+use crate::checker::Stats;
+use crate::checker::results::Results;
+use crate::cluster::Cluster;
+use crate::history::Counts;
+use crate::nemesis::FaultCounts;
+use crate::nemesis::fault::FaultKind;
 
-/// The account of a run.
+/// The log line of a consumer that skips a duplicate.
+const DUPLICATE: &str = "a copy of a message that has taken effect is passed over";
+
+/// The figures of a run.
 #[derive(Default)]
-pub struct Account {
-    /// What decided the schedule.
+pub struct Report {
+    /// The seed of the schedule and of the workload.
     pub seed: u64,
-    /// Its length.
+    /// The rounds of the schedule.
     pub rounds: usize,
-    /// What was done.
-    pub falls: Falls,
-    /// What was asked.
-    pub counts: Counts,
-    /// What was going on.
-    pub checked: checks::Account,
-    /// Deletions whose answer was lost, and that had to be asked for again.
-    pub unfinished: usize,
-    /// How long it took until nothing was under way.
-    pub drained: Duration,
-    /// How long all of it took.
-    pub took: Duration,
+    /// The faults.
+    pub faults: FaultCounts,
+    /// The operations.
+    pub operations: Counts,
+    /// What the checkers counted.
+    pub stats: Stats,
+    /// Deletions that completed as `info` and had not begun, so that they had to be repeated.
+    pub repeated_deletions: usize,
+    /// How long the cluster took to become quiet.
+    pub drained_after: Duration,
+    /// How long the run took.
+    pub duration: Duration,
 }
 
-impl Account {
-    /// Prints everything.
-    pub fn print(&self, stage: &Stage, findings: &Findings) {
+impl Report {
+    /// Prints the report, with the results of the checkers.
+    pub fn print(&self, cluster: &Cluster, results: &Results) {
         println!(
             "chaos {}: SEED={} ROUNDS={}, {:.0?}",
-            stage.name, self.seed, self.rounds, self.took
+            cluster.name, self.seed, self.rounds, self.duration
         );
-        for deed in [Deed::Kill, Deed::Freeze, Deed::Restart] {
-            let of_deed: Vec<_> = self.falls.iter().filter(|((done, _), _)| *done == deed).collect();
-            let parts: Vec<String> = of_deed
+        for kind in FaultKind::ALL {
+            let of_kind: Vec<_> = self.faults.iter().filter(|((other, _), _)| *other == kind).collect();
+            let nodes: Vec<String> = of_kind
                 .iter()
-                .map(|((_, part), count)| format!("{part} {count}"))
+                .map(|((_, node), count)| format!("{node} {count}"))
                 .collect();
-            let sum: usize = of_deed.iter().map(|(_, count)| **count).sum();
-            println!("  {sum:6}  {deed}s ({})", parts.join(", "));
+            let sum: usize = of_kind.iter().map(|(_, count)| **count).sum();
+            println!("  {sum:6}  {kind}s ({})", nodes.join(", "));
         }
         let Counts {
-            requests,
-            acknowledged,
-            unanswered,
-            refused,
-            ..
-        } = &self.counts;
+            invoked,
+            ok,
+            info,
+            failed,
+        } = &self.operations;
+        println!("  {invoked:6}  operations: {ok} ok (2xx), {info} info (no answer or 5xx), fail {failed:?}");
         println!(
-            "  {requests:6}  requests: {acknowledged} acknowledged (2xx), {unanswered} unanswered or 5xx, refused {refused:?}"
+            "  {:6}  deletions of users without an answer had not begun, and were repeated",
+            self.repeated_deletions
         );
-        println!(
-            "  {:6}  deletions without an answer had not been begun, and were asked for again",
-            self.unfinished
-        );
-        let checks::Account {
+        let Stats {
             traffic,
-            worked,
-            mailed_twice,
-        } = &self.checked;
-        let tasks: usize = worked.tasks.values().sum();
+            tasks,
+            duplicate_mails,
+        } = &self.stats;
+        let task_count: usize = tasks.tasks.values().sum();
         println!(
-            "  {tasks:6}  tasks: {:?}, with {} attempts",
-            worked.tasks, worked.attempts
+            "  {task_count:6}  tasks: {:?}, with {} attempts",
+            tasks.tasks, tasks.attempts
         );
-        println!("  {mailed_twice:6}  mails were made and sent twice");
-        let said: usize = traffic.said.values().sum();
-        println!("  {said:6}  messages: {:?}", traffic.said);
-        let copies = stage
-            .logs()
-            .matches("a copy of a message that has taken effect is passed over")
-            .count();
+        println!("  {duplicate_mails:6}  mails were sent twice");
+        let published: usize = traffic.published.values().sum();
+        println!("  {published:6}  messages: {:?}", traffic.published);
+        let duplicates = cluster.logs().matches(DUPLICATE).count();
         println!(
-            "  {copies:6}  duplicates were delivered and absorbed, of {} deliveries due",
-            traffic.heard
+            "  {duplicates:6}  duplicates were delivered and skipped, of {} deliveries",
+            traffic.deliveries
         );
-        println!("  all quiet {:.1?} after the last fall", self.drained);
-        print!("{}", findings.text());
+        println!("  quiet {:.1?} after the last fault", self.drained_after);
+        print!("{}", results.text());
     }
 }

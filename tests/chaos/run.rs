@@ -1,162 +1,111 @@
-//! One run: a steady load, a schedule of falls, and the verdict.
+//! One test: a cluster under the workload and the nemesis, and then the checkers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
-use crate::findings::Findings;
-use crate::ledger::{Departure, Person};
-use crate::part::thaw;
-use crate::schedule::{Deed, Round};
-use crate::stage::Stage;
-use crate::tally::Tally;
-use crate::{checks, report};
+use crate::checker;
+use crate::checker::results::Results;
+use crate::cluster::Cluster;
+use crate::history::History;
+use crate::model::{Deletion, User};
+use crate::nemesis::Nemesis;
+use crate::nemesis::schedule::Round;
+use crate::report::Report;
+use crate::workload::Worker;
 
-/// Clients at once.
-const CLIENTS: u64 = 6;
+/// Workers at once.
+const WORKERS: u64 = 6;
+/// How long a request in flight may take to end, or to be given up, after the workload stops.
+const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What was done to whom, how often.
-pub type Falls = BTreeMap<(Deed, &'static str), usize>;
-
-/// Plays a schedule on a stage, under a load that `seed` decides. Panics, with the logs kept, when anything does not hold; else, what the load wrote.
-pub async fn run(stage: &mut Stage, seed: u64, schedule: &[Round]) -> Vec<Person> {
+/// Runs a schedule of faults on a cluster, under a workload that `seed` decides. Panics when an
+/// invariant is violated, after it has saved logs and history; otherwise returns the model.
+pub async fn run(cluster: &mut Cluster, seed: u64, schedule: &[Round]) -> Vec<User> {
     let rounds = schedule.len();
-    println!("\nchaos {}: SEED={seed} ROUNDS={rounds}", stage.name);
+    println!("\nchaos {}: SEED={seed} ROUNDS={rounds}", cluster.name);
     let begun = Instant::now();
-    let (tally, stopped) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
-    let clients = (1..=CLIENTS).map(|number| {
-        let client = Client::new(
-            &stage.address,
-            seed.wrapping_mul(31).wrapping_add(number),
-            tally.clone(),
-        );
+    let (history, stopped) = (Arc::new(History::new()), Arc::new(AtomicBool::new(false)));
+    let workers = (1..=WORKERS).map(|number| {
+        let seed = seed.wrapping_mul(31).wrapping_add(number);
+        let worker = Worker::new(&cluster.address, number, seed, history.clone());
         let stopped = stopped.clone();
-        tokio::spawn(client.run(move || stopped.load(Ordering::SeqCst)))
+        tokio::spawn(worker.run(move || stopped.load(Ordering::SeqCst)))
     });
-    let clients: Vec<_> = clients.collect();
+    let workers: Vec<_> = workers.collect();
 
-    let mut falls = Falls::new();
-    let mut failure = None;
-    for (number, round) in schedule.iter().enumerate() {
-        let acts = round
-            .acts
-            .iter()
-            .map(|act| format!("{} {}", act.deed, stage.parts[act.target].name()));
-        println!("  round {}: {}", number + 1, acts.collect::<Vec<_>>().join(", "));
-        if let Err(told) = play(stage, round, &mut falls).await {
-            failure = Some(format!("round {}: {told}", number + 1));
-            break;
-        }
-    }
+    let mut nemesis = Nemesis::new(history.clone());
+    let faults = nemesis.run(cluster, schedule).await;
     stopped.store(true, Ordering::SeqCst);
-    let mut people = Vec::new();
-    for client in clients {
-        people.extend(client.await.expect("a client ends"));
+    let mut users = Vec::new();
+    for worker in workers {
+        users.extend(worker.await.expect("a worker ends"));
     }
-    let up = match failure {
-        Some(failure) => Err(failure),
-        None => stage.up().await,
+    let ready = match faults {
+        Ok(()) => cluster.wait_until_ready().await,
+        error => error,
     };
-    let mut findings = Findings::default();
-    let mut account = report::Account {
+    let mut results = Results::default();
+    let mut report = Report {
         seed,
         rounds,
-        falls,
-        counts: tally.now(),
+        faults: nemesis.counts,
+        operations: history.counts(),
         ..Default::default()
     };
-    match up {
-        Err(told) => findings.none("parts ended by themselves, or do not come up", &[told]),
+    match ready {
+        Err(error) => results.add_none("nodes that exited by themselves, or do not come up", &[error]),
         Ok(()) => {
-            // What was under way when the load stopped ends, or is given up, within the time that a request may take.
-            tokio::time::sleep(Duration::from_secs(6)).await;
-            account.drained = checks::drain(stage).await;
-            let half_gone = checks::half_gone(&stage.books).await;
-            let half_gone = half_gone.expect("the stores can be read");
-            findings.none("accounts are closed while their users are there", &half_gone);
-            account.unfinished = settle(stage, &mut people).await;
-            checks::drain(stage).await;
-            let caught_up = checks::catch_up(&stage.books, &people).await;
+            tokio::time::sleep(IN_FLIGHT_TIMEOUT).await;
+            report.drained_after = checker::drain(cluster).await;
+            let half_deleted = checker::half_deleted(&cluster.stores).await;
+            let half_deleted = half_deleted.expect("the stores can be read");
+            results.add_none("closed accounts whose users are not deleted", &half_deleted);
+            report.repeated_deletions = repeat_deletions(cluster, &users).await;
+            checker::drain(cluster).await;
+            let caught_up = checker::catch_up(&cluster.stores, &users).await;
             caught_up.expect("the feeds can be read");
-            let checked = checks::all(stage, &people, &mut findings).await;
-            account.checked = checked.expect("the stores can be read");
+            let stats = checker::check(cluster, &users, &mut results).await;
+            report.stats = stats.expect("the stores can be read");
         }
     }
-    findings.none("answers were given that must not be", &account.counts.wrong);
-    account.took = begun.elapsed();
-    account.print(stage, &findings);
-    if !findings.all_hold() {
-        let logs = stage.keep_logs(seed);
+    results.add_none("answers that must never be given", &history.anomalies());
+    report.duration = begun.elapsed();
+    report.print(cluster, &results);
+    if !results.valid() {
+        let folder = cluster.save_logs(seed);
+        let _ = std::fs::write(folder.join("history.log"), history.text());
         panic!(
-            "not everything holds: SEED={seed} ROUNDS={rounds}, logs in {}\n{}",
-            logs.display(),
-            findings.text()
+            "invariants are violated: SEED={seed} ROUNDS={rounds}, logs and history in {}\n{}",
+            folder.display(),
+            results.text()
         );
     }
-    people
+    users
 }
 
-/// Plays one round.
-async fn play(stage: &mut Stage, round: &Round, falls: &mut Falls) -> Result<(), String> {
-    let (mut down, mut frozen) = (Vec::new(), Vec::new());
-    for act in &round.acts {
-        tokio::time::sleep(act.after).await;
-        let part = &mut stage.parts[act.target];
-        part.check()?;
-        part.raise();
-        match act.deed {
-            Deed::Kill => part.kill(),
-            Deed::Restart => part.stop().await,
-            Deed::Freeze => frozen.push((Instant::now() + act.down, part.freeze())),
-        }
-        if act.deed != Deed::Freeze {
-            down.push((Instant::now() + act.down, act.target));
-        }
-        *falls.entry((act.deed, part.name())).or_default() += 1;
-    }
-    down.sort_unstable();
-    frozen.sort_unstable();
-    for (until, ids) in frozen {
-        tokio::time::sleep_until(until.into()).await;
-        thaw(&ids);
-    }
-    for (until, target) in down {
-        tokio::time::sleep_until(until.into()).await;
-        stage.parts[target].raise();
-    }
-    if !round.impatient {
-        for part in &mut stage.parts {
-            part.up().await?;
-        }
-    }
-    tokio::time::sleep(round.peace).await;
-    Ok(())
-}
-
-/// Finishes the deletions that were not answered, the way a person does: by asking again, here as the superuser, since one whose session has
-/// ended cannot ask. How many had not been begun.
-async fn settle(stage: &Stage, people: &mut [Person]) -> usize {
-    let root = stage.root().await;
-    let mut unfinished = 0;
-    for person in people.iter_mut().filter(|person| person.departure == Departure::Unsure) {
-        let Some(id) = &person.id else { continue };
+/// Repeats the deletions of users that completed as `info`, as a client does; here as the superuser,
+/// since the user's own session may have ended. Returns how many had not begun.
+async fn repeat_deletions(cluster: &Cluster, users: &[User]) -> usize {
+    let superuser = cluster.superuser().await;
+    let mut repeated = 0;
+    for user in users.iter().filter(|user| user.deletion == Deletion::Info) {
+        let Some(id) = &user.id else { continue };
         let path = format!("/api/v1/users/{id}");
-        let mut deleted = root.delete(&path).await;
-        // A connection that a server's fall has broken shows when it is used next: the answer says to try again.
+        let mut deleted = superuser.delete(&path).await;
+        // A connection that a fault has broken fails at its next use: 503 is an invitation to retry.
         for _ in 0..20 {
             if deleted.status != 503 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            deleted = root.delete(&path).await;
+            deleted = superuser.delete(&path).await;
         }
         match deleted.status {
-            204 => unfinished += 1,
+            204 => repeated += 1,
             404 => {}
             _ => panic!("the deletion of {id} cannot be finished: {}", deleted.text()),
         }
     }
-    unfinished
+    repeated
 }

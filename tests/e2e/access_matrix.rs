@@ -1,6 +1,7 @@
-//! Who reaches what: every method of the contracts, as every kind of caller, over gRPC straight to the service and over REST.
+//! Access control: every method of the contracts, with every kind of caller, over gRPC to the service
+//! itself and over REST.
 //!
-//! The cases come from the descriptors, so a new method cannot be forgotten.
+//! The cases are generated from the descriptors, so a new method cannot be forgotten.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use quartet_tests::{App, Person, on_both_topologies, transcode};
 
 on_both_topologies!(
     every_method_admits_whom_its_policy_admits,
-    every_method_keeps_what_is_owned_from_others
+    every_method_hides_owned_resources_from_others
 );
 
 /// Every method of the suite.
@@ -33,7 +34,7 @@ pub(crate) fn methods() -> impl Iterator<Item = MethodDescriptor> {
     services.flat_map(|service| service.methods().collect::<Vec<_>>())
 }
 
-/// A channel straight to each service.
+/// A channel to each service.
 pub(crate) async fn channels(app: &App) -> BTreeMap<&'static str, Channel> {
     let mut channels = BTreeMap::new();
     for service in SERVICES {
@@ -71,7 +72,7 @@ const CALLERS: [Caller; 6] = [
     Caller::Forged,
 ];
 
-/// What a caller is refused with; `None` when they are let in.
+/// The failure of a caller who is refused; `None` for one who is admitted.
 fn refusal(access: Access, caller: Caller) -> Option<(Code, &'static str)> {
     const DENIED: Option<(Code, &str)> = Some((Code::PermissionDenied, "PERMISSION_DENIED"));
     match (access, caller) {
@@ -89,7 +90,8 @@ fn refusal(access: Access, caller: Caller) -> Option<(Code, &'static str)> {
     }
 }
 
-/// The people of one run. Methods that end sessions are called too, so each method gets sessions of its own.
+/// The callers of one run. Methods that end sessions are called too, so each method gets sessions of its
+/// own.
 struct Cast {
     user: Person,
     superuser: Person,
@@ -103,7 +105,7 @@ impl Cast {
         revoked.post("/api/v1/auth/logout", json!({})).await.expect(204);
         eventually(
             Duration::from_secs(1),
-            "every service knows of the logout",
+            "every service enforces the logout",
             async || {
                 for method in
                     methods().filter(|method| ["ListTodos", "ListUsers", "ListSessions"].contains(&method.name()))
@@ -159,22 +161,22 @@ async fn every_method_admits_whom_its_policy_admits(app: App) {
                 wrong.push(format!(
                     "{} as {caller:?} over gRPC: {}, expected {expected:?}",
                     method.full_name(),
-                    told(&outcome)
+                    describe(&outcome)
                 ));
             }
-            let Some(asked) = transcode::call(&method, &message) else {
+            let Some(call) = transcode::call(&method, &message) else {
                 continue;
             };
             let token = cast.token(&app, caller).await;
-            let client = token.map_or_else(|| (*app).clone(), |token| app.bearing(&token));
-            let request = client.call(asked.method, &asked.path);
-            let request = if let Some(body) = &asked.body {
+            let client = token.map_or_else(|| (*app).clone(), |token| app.with_token(&token));
+            let request = client.call(call.method, &call.path);
+            let request = if let Some(body) = &call.body {
                 request.json(body)
             } else {
                 request
             };
             let request = if method.is_server_streaming() {
-                request.opens()
+                request.without_body()
             } else {
                 request
             };
@@ -207,15 +209,15 @@ async fn every_method_admits_whom_its_policy_admits(app: App) {
     assert!(cases > 400, "only {cases} cases");
 }
 
-/// An outcome in few words.
-fn told<T>(outcome: &Result<T, Status>) -> String {
+/// An outcome as text.
+fn describe<T>(outcome: &Result<T, Status>) -> String {
     match outcome {
         Ok(_) => "answered".to_owned(),
         Err(status) => format!("{:?} {} ({})", status.code(), reason(status), status.message()),
     }
 }
 
-/// What access refused a call with, if it did; any other outcome is one of a caller who was let in.
+/// The failure with which access control refused a call; any other outcome is that of an admitted caller.
 fn refused<T>(outcome: &Result<T, Status>) -> Option<(Code, &'static str)> {
     let status = outcome.as_ref().err()?;
     let reason = reason(status);
@@ -234,8 +236,8 @@ fn access_refusal(code: &str) -> bool {
     code.starts_with("TOKEN_") || code == "PERMISSION_DENIED"
 }
 
-/// What somebody else gets from a method that names a user. Every such method has to be here: whether others may see or change what belongs to a
-/// user is a decision, not something to be derived.
+/// The outcome for another user of a method that names a user. Every such method has to be here: whether
+/// others may read or change what belongs to a user is a decision, and cannot be derived.
 const OF_USERS: [(&str, Others); 14] = [
     ("GetUser", Others::Admitted),
     ("UpdateUser", Others::NotYours),
@@ -261,7 +263,7 @@ enum Others {
     SuperusersOnly,
 }
 
-async fn every_method_keeps_what_is_owned_from_others(app: App) {
+async fn every_method_hides_owned_resources_from_others(app: App) {
     let channels = channels(&app).await;
     let eve = app.register().await;
     let mut wrong = Vec::new();
@@ -299,10 +301,10 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
             wrong.push(format!(
                 "{} as somebody else: {}, expected {others:?}",
                 method.full_name(),
-                told(&outcome)
+                describe(&outcome)
             ));
         }
-        // The very same request is the owner's to make; after everybody else's, so that nothing of theirs had an effect.
+        // The owner may make the same request; it comes last, to prove that no other call had an effect.
         let outcome = call(channel, &method, &message, Some(&owner.access_token)).await;
         let expected = if others == Others::SuperusersOnly {
             Err(Code::PermissionDenied)
@@ -313,7 +315,7 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
             wrong.push(format!(
                 "{} as the owner: {}, expected {expected:?}",
                 method.full_name(),
-                told(&outcome)
+                describe(&outcome)
             ));
         }
     }
@@ -326,7 +328,7 @@ async fn every_method_keeps_what_is_owned_from_others(app: App) {
     assert!(cases >= 25, "only {cases} methods");
 }
 
-/// The names of all fields of a request, those of messages in it included.
+/// The names of all fields of a request, including those of nested messages.
 fn names(message: &MessageDescriptor) -> Vec<String> {
     let mut names = Vec::new();
     for field in message.fields() {
@@ -338,7 +340,7 @@ fn names(message: &MessageDescriptor) -> Vec<String> {
     names
 }
 
-/// Somebody new with one of everything, in the state that `method` is for.
+/// A new user with one resource of every kind, in the state that `method` needs.
 async fn belongings(app: &App, method: &str) -> (Person, Known) {
     let owner = app.register().await;
     let todo = create(&owner, "Private").await["id"]
@@ -383,12 +385,12 @@ async fn belongings(app: &App, method: &str) -> (Person, Known) {
     (owner, known.into_iter().collect())
 }
 
-/// A task of the owner's in the state that `method` is for.
+/// A task of the owner, in the state that `method` needs.
 async fn task(owner: &Person, method: &str) -> String {
     let waiting = json!({"export_todos": {}, "run_at": "2100-01-01T00:00:00Z"});
     let at_once = json!({"export_todos": {}});
-    let asked = if method == "DownloadResult" { at_once } else { waiting };
-    let task = owner.post("/api/v1/tasks", asked).await.expect(202);
+    let body = if method == "DownloadResult" { at_once } else { waiting };
+    let task = owner.post("/api/v1/tasks", body).await.expect(202);
     let id = task["id"].as_str().expect("an id").to_owned();
     if method == "RetryTask" {
         owner

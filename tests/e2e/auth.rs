@@ -1,4 +1,4 @@
-//! Registering, signing in and out, and what a session is worth.
+//! Authentication: registration, login, logout, refresh, roles, mails.
 
 mod login;
 mod logout;

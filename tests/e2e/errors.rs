@@ -1,4 +1,4 @@
-//! Wrong input: the right status and `error_code`, never a 500, and the suite goes on.
+//! Invalid input: the right status and `error_code`, never a 500, and the suite keeps serving.
 
 use http::Method;
 use serde_json::json;
@@ -7,26 +7,26 @@ use crate::todos::{create, path};
 use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
-    a_problem_speaks_the_language_that_is_asked_for,
-    malformed_json_is_told_from_wrong_json,
-    an_unknown_field_and_a_wrong_type_are_named,
-    a_bad_id_is_named,
+    a_problem_is_in_the_language_of_the_request,
+    malformed_json_has_another_reason_than_invalid_json,
+    an_unknown_field_and_a_wrong_type_are_reported,
+    an_invalid_id_is_reported,
     nul_bytes_and_other_odd_text_are_refused_or_kept_as_they_are,
     a_body_that_is_too_large_is_refused,
     a_body_of_another_type_is_refused,
-    a_known_path_tells_the_methods_that_it_takes,
+    a_known_path_lists_its_methods,
     an_unknown_path_is_no_route,
     deep_nesting_is_refused,
-    a_query_of_nonsense_is_refused,
+    an_invalid_query_is_refused,
 );
 
-async fn a_problem_speaks_the_language_that_is_asked_for(app: App) {
+async fn a_problem_is_in_the_language_of_the_request(app: App) {
     let ada = app.register().await;
-    let ask = |language: &str| {
+    let get = |language: &str| {
         let call = ada.call(Method::POST, "/api/v1/todos").json(&json!({"title": ""}));
         call.header("accept-language", language).send()
     };
-    for (asked, language, title) in [
+    for (accepted, language, title) in [
         ("en", "en", "Some fields break their rules"),
         ("ru", "ru", ""),
         ("ru-RU,ru;q=0.9,en;q=0.8", "ru", ""),
@@ -34,9 +34,9 @@ async fn a_problem_speaks_the_language_that_is_asked_for(app: App) {
         ("*", "en", "Some fields break their rules"),
         ("nonsense;;q=x", "en", "Some fields break their rules"),
     ] {
-        let reply = ask(asked).await;
+        let reply = get(accepted).await;
         let problem = reply.invalid("title");
-        assert_eq!(reply.header("content-language"), Some(language), "{asked}");
+        assert_eq!(reply.header("content-language"), Some(language), "{accepted}");
         let russian = problem["title"]
             .as_str()
             .unwrap()
@@ -53,7 +53,7 @@ async fn a_problem_speaks_the_language_that_is_asked_for(app: App) {
     }
 }
 
-async fn malformed_json_is_told_from_wrong_json(app: App) {
+async fn malformed_json_has_another_reason_than_invalid_json(app: App) {
     let ada = app.register().await;
     let send = |body: &str| {
         ada.call(Method::POST, "/api/v1/todos")
@@ -85,7 +85,7 @@ async fn malformed_json_is_told_from_wrong_json(app: App) {
     ada.get("/api/v1/todos").await.expect(200);
 }
 
-async fn an_unknown_field_and_a_wrong_type_are_named(app: App) {
+async fn an_unknown_field_and_a_wrong_type_are_reported(app: App) {
     let ada = app.register().await;
     let send = async |body: serde_json::Value| ada.post("/api/v1/todos", body).await;
     send(json!({"title": "x", "colour": "red"})).await.invalid("colour");
@@ -118,7 +118,7 @@ async fn an_unknown_field_and_a_wrong_type_are_named(app: App) {
         .expect(201);
 }
 
-async fn a_bad_id_is_named(app: App) {
+async fn an_invalid_id_is_reported(app: App) {
     let ada = app.register().await;
     for id in [
         "1",
@@ -184,11 +184,16 @@ async fn a_body_that_is_too_large_is_refused(app: App) {
     {
         reply.problem(413, "body_too_large");
     }
-    // As `curl` does it: the length is told first, and the answer comes before the body is sent.
+    // As `curl` does it: the header has the length, and the answer comes before the body is sent.
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(&app.suite().http).await.unwrap();
     let head = format!(
-        "POST /api/v1/todos HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 10485760\r\nExpect: 100-continue\r\n\r\n",
+        "POST /api/v1/todos HTTP/1.1\r\n\
+         Host: localhost\r\n\
+         Authorization: Bearer {}\r\n\
+         Content-Type: application/json\r\n\
+         Content-Length: 10485760\r\n\
+         Expect: 100-continue\r\n\r\n",
         ada.access_token
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -218,7 +223,7 @@ async fn a_body_of_another_type_is_refused(app: App) {
     }
 }
 
-async fn a_known_path_tells_the_methods_that_it_takes(app: App) {
+async fn a_known_path_lists_its_methods(app: App) {
     for (method, path, allowed) in [
         (Method::DELETE, "/api/v1/todos", ["GET", "POST"].as_slice()),
         (
@@ -278,7 +283,7 @@ async fn deep_nesting_is_refused(app: App) {
     ada.get("/api/v1/todos").await.expect(200);
 }
 
-async fn a_query_of_nonsense_is_refused(app: App) {
+async fn an_invalid_query_is_refused(app: App) {
     let ada = app.register().await;
     for (query, field) in [
         ("colour=red", "colour"),

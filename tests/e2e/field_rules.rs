@@ -1,6 +1,7 @@
-//! Every rule that the contracts state for a field: broken once, over gRPC and over REST, it is named.
+//! Every rule of a field in the contracts: when it is broken, over gRPC or over REST, the answer names the
+//! field.
 //!
-//! The cases come from the descriptors, so a new rule cannot be forgotten.
+//! The cases are generated from the descriptors, so a new rule cannot be forgotten.
 
 use quartet_proto::options::{Access, access};
 use tonic::Code;
@@ -10,20 +11,20 @@ use quartet_tests::grpc::{call, fields, reason};
 use quartet_tests::message::Known;
 use quartet_tests::{App, on_both_topologies, transcode, violation};
 
-on_both_topologies!(every_broken_rule_is_refused_by_name);
+on_both_topologies!(every_broken_rule_is_refused_and_its_field_reported);
 
-/// Rules whose breach has another answer, and why.
+/// Rules whose violation has another answer, and why.
 fn is_excepted(method: &str, path: &str) -> bool {
     match (method, path) {
         // RFC 6749 §5.2 has an error of its own for it.
         ("Token", "grant_type") => true,
-        // Looked at with the refresh grant only, and these requests are made with the other one.
+        // Checked with the refresh grant only, and these requests use the other one.
         ("Token", "refresh_token") => true,
         _ => false,
     }
 }
 
-async fn every_broken_rule_is_refused_by_name(app: App) {
+async fn every_broken_rule_is_refused_and_its_field_reported(app: App) {
     let channels = channels(&app).await;
     let root = app.superuser().await;
     let service_token = app.service_token("tests");
@@ -52,15 +53,15 @@ async fn every_broken_rule_is_refused_by_name(app: App) {
                 Err(status) => wrong.push(format!("{name}: {:?} {}", status.code(), reason(&status))),
                 Ok(_) => wrong.push(format!("{name}: answered")),
             }
-            let Some(asked) = transcode::call(&method, &violation.message) else {
+            let Some(call) = transcode::call(&method, &violation.message) else {
                 continue;
             };
             // An empty variable is another path, or none.
-            if asked.path.contains("//") || asked.path.contains("/:") || asked.path.ends_with('/') {
+            if call.path.contains("//") || call.path.contains("/:") || call.path.ends_with('/') {
                 continue;
             }
-            let request = root.call(asked.method, &asked.path);
-            let request = if let Some(body) = &asked.body {
+            let request = root.call(call.method, &call.path);
+            let request = if let Some(body) = &call.body {
                 request.json(body)
             } else {
                 request
@@ -87,7 +88,8 @@ async fn every_broken_rule_is_refused_by_name(app: App) {
     assert!(cases > 200, "only {cases} cases");
 }
 
-/// Whether a named field is the one that breaks its rule: itself, an item of it, or, over REST, the same within the body that is a field.
+/// Whether a field of the answer is the one that breaks its rule: itself, an item of it, or, over REST, the
+/// same field within the body.
 fn is_about(named: &str, path: &str) -> bool {
     let whole = named == path || named.strip_prefix(path).is_some_and(|rest| rest.starts_with('['));
     whole || path.split_once('.').is_some_and(|(_, inner)| is_about(named, inner))

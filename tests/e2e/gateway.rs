@@ -8,12 +8,12 @@ use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
     the_probes_answer,
-    a_request_id_is_kept_or_made,
-    every_reply_tells_its_time_and_keeps_browsers_safe,
+    a_request_id_is_kept_or_generated,
+    every_reply_has_timing_and_security_headers,
     a_deadline_that_has_passed_is_a_problem_of_its_own,
-    a_deadline_that_makes_no_sense_is_refused,
+    an_invalid_deadline_is_refused,
     only_known_origins_may_call_from_a_browser,
-    a_large_reply_is_compressed_when_asked_for,
+    a_large_reply_is_compressed_on_request,
     numbers_and_names_have_every_spelling_of_protojson,
     head_answers_as_get_without_a_body,
     problems_have_a_page,
@@ -26,7 +26,7 @@ async fn the_probes_answer(app: App) {
     }
 }
 
-async fn a_request_id_is_kept_or_made(app: App) {
+async fn a_request_id_is_kept_or_generated(app: App) {
     let reply = app
         .call(Method::GET, "/livez")
         .header("x-request-id", "a-request-of-mine")
@@ -45,7 +45,7 @@ async fn a_request_id_is_kept_or_made(app: App) {
         second.header("x-request-id").unwrap(),
     );
     assert!(first != second && first.len() >= 16);
-    // What would break a log line is not repeated.
+    // A value that would break a log line is not repeated.
     let odd = "x".repeat(500);
     let reply = app
         .call(Method::GET, "/livez")
@@ -55,7 +55,7 @@ async fn a_request_id_is_kept_or_made(app: App) {
     assert_ne!(reply.header("x-request-id"), Some(odd.as_str()));
 }
 
-async fn every_reply_tells_its_time_and_keeps_browsers_safe(app: App) {
+async fn every_reply_has_timing_and_security_headers(app: App) {
     for path in ["/livez", "/api/v1/todos", "/api/v1/nothing"] {
         let reply = app.get(path).await;
         for name in [
@@ -93,7 +93,7 @@ async fn a_deadline_that_has_passed_is_a_problem_of_its_own(app: App) {
     call.send().await.expect(200);
 }
 
-async fn a_deadline_that_makes_no_sense_is_refused(app: App) {
+async fn an_invalid_deadline_is_refused(app: App) {
     for odd in ["x", "0", "-1", "1e400", "5h"] {
         app.call(Method::GET, "/api/v1/todos")
             .header("x-request-timeout", odd)
@@ -148,7 +148,7 @@ async fn only_known_origins_may_call_from_a_browser(app: App) {
     );
 }
 
-async fn a_large_reply_is_compressed_when_asked_for(app: App) {
+async fn a_large_reply_is_compressed_on_request(app: App) {
     let ada = app.register().await;
     let todos: Vec<_> = (0..50)
         .map(|number| json!({"title": format!("Todo {number}")}))
@@ -184,8 +184,12 @@ async fn numbers_and_names_have_every_spelling_of_protojson(app: App) {
         let call = root
             .call(Method::POST, &format!("/api/v1/tiers/{tier}/rate-limits"))
             .body("application/json", body);
-        let made = call.send().await.expect(201);
-        assert_eq!((&made["limit"], &made["period"]), (&json!(3), &json!(100)), "{limit}");
+        let created = call.send().await.expect(201);
+        assert_eq!(
+            (&created["limit"], &created["period"]),
+            (&json!(3), &json!(100)),
+            "{limit}"
+        );
     }
     for limit in ["3.5", "1e10", "NaN", "\"NaN\"", "true", "\"x\""] {
         let body = format!(r#"{{"name": "x", "path": "/x", "limit": {limit}, "period": 1}}"#);

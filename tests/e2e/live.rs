@@ -1,4 +1,4 @@
-//! What happens, as it happens: server-sent events and the WebSocket.
+//! Subscriptions: server-sent events and the WebSocket.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use quartet_tests::{App, Person};
 use serde_json::json;
 
 quartet_tests::on_both_topologies!(
-    the_changes_of_other_clients_come_as_events_and_are_taken_up_again,
+    changes_of_other_clients_arrive_as_events_and_a_stream_resumes,
     a_logout_ends_streams_and_sockets_within_a_second,
-    a_socket_hears_of_todos_and_takes_up_from_where_a_stream_was,
-    people_in_a_room_hear_one_another,
+    a_socket_receives_changes_and_resumes_where_a_stream_ended,
+    members_of_a_room_receive_the_messages_of_all_members,
 );
 
-/// Opens the stream of somebody's todos.
+/// Opens the stream of a user's todos.
 async fn watch(app: &App, person: &Person, last: Option<&str>) -> Events {
-    Events::of(app, person, "/api/v1/todos:watch", last).await
+    Events::open(app, person, "/api/v1/todos:watch", last).await
 }
 
 /// The kind of the next change, the title of its todo, and its id.
@@ -32,11 +32,11 @@ async fn change(events: &mut Events) -> (String, String, String) {
 }
 
 async fn create(person: &Person, title: &str) -> String {
-    let made = person.post("/api/v1/todos", json!({"title": title})).await.expect(201);
-    made["id"].as_str().unwrap().to_owned()
+    let created = person.post("/api/v1/todos", json!({"title": title})).await.expect(201);
+    created["id"].as_str().unwrap().to_owned()
 }
 
-async fn the_changes_of_other_clients_come_as_events_and_are_taken_up_again(app: App) {
+async fn changes_of_other_clients_arrive_as_events_and_a_stream_resumes(app: App) {
     let anna = app.register().await;
     let mut events = watch(&app, &anna, None).await;
     assert_eq!(change(&mut events).await.0, "KIND_READY");
@@ -64,15 +64,15 @@ async fn a_logout_ends_streams_and_sockets_within_a_second(app: App) {
     let anna = app.register().await;
     let mut events = watch(&app, &anna, None).await;
     assert_eq!(change(&mut events).await.0, "KIND_READY");
-    let mut socket = Socket::of(&app, &anna).await;
+    let mut socket = Socket::open(&app, &anna).await;
     let elsewhere = app.login(&anna).await;
-    let mut other = Socket::of(&app, &elsewhere).await;
+    let mut other = Socket::open(&app, &elsewhere).await;
 
     let begun = Instant::now();
     anna.post("/api/v1/auth/logout", json!({})).await.expect(204);
     let (end, close) = tokio::join!(events.next(), socket.close());
     let took = begun.elapsed();
-    let end = end.expect("a last word");
+    let end = end.expect("a last event");
     assert_eq!(
         (end.name.as_deref(), &end.data["error_code"]),
         (Some("error"), &json!("token_revoked"))
@@ -86,14 +86,14 @@ async fn a_logout_ends_streams_and_sockets_within_a_second(app: App) {
     assert_eq!(other.next().await["type"], "pong");
 }
 
-async fn a_socket_hears_of_todos_and_takes_up_from_where_a_stream_was(app: App) {
+async fn a_socket_receives_changes_and_resumes_where_a_stream_ended(app: App) {
     let anna = app.register().await;
     let mut events = watch(&app, &anna, None).await;
     let (_, _, last) = change(&mut events).await;
     drop(events);
     create(&anna, "missed").await;
 
-    let mut socket = Socket::of(&app, &anna).await;
+    let mut socket = Socket::open(&app, &anna).await;
     socket
         .subscribe(json!({"type": "subscribe", "topic": "todos", "after": last}))
         .await;
@@ -111,9 +111,9 @@ async fn a_socket_hears_of_todos_and_takes_up_from_where_a_stream_was(app: App) 
     );
 }
 
-async fn people_in_a_room_hear_one_another(app: App) {
+async fn members_of_a_room_receive_the_messages_of_all_members(app: App) {
     let (anna, boris) = (app.register().await, app.register().await);
-    let (mut first, mut second) = (Socket::of(&app, &anna).await, Socket::of(&app, &boris).await);
+    let (mut first, mut second) = (Socket::open(&app, &anna).await, Socket::open(&app, &boris).await);
     let room = format!("rooms/{}", anna.username);
     for socket in [&mut first, &mut second] {
         socket.subscribe(json!({"type": "subscribe", "topic": room})).await;

@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use quartet_tests::{App, Person, on_both_topologies};
 
 on_both_topologies!(
-    a_profile_is_made_changed_and_deleted,
+    a_profile_is_created_updated_and_deleted,
     a_profile_is_written_by_its_owner_and_superusers_and_read_by_all,
-    a_profile_keeps_its_rules,
+    a_profile_has_rules,
 );
 
 fn path(person: &Person) -> String {
     format!("/api/v1/users/{}/profile", person.id)
 }
 
-async fn a_profile_is_made_changed_and_deleted(app: App) {
+async fn a_profile_is_created_updated_and_deleted(app: App) {
     let ada = app.register().await;
     ada.get(&path(&ada)).await.problem(404, "profile_not_found");
     let body = json!({"bio": "Counts", "avatar_url": "https://example.org/a.png"});
@@ -63,7 +63,7 @@ async fn a_profile_is_written_by_its_owner_and_superusers_and_read_by_all(app: A
         .problem(404, "user_not_found");
 }
 
-async fn a_profile_keeps_its_rules(app: App) {
+async fn a_profile_has_rules(app: App) {
     let ada = app.register().await;
     ada.put(&path(&ada), json!({"bio": "я".repeat(250)})).await.expect(200);
     ada.put(&path(&ada), json!({"bio": "я".repeat(251)}))

@@ -6,13 +6,13 @@ use crate::todos::create_tag;
 use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
-    a_tag_is_made_renamed_and_deleted,
+    a_tag_is_created_renamed_and_deleted,
     a_name_is_taken_once_per_user,
     the_tag_of_somebody_else_is_not_found,
     tags_are_listed_by_name_in_pages,
 );
 
-async fn a_tag_is_made_renamed_and_deleted(app: App) {
+async fn a_tag_is_created_renamed_and_deleted(app: App) {
     let ada = app.register().await;
     let reply = ada.post("/api/v1/tags", json!({"name": "home"})).await;
     let tag = reply.expect(201);

@@ -1,4 +1,5 @@
-//! What an operator sees of a running suite: a request in the logs of every process and in traces, and how messages and jobs fare in metrics.
+//! Telemetry of a running suite: a request in the logs of every process and in traces; messages and jobs in
+//! metrics.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use quartet_tests::{App, Person, Rest, on_both_topologies};
 use serde_json::{Value, json};
 
 on_both_topologies!(
-    a_request_is_followed_through_the_logs_of_every_service_to_the_job_it_makes,
-    metrics_tell_how_messages_and_jobs_fare,
+    a_request_is_traced_through_the_logs_of_every_service_to_its_job,
+    metrics_cover_messages_and_jobs,
 );
 
-/// How long something may take to be told, on few cores under many tests.
+/// Bound on the appearance of a line, a span or a value, on few cores under many tests.
 const SOON: Duration = Duration::from_secs(30);
 
 /// A trace that a client has begun: its id, and the span that the client is in.
@@ -60,20 +61,20 @@ fn calls(app: &App, method: &str) -> Vec<Value> {
     })
 }
 
-async fn a_request_is_followed_through_the_logs_of_every_service_to_the_job_it_makes(app: App) {
+async fn a_request_is_traced_through_the_logs_of_every_service_to_its_job(app: App) {
     let anna = app.register().await;
     let client = Client::new();
     let of_client = |line: &Value| line["trace_id"] == client.trace.as_str();
 
     client.post(&anna, "/api/v1/todos", &json!({"title": "followed"})).await;
     let at_gateway = |line: &Value| line["route"] == "/api/v1/todos" && of_client(line);
-    let edge = eventually(SOON, "the gateway tells of the request", async || {
+    let edge = eventually(SOON, "the gateway logs the request", async || {
         lines(&app, at_gateway).pop()
     })
     .await;
     let create_todo = "/quartet.todos.v1.TodoService/CreateTodo";
     let served = calls(&app, create_todo).into_iter().find(|line| of_client(line));
-    let served = served.unwrap_or_else(|| panic!("todos tells of the call: {:?}", calls(&app, create_todo)));
+    let served = served.unwrap_or_else(|| panic!("todos logs the call: {:?}", calls(&app, create_todo)));
     // Each process is in a span of its own, and the client in another.
     let spans = [&edge["span_id"], &served["span_id"], &client.span.as_str().into()];
     for (index, span) in spans.iter().enumerate() {
@@ -86,20 +87,20 @@ async fn a_request_is_followed_through_the_logs_of_every_service_to_the_job_it_m
     let id = task["id"].as_str().unwrap();
     crate::jobs::ended(&anna, id).await;
     let of_attempt = |line: &Value| line["message"] == "attempt ended" && line["span"]["id"] == id;
-    let attempt = eventually(SOON, "the worker tells of the attempt", async || {
+    let attempt = eventually(SOON, "the worker logs the attempt", async || {
         lines(&app, of_attempt).pop()
     })
     .await;
-    // What follows is a trace of its own, which names the one it comes from.
+    // Effects are traces of their own, with a link to the one that caused them.
     assert_eq!(attempt["linked_trace_id"], client.trace.as_str(), "{attempt}");
     assert_ne!(attempt["trace_id"], attempt["linked_trace_id"]);
-    // What the job asks of another service goes on in the job's trace.
+    // The job's calls to other services are part of the job's trace.
     let exported = |line: &&Value| line["trace_id"] == attempt["trace_id"];
-    let asked = calls(&app, "/quartet.todos.v1.TransferService/ExportTodos");
-    assert!(asked.iter().any(|line| exported(&line)), "{asked:?}");
+    let export = calls(&app, "/quartet.todos.v1.TransferService/ExportTodos");
+    assert!(export.iter().any(|line| exported(&line)), "{export:?}");
 }
 
-/// What a program tells of itself.
+/// The metrics of a program.
 struct Metrics(String);
 
 impl Metrics {
@@ -126,7 +127,7 @@ impl Metrics {
     }
 }
 
-async fn metrics_tell_how_messages_and_jobs_fare(app: App) {
+async fn metrics_cover_messages_and_jobs(app: App) {
     let attempts = (
         "job_attempt_duration_seconds_count",
         [("kind", "export_todos"), ("outcome", "succeeded")],
@@ -154,7 +155,7 @@ async fn metrics_tell_how_messages_and_jobs_fare(app: App) {
     .await;
     eventually(SOON, "the gauges show that nothing waits", async || {
         let (jobs, todos) = (Metrics::of(&app, "jobs").await, Metrics::of(&app, "todos").await);
-        let told = [
+        let found = [
             jobs.value("jobs", &[("kind", "export_todos"), ("status", "dead")])? == 0.0,
             jobs.value("job_queue_depth", &[("queue", "default")])? >= 0.0,
             jobs.value("job_queue_oldest_age_seconds", &[("queue", "default")])? >= 0.0,
@@ -171,14 +172,14 @@ async fn metrics_tell_how_messages_and_jobs_fare(app: App) {
                 &[("queue", "jobs.normal"), ("state", "ready")],
             )? >= 0.0,
             jobs.value("messaging_queue_consumers", &[("queue", "jobs.events")])? >= 1.0,
-            // The welcome of who registered.
+            // The welcome mail of the registration.
             jobs.value(
                 "messaging_process_duration_seconds_count",
                 &[("kind", "auth.account.registered.v1"), ("outcome", "done")],
             )? >= 1.0,
             todos.value("messaging_client_sent_messages_total", &[("service", "todos")])? >= 1.0,
         ];
-        told.iter().all(|told| *told).then_some(())
+        found.iter().all(|found| *found).then_some(())
     })
     .await;
 
@@ -207,7 +208,7 @@ async fn metrics_tell_how_messages_and_jobs_fare(app: App) {
     assert!(!gateway.0.contains(&anna.id), "{}", gateway.0);
 }
 
-// The collector answers while the test waits for the suite to stop.
+// The collector has to answer while the test waits for the suite to stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn spans_arrive_at_a_collector_with_their_parents_and_links() {
     let collector = Collector::start().await;
@@ -233,7 +234,7 @@ async fn spans_arrive_at_a_collector_with_their_parents_and_links() {
     assert_eq!((edge.service.as_str(), rpc.service.as_str()), ("quartet", "quartet"));
     assert_eq!(hex(&edge.span.parent_span_id), client.span);
     assert_eq!(rpc.span.parent_span_id, edge.span.span_id);
-    // 2 is a server, in the numbers of OTLP.
+    // 2 is `SPAN_KIND_SERVER` of OTLP.
     assert_eq!((edge.span.kind, rpc.span.kind), (2, 2));
     let attribute = |name: &str| edge.attribute(name).or(rpc.attribute(name)).unwrap_or_default();
     assert_eq!(attribute("http.route"), "/api/v1/todos");
@@ -254,18 +255,18 @@ async fn spans_arrive_at_a_collector_with_their_parents_and_links() {
         linked.1.attribute("cloudevents.event_subject").as_deref(),
         todo["id"].as_str()
     );
-    // What the job asked of todos is part of the job's trace.
+    // The job's call to todos is part of the job's trace.
     let of_job = hex(&linked.0.span.trace_id);
     eventually(SOON, "the export is part of the job", async || {
         let trace = collector.trace(&of_job);
-        let asked = trace
+        let call = trace
             .iter()
             .find(|exported| exported.span.name == "quartet.todos.v1.TransferService/ExportTodos")?;
-        (asked.span.parent_span_id == linked.0.span.span_id).then_some(())
+        (call.span.parent_span_id == linked.0.span.span_id).then_some(())
     })
     .await;
 
-    // What is not exported yet when the process is asked to stop goes out before it ends.
+    // Spans that are not exported at SIGTERM are exported before the process exits.
     let last = Client::new();
     last.post(&anna, "/api/v1/todos", &json!({"title": "last"})).await;
     assert!(app.suite().terminate());

@@ -6,14 +6,14 @@ use quartet_tests::app::unique;
 use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
-    a_tier_is_made_renamed_and_deleted_by_superusers,
-    a_users_tier_travels_in_the_next_token,
-    a_rate_limit_is_kept_per_tier_and_path,
-    a_user_sees_the_limits_of_their_tier,
+    a_tier_is_created_renamed_and_deleted_by_superusers,
+    a_users_tier_is_in_the_next_token,
+    a_rate_limit_is_unique_per_tier_and_path,
+    a_user_reads_the_limits_of_their_tier,
     tiers_are_listed_by_name,
 );
 
-async fn a_tier_is_made_renamed_and_deleted_by_superusers(app: App) {
+async fn a_tier_is_created_renamed_and_deleted_by_superusers(app: App) {
     let (root, ada) = (app.superuser().await, app.register().await);
     let (name, other) = (unique("t"), unique("t"));
     ada.post("/api/v1/tiers", json!({"name": name}))
@@ -41,7 +41,7 @@ async fn a_tier_is_made_renamed_and_deleted_by_superusers(app: App) {
     root.delete(&path).await.problem(404, "tier_not_found");
 }
 
-async fn a_users_tier_travels_in_the_next_token(app: App) {
+async fn a_users_tier_is_in_the_next_token(app: App) {
     let (root, ada, eve) = (app.superuser().await, app.register().await, app.register().await);
     let name = unique("t");
     root.post("/api/v1/tiers", json!({"name": name})).await.expect(201);
@@ -77,7 +77,7 @@ async fn a_users_tier_travels_in_the_next_token(app: App) {
     assert_eq!(ada.get("/api/v1/users/me").await.expect(200)["tier"], Value::Null);
 }
 
-async fn a_rate_limit_is_kept_per_tier_and_path(app: App) {
+async fn a_rate_limit_is_unique_per_tier_and_path(app: App) {
     let (root, ada) = (app.superuser().await, app.register().await);
     let (tier, other) = (unique("t"), unique("t"));
     for name in [&tier, &other] {
@@ -108,7 +108,7 @@ async fn a_rate_limit_is_kept_per_tier_and_path(app: App) {
 
     let patched = root.patch(&path, json!({"limit": 20})).await.expect(200);
     assert_eq!((&patched["limit"], &patched["path"]), (&json!(20), &body["path"]));
-    // A limit of one tier is none of another.
+    // The limits of one tier do not apply to another.
     let elsewhere = path.replace(&tier, &other);
     root.get(&elsewhere).await.problem(404, "rate_limit_not_found");
     root.delete(&elsewhere).await.problem(404, "rate_limit_not_found");
@@ -120,7 +120,7 @@ async fn a_rate_limit_is_kept_per_tier_and_path(app: App) {
         .problem(404, "tier_not_found");
 }
 
-async fn a_user_sees_the_limits_of_their_tier(app: App) {
+async fn a_user_reads_the_limits_of_their_tier(app: App) {
     let (root, ada, eve) = (app.superuser().await, app.register().await, app.register().await);
     let tier = unique("t");
     root.post("/api/v1/tiers", json!({"name": tier})).await.expect(201);

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use quartet_tests::{App, Person, on_both_topologies};
 
 on_both_topologies!(
-    a_todo_is_made_located_and_read_back,
-    a_todo_carries_tags,
-    a_patch_leaves_what_it_does_not_name_and_null_clears,
+    a_created_todo_has_a_location_and_can_be_read,
+    a_todo_has_tags,
+    a_patch_keeps_absent_fields_and_null_clears,
     a_put_writes_every_field,
     completing_and_reopening_are_repeatable,
     a_deleted_todo_is_gone_until_it_is_restored,
     a_superuser_purges_anybodys_todo_for_good,
     the_todo_of_somebody_else_is_not_found,
     the_tag_of_somebody_else_is_not_found,
-    a_deleted_user_leaves_no_way_in,
+    a_deleted_user_has_no_way_to_sign_in,
 );
 
 /// A todo of this title.
@@ -35,10 +35,13 @@ pub(crate) async fn create_tag(person: &Person, name: &str) -> Value {
     person.post("/api/v1/tags", json!({"name": name})).await.expect(201)
 }
 
-async fn a_todo_is_made_located_and_read_back(app: App) {
+async fn a_created_todo_has_a_location_and_can_be_read(app: App) {
     let ada = app.register().await;
     let body = json!({
-        "title": "Water the plants", "description": "All of them", "due_at": "2030-01-02T03:04:05.678901Z", "priority": "PRIORITY_HIGH",
+        "title": "Water the plants",
+        "description": "All of them",
+        "due_at": "2030-01-02T03:04:05.678901Z",
+        "priority": "PRIORITY_HIGH",
     });
     let reply = ada.post("/api/v1/todos", body.clone()).await;
     let todo = reply.expect(201);
@@ -57,7 +60,7 @@ async fn a_todo_is_made_located_and_read_back(app: App) {
     assert_eq!(ada.get(&path(&todo)).await.expect(200), todo);
 }
 
-async fn a_todo_carries_tags(app: App) {
+async fn a_todo_has_tags(app: App) {
     let ada = app.register().await;
     let (home, work) = (create_tag(&ada, "home").await, create_tag(&ada, "work").await);
     let body = json!({"title": "Both", "tag_ids": [work["id"], home["id"]]});
@@ -75,7 +78,7 @@ async fn a_todo_carries_tags(app: App) {
     assert_eq!(ada.get(&path(&todo)).await.expect(200)["tags"], json!([]));
 }
 
-async fn a_patch_leaves_what_it_does_not_name_and_null_clears(app: App) {
+async fn a_patch_keeps_absent_fields_and_null_clears(app: App) {
     let ada = app.register().await;
     let body =
         json!({"title": "Old", "description": "Kept", "due_at": "2030-01-01T00:00:00Z", "priority": "PRIORITY_LOW"});
@@ -216,7 +219,7 @@ async fn the_tag_of_somebody_else_is_not_found(app: App) {
     assert_eq!(eve.get("/api/v1/todos").await.expect(200)["total_count"], 1);
 }
 
-async fn a_deleted_user_leaves_no_way_in(app: App) {
+async fn a_deleted_user_has_no_way_to_sign_in(app: App) {
     let ada = app.register().await;
     create(&ada, "Left behind").await;
     ada.delete(&format!("/api/v1/users/{}", ada.id)).await.expect(204);

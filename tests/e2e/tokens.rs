@@ -1,4 +1,4 @@
-//! Tokens that are not what they should be.
+//! Forged and misused tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,18 +14,18 @@ use quartet_tests::person::claims;
 use quartet_tests::{App, Person, on_both_topologies};
 
 on_both_topologies!(
-    no_token_is_told_from_a_bad_one,
+    no_token_has_another_reason_than_an_invalid_one,
     a_forged_token_is_refused_over_rest_and_grpc,
     a_token_in_a_wrong_place_is_no_token,
     a_service_token_is_no_users_token,
-    a_public_method_takes_anybody_whatever_they_bring,
+    a_public_method_admits_every_caller_with_any_token,
 );
 
-async fn no_token_is_told_from_a_bad_one(app: App) {
+async fn no_token_has_another_reason_than_an_invalid_one(app: App) {
     app.get("/api/v1/todos").await.problem(401, "token_missing");
     for nonsense in ["x", "a.b.c", "..", "\u{7f}", &"x".repeat(5000), "null", "Bearer"] {
         let Ok(reply) = app
-            .bearing(nonsense)
+            .with_token(nonsense)
             .call(http::Method::GET, "/api/v1/todos")
             .try_send()
             .await
@@ -40,7 +40,7 @@ async fn a_forged_token_is_refused_over_rest_and_grpc(app: App) {
     let (ada, eve) = (app.register().await, app.register().await);
     let mut todos = TodoServiceClient::new(app.channel("todos").await);
     for (what, token) in forged(&app, &ada, &eve).await {
-        let reply = app.bearing(&token).get("/api/v1/todos").await;
+        let reply = app.with_token(&token).get("/api/v1/todos").await;
         assert_eq!(reply.status, 401, "{what}: {}", reply.text());
         reply.problem(401, "token_invalid");
         let status = todos
@@ -56,7 +56,7 @@ async fn a_forged_token_is_refused_over_rest_and_grpc(app: App) {
     ada.get("/api/v1/todos").await.expect(200);
 }
 
-/// Tokens that a clever stranger might make out of what they can see.
+/// Tokens that an attacker can derive from what is public.
 async fn forged(app: &App, ada: &Person, eve: &Person) -> Vec<(&'static str, String)> {
     let keys = app.get("/.well-known/jwks.json").await.expect(200);
     let key = &keys["keys"][0];
@@ -132,9 +132,8 @@ async fn forged(app: &App, ada: &Person, eve: &Person) -> Vec<(&'static str, Str
         ("a kid that is a query", own("x' union select '1", "at+jwt")),
         ("another typ", own(kid, "JWT")),
         ("a key of its own in the header", {
-            let header = header(
-                json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid, "jwk": {"kty": "OKP", "crv": "Ed25519", "x": public}}),
-            );
+            let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": public});
+            let header = header(json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid, "jwk": jwk}));
             format!("{header}.{}.{}", payload(&raised), parts[2])
         }),
         (
@@ -182,14 +181,17 @@ async fn a_token_in_a_wrong_place_is_no_token(app: App) {
 }
 
 async fn a_service_token_is_no_users_token(app: App) {
-    let service = app.bearing(&app.service_token("todos"));
+    let service = app.with_token(&app.service_token("todos"));
     for path in ["/api/v1/todos", "/api/v1/auth/me", "/api/v1/users/me"] {
         service.get(path).await.problem(403, "permission_denied");
     }
 }
 
-async fn a_public_method_takes_anybody_whatever_they_bring(app: App) {
-    app.bearing("nonsense").get("/.well-known/jwks.json").await.expect(200);
+async fn a_public_method_admits_every_caller_with_any_token(app: App) {
+    app.with_token("nonsense")
+        .get("/.well-known/jwks.json")
+        .await
+        .expect(200);
     let ada = app.register().await;
     ada.post("/api/v1/auth/logout", json!({})).await.expect(204);
     let login = json!({"username_or_email": ada.username, "password": ada.password});
@@ -197,7 +199,7 @@ async fn a_public_method_takes_anybody_whatever_they_bring(app: App) {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_told_from_an_invalid_one() {
+async fn an_expired_token_has_another_reason_than_an_invalid_one() {
     let app = App::own(&[("ACCESS_TOKEN_TTL", "1s")]);
     let ada = app.register().await;
     assert_eq!(
@@ -224,14 +226,14 @@ async fn a_token_for_another_audience_or_of_another_issuer_is_refused() {
         ada.get("/api/v1/todos").await.expect(200);
         // The same keys and sessions, for another audience or in another name.
         app.suite().kill();
-        app.suite_mut().start_again_with(&[(setting, "quartet")]);
+        app.suite_mut().restart_with(&[(setting, "quartet")]);
         ada.get("/api/v1/todos").await.problem(401, "token_invalid");
         app.login(&ada).await.get("/api/v1/todos").await.expect(200);
     }
 }
 
 #[tokio::test]
-async fn every_algorithm_of_the_settings_signs_tokens_that_count() {
+async fn every_algorithm_of_the_settings_signs_valid_tokens() {
     let secret = "a shared secret of 32 characters!";
     for (algorithm, key_type) in [("ES256", Some("EC")), ("RS256", Some("RSA")), ("HS256", None)] {
         let app = App::own(&[("JWT_ALGORITHM", algorithm), ("JWT_HS256_SECRET", secret)]);

@@ -9,10 +9,10 @@ use quartet_tests::{App, mail, on_both_topologies};
 
 on_both_topologies!(
     users_are_found_by_id_by_name_and_as_oneself,
-    an_address_shows_to_its_owner_and_to_superusers_alone,
+    an_address_is_visible_to_its_owner_and_to_superusers_only,
     users_are_listed_in_pages_the_newest_first,
     a_user_changes_their_own_fields_and_nobody_elses,
-    a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven,
+    a_new_name_is_valid_at_the_next_login_and_a_new_address_once_it_is_verified,
     a_taken_name_or_address_changes_nothing,
     a_picture_is_a_web_address,
     a_deleted_user_is_gone_and_cannot_sign_in_until_restored,
@@ -44,7 +44,7 @@ async fn users_are_found_by_id_by_name_and_as_oneself(app: App) {
         .problem(404, "user_not_found");
 }
 
-async fn an_address_shows_to_its_owner_and_to_superusers_alone(app: App) {
+async fn an_address_is_visible_to_its_owner_and_to_superusers_only(app: App) {
     let (ada, eve, root) = (app.register().await, app.register().await, app.superuser().await);
     assert_eq!(ada.get(&path(&ada)).await.expect(200)["email"], ada.email.as_str());
     assert_eq!(root.get(&path(&ada)).await.expect(200)["email"], ada.email.as_str());
@@ -57,12 +57,12 @@ async fn an_address_shows_to_its_owner_and_to_superusers_alone(app: App) {
 
 async fn users_are_listed_in_pages_the_newest_first(app: App) {
     let first = app.register().await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for _ in 0..4 {
-        made.push(app.register().await.id);
+        created.push(app.register().await.id);
     }
     let (mut seen, mut token) = (Vec::new(), String::new());
-    while !made.iter().all(|id| seen.contains(id)) {
+    while !created.iter().all(|id| seen.contains(id)) {
         let page = first
             .get(&format!("/api/v1/users?page_size=2&page_token={token}"))
             .await
@@ -75,11 +75,11 @@ async fn users_are_listed_in_pages_the_newest_first(app: App) {
                 .map(|user| user["id"].as_str().unwrap().to_owned()),
         );
         token = page["next_page_token"].as_str().unwrap().to_owned();
-        assert!(!token.is_empty(), "{made:?} in {seen:?}");
+        assert!(!token.is_empty(), "{created:?} in {seen:?}");
     }
-    seen.retain(|id| made.contains(id));
-    made.reverse();
-    assert_eq!(seen, made);
+    seen.retain(|id| created.contains(id));
+    created.reverse();
+    assert_eq!(seen, created);
 }
 
 async fn a_user_changes_their_own_fields_and_nobody_elses(app: App) {
@@ -102,7 +102,7 @@ async fn a_user_changes_their_own_fields_and_nobody_elses(app: App) {
         .invalid("role");
 }
 
-async fn a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven(app: App) {
+async fn a_new_name_is_valid_at_the_next_login_and_a_new_address_once_it_is_verified(app: App) {
     let ada = app.register().await;
     let (username, email) = (unique("n"), format!("{}@example.org", unique("n")));
     let changed = ada
@@ -119,7 +119,7 @@ async fn a_new_name_counts_at_the_next_login_and_a_new_address_once_it_is_proven
     app.post("/api/v1/auth/login", login)
         .await
         .problem(401, "invalid_credentials");
-    let token = mail::token(&app, &email, mail::VERIFY).await;
+    let token = mail::token_of_link(&app, &email, mail::VERIFY).await;
     app.post("/api/v1/auth/email:verify", json!({"token": token}))
         .await
         .expect(204);

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# CPU time per request at the gateway and at the todos service, for one todo, a list of 50 and a creation: user and system time of each process over a
-# bounded run of wrk, divided by the requests it made. Wants PostgreSQL at TEST_POSTGRES_URL, wrk, curl, and a release build:
+# CPU time per request at the gateway and at the todos service, for one todo, a list of 50 and a creation:
+# user and system time of each process during a bounded run of wrk, divided by its requests. Needs
+# PostgreSQL at TEST_POSTGRES_URL, wrk, curl, and a release build:
 #   cargo build --release --workspace --bins && TEST_POSTGRES_URL=postgres://… tests/load/cpu-per-request.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 bin=${BIN:-$root/target/release}
 seconds=${SECONDS_PER_RUN:-5}
-server=${TEST_POSTGRES_URL:?set it to a PostgreSQL server where databases may be made}
+server=${TEST_POSTGRES_URL:?set it to a PostgreSQL server on which databases may be created}
 folder=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$folder"' EXIT
@@ -16,7 +17,7 @@ suffix=$$
 for service in auth users todos; do
     psql -q "$server" -c "create database load_${service}_$suffix"
 done
-export SERVICE_TOKEN_SECRET=a-secret-that-only-this-run-knows-32 LOG_FILTER=error
+export SERVICE_TOKEN_SECRET=the-service-secret-of-load-tests LOG_FILTER=error
 export AUTH_DATABASE_URL=$base/load_auth_$suffix USERS_DATABASE_URL=$base/load_users_$suffix TODOS_DATABASE_URL=$base/load_todos_$suffix
 export AUTH_GRPC_ADDRESS=127.0.0.1:7051 USERS_GRPC_ADDRESS=127.0.0.1:7052 TODOS_GRPC_ADDRESS=127.0.0.1:7053 HTTP_ADDRESS=127.0.0.1:7080
 export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053

@@ -1,12 +1,13 @@
-//! How fast jobs go, end to end: how many a second from the first call to the last ending, and how long one takes on a quiet suite.
+//! Speed of jobs, end to end: throughput from the first call to the last end, and latency on an idle suite.
 //!
 //! ```sh
 //! scripts/with-servers.sh cargo run --release -p quartet-tests --example jobs
 //! ```
 //!
-//! Each job is the export of a user who has one todo: the call, two transactions and two messages of the jobs service, a call of the todos service, and a file.
+//! Each job is the export of a user with one todo: the call, two transactions and two messages of the jobs
+//! service, a call of the todos service, and a file.
 
-#![expect(clippy::unwrap_used, reason = "a measurement may panic")]
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,12 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Jobs of the measurement of throughput.
+/// Jobs of the throughput measurement.
 const JOBS: usize = 2_000;
 /// Calls at once.
 const CALLERS: usize = 32;
-/// Jobs of the measurement of delay.
-const QUIET: usize = 200;
+/// Jobs of the latency measurement.
+const IDLE_JOBS: usize = 200;
 
 #[tokio::main]
 async fn main() {
@@ -40,8 +41,8 @@ async fn measure(topology: &str, app: &App) {
     anna.post("/api/v1/todos", json!({"title": "Water the plants"}))
         .await
         .expect(201);
-    let mut delays = delays(&anna).await;
-    delays.sort();
+    let mut latencies = latencies(&anna).await;
+    latencies.sort();
 
     let busy = app.register().await;
     busy.post("/api/v1/todos", json!({"title": "Water the plants"}))
@@ -50,7 +51,7 @@ async fn measure(topology: &str, app: &App) {
     let begun = Instant::now();
     futures::stream::iter(0..JOBS)
         .for_each_concurrent(CALLERS, |_| async {
-            make(&busy).await;
+            create_job(&busy).await;
         })
         .await;
     let accepted = begun.elapsed();
@@ -62,12 +63,12 @@ async fn measure(topology: &str, app: &App) {
         "{topology:<12} {:>9.0} {:>12.0} {:>10.1?} {:>10.1?}",
         JOBS as f64 / ended.as_secs_f64(),
         JOBS as f64 / accepted.as_secs_f64(),
-        delays[QUIET / 2],
-        delays[QUIET * 99 / 100],
+        latencies[IDLE_JOBS / 2],
+        latencies[IDLE_JOBS * 99 / 100],
     );
 }
 
-async fn make(owner: &Person) -> String {
+async fn create_job(owner: &Person) -> String {
     let task = owner
         .post("/api/v1/tasks", json!({"export_todos": {}}))
         .await
@@ -81,25 +82,25 @@ async fn succeeded(owner: &Person) -> usize {
     owner.get(path).await.expect(200)["total_count"].as_u64().unwrap() as usize
 }
 
-/// From the creation of a job to its end, one after the other.
-async fn delays(owner: &Person) -> Vec<Duration> {
-    let mut delays = Vec::with_capacity(QUIET);
-    for _ in 0..QUIET {
-        let id = make(owner).await;
+/// The time from the creation of a job to its end, one job after the other.
+async fn latencies(owner: &Person) -> Vec<Duration> {
+    let mut latencies = Vec::with_capacity(IDLE_JOBS);
+    for _ in 0..IDLE_JOBS {
+        let id = create_job(owner).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         loop {
             let task = owner.get(&format!("/api/v1/tasks/{id}")).await.expect(200);
-            if let Some(finished) = moment(&task["finished_at"]) {
-                let created = moment(&task["created_at"]).unwrap();
-                delays.push((finished - created).try_into().unwrap());
+            if let Some(finished) = timestamp(&task["finished_at"]) {
+                let created = timestamp(&task["created_at"]).unwrap();
+                latencies.push((finished - created).try_into().unwrap());
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    delays
+    latencies
 }
 
-fn moment(value: &Value) -> Option<OffsetDateTime> {
+fn timestamp(value: &Value) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()
 }

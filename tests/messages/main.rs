@@ -1,6 +1,7 @@
-//! Services that are away while something happens to others: what was said reaches them when they are back.
+//! Services that are down while others publish events: they handle the events once they are up again.
 //!
-//! Each service runs in this process over a store of its own, and is stopped and started as a process would be.
+//! Each service runs in this process over a store of its own, and is stopped and started as a process would
+//! be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
+use quartet_store::Context;
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{HS256_SECRET, SERVICE_SECRET};
 use quartet_testkit::rabbitmq;
@@ -23,21 +25,21 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use uuid::Uuid;
 
-/// How long news may take.
-const NEWS: Duration = Duration::from_secs(30);
+/// Bound on the delivery of an event.
+const DELIVERY: Duration = Duration::from_secs(30);
 
-/// A suite whose services come and go.
-struct Stage {
+/// A suite whose services are stopped and started.
+struct Cluster {
     clock: Clock,
     source: Source,
     broker: Arc<dyn Broker>,
     host: Host,
     auth_slot: Option<quartet_rpc::upstream::LocalSlot>,
     auth: Upstream,
-    _kept: (Fresh, Fresh, Fresh, tempfile::TempDir),
+    _databases: (Fresh, Fresh, Fresh, tempfile::TempDir),
 }
 
-/// A service at work.
+/// A running service.
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -54,11 +56,11 @@ impl Running {
 
     async fn stop(self) {
         self.stop.cancel();
-        self.task.await.expect("a service stops in good order");
+        self.task.await.expect("a service stops without an error");
     }
 }
 
-impl Stage {
+impl Cluster {
     async fn new(stores: (Fresh, Fresh, Fresh), rabbit: bool) -> Self {
         let clock = Clock::system();
         let folder = tempfile::tempdir().expect("a folder");
@@ -93,21 +95,21 @@ impl Stage {
             host,
             auth_slot: Some(auth_slot),
             auth,
-            _kept: (stores.0, stores.1, stores.2, folder),
+            _databases: (stores.0, stores.1, stores.2, folder),
         }
     }
 
-    /// Starts auth; the users and jobs services that it calls are away for good, so that only messages reach anybody.
+    /// Starts auth; the users and jobs services that it calls are unreachable, so that only messages work.
     async fn auth(&mut self) -> Running {
         let config = quartet_auth::Config::read(&self.source).expect("settings");
-        let away = |name| {
+        let unreachable = |name| {
             self.host
                 .peer(Upstream::remote(name, "http://127.0.0.1:1").expect("a URL"))
         };
         let deps = quartet_auth::Deps {
             clock: self.clock.clone(),
-            users: away("users"),
-            jobs: away("jobs"),
+            users: unreachable("users"),
+            mail_key: self.host.key_for(quartet_auth::domain::MailKey::PURPOSE),
             broker: Some(self.broker.clone()),
         };
         let service = quartet_auth::build(config, deps).await.expect("auth starts");
@@ -138,6 +140,11 @@ impl Stage {
             broker: Some(self.broker.clone()),
         };
         Running::start(quartet_todos::build(config, deps).await.expect("todos starts"))
+    }
+
+    /// Work on a store that begins now.
+    fn cx(&self) -> Context {
+        Context::new(&self.clock, &cluster.cx())
     }
 
     async fn users_store(&self) -> Box<dyn quartet_users::store::Store> {
@@ -174,28 +181,32 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut stage: Stage) {
-    let auth = stage.auth().await;
-    let early = stage.register("early").await;
+async fn a_registration_while_users_is_down_gets_its_user_once_it_is_up(mut cluster: Cluster) {
+    let auth = cluster.auth().await;
+    let early = cluster.register("early").await;
     auth.stop().await;
-    let store = stage.users_store().await;
+    let store = cluster.users_store().await;
     assert!(
-        store.find_user(early, soon()).await.expect("an answer").is_none(),
+        store
+            .find_user(early, &cluster.cx())
+            .await
+            .expect("an answer")
+            .is_none(),
         "users has never run"
     );
 
-    let users = stage.users().await;
-    let auth = stage.auth().await;
-    eventually(NEWS, "the early user is there", async || {
-        store.find_user(early, soon()).await.expect("an answer")
+    let users = cluster.users().await;
+    let auth = cluster.auth().await;
+    eventually(DELIVERY, "the early user exists", async || {
+        store.find_user(early, &cluster.cx()).await.expect("an answer")
     })
     .await;
 
     users.stop().await;
-    let late = stage.register("late").await;
-    let _users = stage.users().await;
-    let user = eventually(NEWS, "the late user is there", async || {
-        store.find_user(late, soon()).await.expect("an answer")
+    let late = cluster.register("late").await;
+    let _users = cluster.users().await;
+    let user = eventually(DELIVERY, "the late user exists", async || {
+        store.find_user(late, &cluster.cx()).await.expect("an answer")
     })
     .await;
     assert_eq!(
@@ -205,27 +216,24 @@ async fn a_registration_while_users_is_away_gets_its_user_when_it_is_back(mut st
     auth.stop().await;
 }
 
-async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_meanwhile(stage: Stage) {
+async fn a_deletion_reaches_todos_once_it_is_up_even_if_the_user_was_restored_meanwhile(cluster: Cluster) {
     use quartet_todos::domain::{NewTodo, Priority, Title};
-    let users = stage.users().await;
-    let (users_store, todos_store) = (stage.users_store().await, stage.todos_store().await);
+    let users = cluster.users().await;
+    let (users_store, todos_store) = (cluster.users_store().await, cluster.todos_store().await);
     let account = |username: &str| quartet_users::domain::Account {
-        id: stage.clock.new_id(),
+        id: cluster.clock.new_id(),
         name: None,
         username: quartet_kernel::Username::parse(username).expect("a name"),
         email: quartet_kernel::Email::parse(&format!("{username}@example.org")).expect("an address"),
         updated_at: None,
         role: quartet_kernel::Role::User,
     };
-    let (gone, back) = (account("gone"), account("back"));
+    let (deleted, restored) = (account("deleted"), account("restored"));
     let mut todos = Vec::new();
-    for account in [&gone, &back] {
-        users_store
-            .ensure_user(account, stage.clock.now(), soon())
-            .await
-            .expect("a user");
+    for account in [&deleted, &restored] {
+        users_store.ensure_user(account, &cluster.cx()).await.expect("a user");
         let todo = NewTodo {
-            id: stage.clock.new_id(),
+            id: cluster.clock.new_id(),
             title: Title::parse("a todo").expect("a title"),
             description: None,
             completed: false,
@@ -233,68 +241,72 @@ async fn a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_mea
             priority: Priority::Unspecified,
             tag_ids: Vec::new(),
         };
-        let made = todos_store
-            .insert_todos(account.id, &[todo], stage.clock.now(), soon())
+        let created = todos_store
+            .insert_todos(account.id, &[todo], &cluster.cx())
             .await
             .expect("a todo");
-        todos.push(made[0].clone());
+        todos.push(created[0].clone());
         let open = users_store
-            .open_delete(account.id, stage.clock.now(), soon())
+            .begin_delete(account.id, &cluster.cx())
             .await
             .expect("a deletion");
-        open.expect("the user is there").commit().await.expect("a commit");
+        open.expect("the user exists").commit().await.expect("a commit");
     }
     let (_, open) = users_store
-        .open_restore(back.id, stage.clock.now(), soon())
+        .begin_restore(restored.id, &cluster.cx())
         .await
         .expect("a restoration")
         .expect("a user");
-    open.commit().await.expect("a commit");
+    restoration.commit().await.expect("a commit");
 
-    let _todos = stage.todos().await;
+    let _todos = cluster.todos().await;
 
-    eventually(NEWS, "the todo of who is gone is gone", async || {
+    eventually(DELIVERY, "the todo of the deleted user is deleted", async || {
         todos_store
-            .find_todo(gone.id, todos[0].id, soon())
+            .find_todo(deleted.id, todos[0].id, &cluster.cx())
             .await
             .expect("an answer")
             .is_none()
             .then_some(())
     })
     .await;
-    eventually(NEWS, "the todo of who is back was away, and is back", async || {
-        let todo = todos_store
-            .find_todo(back.id, todos[1].id, soon())
-            .await
-            .expect("an answer");
-        todo.filter(|todo| todo.updated_at > todo.created_at)
-    })
+    eventually(
+        DELIVERY,
+        "the todo of the restored user was deleted and is restored",
+        async || {
+            let todo = todos_store
+                .find_todo(restored.id, todos[1].id, &cluster.cx())
+                .await
+                .expect("an answer");
+            todo.filter(|todo| todo.updated_at > todo.created_at)
+        },
+    )
     .await;
     users.stop().await;
 }
 
-macro_rules! on_every_stage {
+macro_rules! on_both_clusters {
     ($($name:ident),* $(,)?) => {
-        mod within_the_process {
+        mod in_process {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
                 let stores = (database::sqlite().await, database::sqlite().await, database::sqlite().await);
-                super::$name(Stage::new(stores, false).await).await;
+                super::$name(Cluster::new(stores, false).await).await;
             })*
         }
-        mod through_rabbitmq {
+        mod over_rabbitmq {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
             async fn $name() {
                 let stores = (database::postgres().await, database::postgres().await, database::postgres().await);
-                super::$name(Stage::new(stores, true).await).await;
+                super::$name(Cluster::new(stores, true).await).await;
             })*
         }
     };
 }
 
-on_every_stage!(
-    a_registration_while_users_is_away_gets_its_user_when_it_is_back,
-    a_deletion_reaches_todos_that_were_away_also_when_it_was_taken_back_meanwhile,
+on_both_clusters!(
+    a_registration_while_users_is_down_gets_its_user_once_it_is_up,
+    a_deletion_reaches_todos_once_it_is_up_even_if_the_user_was_restored_meanwhile,
 );

@@ -1,5 +1,5 @@
-//! Tools that are not the project's own, against a running suite: a browser, a gRPC client, a tool that tries to break what the OpenAPI
-//! description promises.
+//! Third-party tools against a running suite: a browser, a gRPC client, and a fuzzer of the OpenAPI
+//! description.
 
 use std::process::{Command, Output};
 
@@ -19,12 +19,12 @@ async fn the_docs_page_signs_in_and_executes_an_operation() {
         .arg(script)
         .args([&browser, address, &ada.username, &ada.password]))
     .await;
-    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output)));
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", output_text(&output)));
     assert_eq!(
         seen,
         json!({"status": "200", "username": ada.username, "faults": []}),
         "{}",
-        told(&output)
+        output_text(&output)
     );
 }
 
@@ -52,15 +52,16 @@ async fn a_grpc_client_lists_describes_and_calls_by_reflection() {
         assert!(methods.lines().any(|line| line == method), "{method} in {methods}");
     }
     let call = |method: &str| format!("{base}/{method}");
-    let made = curl(&[
+    let created = curl(&[
         "-d",
         r#"{"title": "By reflection"}"#,
         &call("quartet.todos.v1.TodoService/CreateTodo"),
     ])
     .await;
-    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", told(&made)));
-    assert_eq!(made["title"], "By reflection");
-    let path = format!("/api/v1/todos/{}", made["id"].as_str().expect("an id"));
+    let created: Value =
+        serde_json::from_slice(&created.stdout).unwrap_or_else(|_| panic!("{}", output_text(&created)));
+    assert_eq!(created["title"], "By reflection");
+    let path = format!("/api/v1/todos/{}", created["id"].as_str().expect("an id"));
     assert_eq!(ada.get(&path).await.expect(200)["title"], "By reflection");
 
     let health = curl(&[
@@ -69,7 +70,7 @@ async fn a_grpc_client_lists_describes_and_calls_by_reflection() {
         &call("grpc.health.v1.Health/Check"),
     ])
     .await;
-    let health: Value = serde_json::from_slice(&health.stdout).unwrap_or_else(|_| panic!("{}", told(&health)));
+    let health: Value = serde_json::from_slice(&health.stdout).unwrap_or_else(|_| panic!("{}", output_text(&health)));
     assert_eq!(health["status"], "SERVING");
     let refused = curl(&[
         "-d",
@@ -82,17 +83,18 @@ async fn a_grpc_client_lists_describes_and_calls_by_reflection() {
 
 #[tokio::test]
 #[ignore = "needs schemathesis: make test"]
-async fn nothing_that_the_description_promises_a_user_is_broken() {
+async fn the_suite_conforms_to_its_description_for_a_user() {
     schemathesis("user").await;
 }
 
 #[tokio::test]
 #[ignore = "needs schemathesis: make test"]
-async fn nothing_that_the_description_promises_a_superuser_is_broken() {
+async fn the_suite_conforms_to_its_description_for_a_superuser() {
     schemathesis("superuser").await;
 }
 
-/// Has schemathesis call everything as a user of this role; on a suite of its own, since a superuser who tries everything deletes others.
+/// Runs schemathesis on every operation as a user of this role; on a suite of its own, since a superuser who
+/// calls everything deletes other users.
 async fn schemathesis(role: &str) {
     let app = App::own(&[]);
     let folder = programs::project().join("tests/tools");
@@ -102,7 +104,7 @@ async fn schemathesis(role: &str) {
     let description = format!("http://{address}/openapi.json");
     command.args(["run", &description, "--checks", "all", "--workers", "2"]);
     app.suite()
-        .in_place(&mut command)
+        .in_environment(&mut command)
         .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
         .env("PYTHONPATH", &folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -110,15 +112,15 @@ async fn schemathesis(role: &str) {
         .env("TEST_ADDRESS", address)
         .env("TEST_OPERATOR", programs::path("quartet"));
     let output = run(&mut command).await;
-    assert!(output.status.success(), "{}", told(&output));
-    println!("{}", told(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
+    println!("{}", output_text(&output));
 }
 
 async fn run(command: &mut Command) -> Output {
     run_owned(std::mem::replace(command, Command::new("true"))).await
 }
 
-/// Runs a command to its end, off the thread that the test's own calls are made on.
+/// Runs a command to its end, on a thread of its own.
 async fn run_owned(mut command: Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();
     let done = tokio::task::spawn_blocking(move || command.output())
@@ -127,7 +129,7 @@ async fn run_owned(mut command: Command) -> Output {
     done.unwrap_or_else(|error| panic!("{name}: {error}; make test installs it"))
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     [&output.stdout, &output.stderr]
         .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
         .concat()

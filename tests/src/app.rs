@@ -1,4 +1,4 @@
-//! What a test does with a running suite.
+//! A running suite as a test uses it.
 
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use tonic::transport::Channel;
 use crate::suite::{ROOT, SERVICE_SECRET};
 use crate::{Person, Rest, Suite};
 
-/// A running suite as one test sees it. It is also a REST client that is not signed in.
+/// A running suite as one test uses it. It is also a REST client without a token.
 pub struct App {
-    suite: Held,
+    suite: SuiteRef,
     rest: Rest,
 }
 
-enum Held {
+enum SuiteRef {
     Shared(&'static Suite),
     Own(Box<Suite>),
 }
@@ -26,20 +26,20 @@ enum Held {
 impl App {
     /// The shared suite in one process.
     pub fn embedded() -> Self {
-        Self::over(Held::Shared(Suite::embedded()))
+        Self::over(SuiteRef::Shared(Suite::embedded()))
     }
 
     /// The shared suite of separate processes.
     pub fn distributed() -> Self {
-        Self::over(Held::Shared(Suite::distributed()))
+        Self::over(SuiteRef::Shared(Suite::distributed()))
     }
 
-    /// A suite in one process of the test's own, with further settings.
+    /// A suite in one process for this test alone, with further settings.
     pub fn own(further: &[(&str, &str)]) -> Self {
-        Self::over(Held::Own(Box::new(Suite::start_embedded(further))))
+        Self::over(SuiteRef::Own(Box::new(Suite::start_embedded(further))))
     }
 
-    fn over(suite: Held) -> Self {
+    fn over(suite: SuiteRef) -> Self {
         let rest = Rest::new(&suite.suite().http);
         Self { suite, rest }
     }
@@ -49,15 +49,15 @@ impl App {
         self.suite.suite()
     }
 
-    /// The suite, when it is the test's own.
+    /// The suite, where it is for this test alone.
     pub fn suite_mut(&mut self) -> &mut Suite {
         match &mut self.suite {
-            Held::Own(suite) => suite,
-            Held::Shared(_) => panic!("a shared suite stays as it is"),
+            SuiteRef::Own(suite) => suite,
+            SuiteRef::Shared(_) => panic!("a shared suite cannot be changed"),
         }
     }
 
-    /// Registers somebody new.
+    /// Registers a new user.
     pub async fn register(&self) -> Person {
         let username = unique("u");
         let (email, password) = (format!("{username}@example.org"), "correct horse battery".to_owned());
@@ -75,15 +75,15 @@ impl App {
         person.with_tokens(&registered)
     }
 
-    /// Signs somebody in once more.
+    /// Logs a user in once more.
     pub async fn login(&self, person: &Person) -> Person {
         let body = json!({"username_or_email": person.username, "password": person.password});
         person.with_tokens(&self.rest.post("/api/v1/auth/login", body).await.expect(200))
     }
 
-    /// Registers somebody new and has the first superuser make them one.
+    /// Registers a new user, whom the first superuser makes a superuser.
     pub async fn superuser(&self) -> Person {
-        let root = self.rest.bearing(self.root_token().await);
+        let root = self.rest.with_token(self.root_token().await);
         let person = self.register().await;
         let role = json!({"role": "ROLE_SUPERUSER"});
         root.put(&format!("/api/v1/auth/accounts/{}/role", person.id), role)
@@ -92,7 +92,7 @@ impl App {
         self.login(&person).await
     }
 
-    /// The first superuser's token. One login serves all tests: a dozen at once look like somebody who guesses.
+    /// The first superuser's token. One login serves all tests: a dozen at once would be throttled.
     async fn root_token(&self) -> &str {
         let login = async || {
             let body = json!({"username_or_email": ROOT.0, "password": ROOT.1});
@@ -108,7 +108,7 @@ impl App {
         tokens.current().expect("claims are signed")
     }
 
-    /// A gRPC channel straight to the service `name`.
+    /// A gRPC channel to the service `name`, without the gateway.
     pub async fn channel(&self, name: &str) -> Channel {
         let endpoint = format!("http://{}", self.suite().grpc[name]);
         let endpoint = Channel::from_shared(endpoint)
@@ -118,7 +118,7 @@ impl App {
     }
 }
 
-impl Held {
+impl SuiteRef {
     fn suite(&self) -> &Suite {
         match self {
             Self::Shared(suite) => suite,
@@ -138,19 +138,19 @@ impl Deref for App {
 impl Drop for App {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.suite().tails());
+            eprintln!("{}", self.suite().log_tails());
         }
     }
 }
 
-/// A name that nobody else has.
+/// A unique name.
 pub fn unique(prefix: &str) -> String {
     let id = Clock::system().new_id().simple().to_string();
-    // The random end of the id; its begin is the time, which is equal for tests that run at once.
+    // The random end of the id; it begins with the time, which is equal for tests that run at once.
     format!("{prefix}{}", &id[id.len() - 16..])
 }
 
-/// Repeats `attempt` until it gives something, for at most `bound`.
+/// Repeats `attempt` until it returns a value, for at most `bound`.
 pub async fn eventually<T>(bound: Duration, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

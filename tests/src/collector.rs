@@ -1,4 +1,4 @@
-//! What takes traces: a collector as operators run one, as far as a test looks.
+//! A collector of traces, as operators run one, with what the tests need of it.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, async_trait};
 
-/// A collector that listens for OTLP over gRPC on a free port of the loopback interface, as long as the test's runtime lives.
+/// A collector that listens for OTLP over gRPC on a free port of the loopback interface, until the test's
+/// runtime ends.
 pub struct Collector {
-    /// Where it listens, as `http://127.0.0.1:4317`.
+    /// Its address, such as `http://127.0.0.1:4317`.
     pub endpoint: String,
-    taken: Taken,
+    received: Received,
 }
 
-/// A span, and the process that it comes from.
+/// A span, and the process that exported it.
 #[derive(Debug, Clone)]
 pub struct Exported {
     /// `service.name` of the process.
@@ -30,23 +31,23 @@ pub struct Exported {
 }
 
 #[derive(Clone, Default)]
-struct Taken(Arc<Mutex<Vec<Exported>>>);
+struct Received(Arc<Mutex<Vec<Exported>>>);
 
 impl Collector {
-    /// Starts one.
+    /// Starts a collector.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
-        let taken = Taken::default();
-        let service = TraceServiceServer::new(taken.clone());
+        let received = Received::default();
+        let service = TraceServiceServer::new(received.clone());
         let incoming = TcpListenerStream::new(listener);
         tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-        Self { endpoint, taken }
+        Self { endpoint, received }
     }
 
-    /// The spans of a trace that have arrived so far.
+    /// The spans of a trace so far.
     pub fn trace(&self, id: &str) -> Vec<Exported> {
-        let all = self.taken.0.lock();
+        let all = self.received.0.lock();
         all.iter()
             .filter(|exported| hex(&exported.span.trace_id) == id)
             .cloned()
@@ -55,7 +56,7 @@ impl Collector {
 
     /// The spans so far that are linked to a trace.
     pub fn linked_to(&self, id: &str) -> Vec<Exported> {
-        let all = self.taken.0.lock();
+        let all = self.received.0.lock();
         let linked = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == id);
         all.iter().filter(|exported| linked(&exported.span)).cloned().collect()
     }
@@ -68,7 +69,7 @@ impl Exported {
     }
 }
 
-/// Bytes as the ids of traces are written.
+/// Bytes in the notation of trace ids.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -87,7 +88,7 @@ fn find(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 #[async_trait]
-impl TraceService for Taken {
+impl TraceService for Received {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,

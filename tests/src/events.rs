@@ -9,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::{App, Person};
 
-/// Time that anything may take that should come at once; generous for machines with much to do.
+/// Bound on anything that should arrive at once; generous, for busy machines.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// An event stream, as a browser reads it.
@@ -23,22 +23,25 @@ pub struct Events {
 pub struct Event {
     /// Its id, for `Last-Event-ID`.
     pub id: Option<String>,
-    /// Its name, as `error`.
+    /// Its name, such as `error`.
     pub name: Option<String>,
     /// Its data.
     pub data: Value,
 }
 
 impl Events {
-    /// Opens the stream at `path` as `person`, from after the event `last` on.
-    pub async fn of(app: &App, person: &Person, path: &str, last: Option<&str>) -> Self {
+    /// Opens the stream at `path` as `person`, after the event `last`.
+    pub async fn open(app: &App, person: &Person, path: &str, last: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(&app.suite().http)
             .await
             .expect("the connection holds");
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        // HTTP/1.0 has no chunks, so that what comes is the stream itself.
+        // HTTP/1.0 has no chunks, so that the body is the stream itself.
         let request = format!(
-            "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n{last}Authorization: Bearer {}\r\n\r\n",
+            "GET {path} HTTP/1.0\r\n\
+             Host: localhost\r\n\
+             Accept: text/event-stream\r\n\
+             {last}Authorization: Bearer {}\r\n\r\n",
             person.access_token
         );
         stream
@@ -68,7 +71,7 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         tokio::time::timeout(BOUND, self.read())
             .await
-            .expect("something comes in time")
+            .expect("an event in time")
     }
 
     async fn read(&mut self) -> Option<Event> {
@@ -82,7 +85,7 @@ impl Events {
                     let data = serde_json::from_str(value).expect("data is JSON");
                     return Some(Event { id, name, data });
                 }
-                // Comments, the time to come back after, and blank lines.
+                // Comments, the reconnection time, and blank lines.
                 _ => {}
             }
         }

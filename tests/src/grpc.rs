@@ -1,4 +1,4 @@
-//! Calls of any method by its descriptor, message by message as bytes, and what their failures say.
+//! Calls of any method by its descriptor, with messages as bytes, and the details of their failures.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-/// Sends and receives messages as they are on the wire.
+/// A codec that passes messages on as bytes.
 #[derive(Clone, Copy, Default)]
-pub struct Wire;
+pub struct RawCodec;
 
-impl Codec for Wire {
+impl Codec for RawCodec {
     type Encode = Bytes;
     type Decode = Bytes;
     type Encoder = Self;
@@ -29,7 +29,7 @@ impl Codec for Wire {
     }
 }
 
-impl Encoder for Wire {
+impl Encoder for RawCodec {
     type Item = Bytes;
     type Error = Status;
 
@@ -39,7 +39,7 @@ impl Encoder for Wire {
     }
 }
 
-impl Decoder for Wire {
+impl Decoder for RawCodec {
     type Item = Bytes;
     type Error = Status;
 
@@ -48,7 +48,7 @@ impl Decoder for Wire {
     }
 }
 
-/// Calls `method` with `message` and this token, if any. Of a stream, the first message counts.
+/// Calls `method` with `message` and this token, if any. Of a stream, it returns the first message.
 pub async fn call(
     channel: &Channel,
     method: &MethodDescriptor,
@@ -68,19 +68,19 @@ pub async fn call(
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
     let reply = if method.is_server_streaming() {
-        let mut stream = client.server_streaming(request, path, Wire).await?.into_inner();
-        // A stream that is open and has nothing to say yet has admitted its caller.
+        let mut stream = client.server_streaming(request, path, RawCodec).await?.into_inner();
+        // A stream that is open without a message has admitted its caller.
         match tokio::time::timeout(Duration::from_secs(2), stream.message()).await {
             Ok(first) => first?.unwrap_or_default(),
             Err(_) => Default::default(),
         }
     } else {
-        client.unary(request, path, Wire).await?.into_inner()
+        client.unary(request, path, RawCodec).await?.into_inner()
     };
     DynamicMessage::decode(method.output(), reply).map_err(|error| Status::data_loss(error.to_string()))
 }
 
-/// The reason that a failure names, as `TODO_NOT_FOUND`; empty when it names none.
+/// The reason of a failure, such as `TODO_NOT_FOUND`; empty when it has none.
 pub fn reason(status: &Status) -> String {
     status
         .get_details_error_info()
@@ -88,7 +88,7 @@ pub fn reason(status: &Status) -> String {
         .unwrap_or_default()
 }
 
-/// The fields that a failure finds wrong.
+/// The fields in a failure's violations.
 pub fn fields(status: &Status) -> Vec<String> {
     let violations = status
         .get_details_bad_request()

@@ -1,12 +1,18 @@
-//! What stands between a test and a running suite.
+//! Support for tests of a running suite.
 //!
-//! Rooms in reading order: [`programs`] and [`process`] (what is started, and that it ends with the test), [`suite`] (the two topologies),
-//! [`app`] (what a test does: register, become a superuser, call), [`person`], [`rest`] and [`grpc`] (the two ways to call), [`events`] and
-//! [`socket`] (the two ways to listen), [`mail`] (what the
-//! suite has sent), [`collector`] (what it tells of itself), [`rules`], [`message`],
-//! [`violation`] and [`transcode`] (requests made from the contracts).
+//! Modules in reading order:
 //!
-//! Tests talk to the suite over its real ports only. They share one suite per topology and make users of their own, so they run at once.
+//! - [`programs`] and [`process`]: programs that start with a test and end with it;
+//! - [`suite`]: the two topologies;
+//! - [`app`] and [`person`]: what a test does, such as to register a user;
+//! - [`rest`] and [`grpc`]: calls;
+//! - [`events`] and [`socket`]: subscriptions;
+//! - [`mail`]: the mails that the suite has sent;
+//! - [`collector`]: the traces that it exports;
+//! - [`rules`], [`message`], [`violation`] and [`transcode`]: requests generated from the contracts.
+//!
+//! Tests use the suite over its real ports only. They share one suite per topology and create users of
+//! their own, so they run at once.
 
 pub mod app;
 pub mod collector;
@@ -29,8 +35,8 @@ pub use person::Person;
 pub use rest::{Reply, Rest};
 pub use suite::Suite;
 
-/// Runs each of these `async fn(App)` once against the suite in one process, and once against separate processes on PostgreSQL, where
-/// tests are ignored unless a server is there.
+/// Runs each of these `async fn(App)` once against the suite in one process, and once against separate
+/// processes on PostgreSQL, where the tests are ignored by default.
 #[macro_export]
 macro_rules! on_both_topologies {
     ($($name:ident),* $(,)?) => {

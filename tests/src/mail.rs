@@ -1,77 +1,87 @@
-//! What the suite has sent.
+//! The mails that the suite has sent.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use mail_parser::MessageParser;
+
 use crate::App;
 use crate::app::eventually;
 
-/// The page that a mail about a forgotten password links to.
+/// The page in the link of a mail that resets a password.
 pub const RESET: &str = "reset-password";
-/// The page that a mail about an unproven address links to.
+/// The page in the link of a mail that verifies an address.
 pub const VERIFY: &str = "verify-email";
 
-/// The token in the last mail to `address` that links to `page`, once there is one.
-pub async fn token(app: &App, address: &str, page: &str) -> String {
-    let folder = app.suite().mails();
+/// The token in the last mail to `address` that links to `page`; waits until there is one.
+pub async fn token_of_link(app: &App, address: &str, page: &str) -> String {
+    let folder = app.suite().mail_folder();
     eventually(Duration::from_secs(10), &format!("a mail to {address}"), async || {
         found(&folder, address, page).pop()
     })
     .await
 }
 
-/// Whether `address` was sent anything.
-pub fn is_known(app: &App, address: &str) -> bool {
+/// Whether any mail with a link was sent to `address`.
+pub fn was_mailed(app: &App, address: &str) -> bool {
     [RESET, VERIFY]
         .iter()
-        .any(|page| !found(&app.suite().mails(), address, page).is_empty())
+        .any(|page| !found(&app.suite().mail_folder(), address, page).is_empty())
 }
 
-/// Waits until `address` was sent a mail with that subject; how many of them there are.
-pub async fn subject(app: &App, address: &str, subject: &str) -> usize {
-    let folder = app.suite().mails();
-    let line = format!("Subject: {subject}");
-    let is_it = |mail: &String| is_to(mail, address) && mail.lines().any(|found| found == line);
+/// Waits until a mail with that subject was sent to `address`; returns the number of such mails.
+pub async fn count_with_subject(app: &App, address: &str, subject: &str) -> usize {
+    let folder = app.suite().mail_folder();
     let what = format!("a mail to {address}: {subject}");
     eventually(Duration::from_secs(10), &what, async || {
-        let count = mails(&folder).iter().filter(|mail| is_it(mail)).count();
+        let mails = mails(&folder);
+        let count = mails
+            .iter()
+            .filter(|mail| mail.to == address && mail.subject == subject)
+            .count();
         (count > 0).then_some(count)
     })
     .await
 }
 
+/// A mail as a mail program reads it.
+struct Mail {
+    to: String,
+    subject: String,
+    text: String,
+}
+
 fn found(folder: &Path, address: &str, page: &str) -> Vec<String> {
-    let to_them = mails(folder).into_iter().filter(|mail| is_to(mail, address));
-    to_them.filter_map(|mail| linked(&mail, page)).collect()
+    let to_them = mails(folder).into_iter().filter(|mail| mail.to == address);
+    to_them.filter_map(|mail| linked(&mail.text, page)).collect()
 }
 
 /// Every mail, the oldest first.
-fn mails(folder: &Path) -> Vec<String> {
+fn mails(folder: &Path) -> Vec<Mail> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
-    // The names are UUIDv7, so their order is that of time.
+    // The names are UUIDv7, so they sort by time.
     paths.sort();
-    let read = |path| fs::read_to_string(path).expect("a mail is text");
-    paths.into_iter().map(read).collect()
+    paths.iter().map(|path| read(path)).collect()
 }
 
-fn is_to(mail: &str, address: &str) -> bool {
-    mail.lines()
-        .any(|line| line.starts_with("To:") && line.contains(address))
+fn read(path: &Path) -> Mail {
+    let bytes = fs::read(path).expect("a mail is readable");
+    let message = MessageParser::default().parse(&bytes).expect("a mail parses");
+    let to = message.to().and_then(|to| to.first()?.address());
+    Mail {
+        to: to.expect("a mail has a recipient").to_owned(),
+        subject: message.subject().expect("a mail has a subject").to_owned(),
+        text: message.body_text(0).expect("a mail has a text").into_owned(),
+    }
 }
 
-/// The token of the link to `page` in `mail`, whose body may be quoted-printable (RFC 2045 §6.7).
-fn linked(mail: &str, page: &str) -> Option<String> {
-    let (headers, body) = mail.split_once("\r\n\r\n").expect("a mail has headers and a body");
-    let body = if headers.to_ascii_lowercase().contains("quoted-printable") {
-        body.replace("=\r\n", "").replace("=3D", "=")
-    } else {
-        body.to_owned()
-    };
-    let (_, rest) = body.split_once(&format!("/{page}?token="))?;
+/// The token of the link to `page` in a text.
+fn linked(text: &str, page: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("/{page}?token="))?;
     rest.split_whitespace().next().map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Requests that keep every rule of their contract.
+//! Requests that obey every rule of their contract.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use quartet_clock::Clock;
 use crate::app::unique;
 use crate::rules::{Rules, Text};
 
-/// Values of fields by name, for requests that are to be about something that is there.
+/// Values of fields by name, such as ids of resources that exist.
 pub type Known = BTreeMap<&'static str, String>;
 
-/// A message with every field that must be there, and with the values of `known` in fields of these names.
+/// A message with every required field, and with the values of `known` in fields of these names.
 pub fn valid(descriptor: &MessageDescriptor, known: &Known) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
     for field in descriptor.fields() {
@@ -22,7 +22,7 @@ pub fn valid(descriptor: &MessageDescriptor, known: &Known) -> DynamicMessage {
     message
 }
 
-/// Whether messages of this kind are the suite's own; rules of their fields count.
+/// Whether messages of this kind are the suite's own, so that the rules of their fields apply.
 pub fn is_own(kind: &Kind) -> bool {
     matches!(kind, Kind::Message(message) if message.full_name().starts_with("quartet."))
 }
@@ -51,7 +51,7 @@ fn value(field: &FieldDescriptor, known: &Known) -> Option<Value> {
     }
 }
 
-/// Whether the value of a field that was not set breaks a rule.
+/// Whether the default value of a field breaks a rule.
 fn refuses_default(rules: &Rules) -> bool {
     let text = rules.text.as_ref().is_some_and(Text::refuses_empty);
     let number = rules.number.is_some_and(|(least, _)| least > 0);
@@ -75,7 +75,7 @@ fn scalar(rules: &Rules) -> Option<Value> {
 }
 
 fn text(rules: &Text) -> String {
-    let made = match rules {
+    let text = match rules {
         Text { one_of, .. } if !one_of.is_empty() => return one_of[0].clone(),
         Text { uuid: true, .. } => return Clock::system().new_id().to_string(),
         Text { email: true, .. } => return format!("{}@example.org", unique("e")),
@@ -83,5 +83,5 @@ fn text(rules: &Text) -> String {
         _ => format!("{}{}", rules.prefix, unique("x")),
     };
     let longest = rules.max.unwrap_or(usize::MAX);
-    made.chars().take(longest).collect()
+    text.chars().take(longest).collect()
 }

@@ -1,4 +1,4 @@
-//! Somebody who uses the suite in a test.
+//! A user of the suite in a test.
 
 use std::ops::Deref;
 
@@ -7,20 +7,20 @@ use tonic::Request;
 
 use crate::Rest;
 
-/// Somebody with an account who is signed in. It is also their REST client.
+/// A user who is signed in. It is also the user's REST client.
 #[derive(Clone)]
 pub struct Person {
     /// Id of the account and of the user.
     pub id: String,
-    /// Unique name.
+    /// The unique user name.
     pub username: String,
-    /// Unique address.
+    /// The unique e-mail address.
     pub email: String,
-    /// What they sign in with.
+    /// The password.
     pub password: String,
-    /// Their access token.
+    /// The access token.
     pub access_token: String,
-    /// Their refresh token.
+    /// The refresh token.
     pub refresh_token: String,
     pub(crate) rest: Rest,
 }
@@ -39,7 +39,7 @@ impl Person {
             .to_owned()
     }
 
-    /// The same person with the tokens of this answer.
+    /// The same user with the tokens of this answer.
     pub fn with_tokens(&self, tokens: &Value) -> Self {
         let text = |name: &str| {
             tokens[name]
@@ -49,14 +49,14 @@ impl Person {
         };
         let access_token = text("access_token");
         Self {
-            rest: self.rest.bearing(&access_token),
+            rest: self.rest.with_token(&access_token),
             refresh_token: text("refresh_token"),
             access_token,
             ..self.clone()
         }
     }
 
-    /// A gRPC request of this person.
+    /// A gRPC request of this user.
     pub fn request<T>(&self, message: T) -> Request<T> {
         quartet_testkit::identity::bearer(&self.access_token, message)
     }

@@ -1,4 +1,4 @@
-//! A program of the suite while a test runs.
+//! A program that runs during a test.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::programs;
 
-/// A shell that starts the program, tells its id, and ends it when this test does, however that ends: the pipe to the shell closes with the
-/// process that holds its other end.
+/// A shell that starts the program, prints its id, and kills it when this test process ends, however it
+/// ends: the pipe to the shell closes with the process that holds its other end.
 const GUARD: &str = r#"
 exec 3<&0
 "$@" </dev/null >>"$LOG" 2>&1 3<&- & program=$!
@@ -36,13 +36,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the program `name` in `folder`, where its log goes as well, with nothing but these settings.
+    /// Starts the program `name` in `folder`, which also gets its log, with these settings only.
     pub fn start(name: &str, folder: &Path, settings: &[(String, String)]) -> Self {
-        Self::run(name, &[programs::path(name).into_os_string()], folder, settings)
+        Self::spawn(name, &[programs::path(name).into_os_string()], folder, settings)
     }
 
-    /// As [`Process::start`], any command; its log is named for `name`.
-    pub fn run(name: &str, command: &[OsString], folder: &Path, settings: &[(String, String)]) -> Self {
+    /// Like [`Process::start`], with any command; its log has the name `name`.
+    pub fn spawn(name: &str, command: &[OsString], folder: &Path, settings: &[(String, String)]) -> Self {
         let log = folder.join(format!("{name}.log"));
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "sh"])
@@ -61,7 +61,7 @@ impl Process {
         let output = shell.stdout.take().expect("stdout is piped");
         BufReader::new(output)
             .read_line(&mut line)
-            .expect("the shell tells the id");
+            .expect("the shell prints the id");
         Self {
             name: name.to_owned(),
             shell,
@@ -75,27 +75,27 @@ impl Process {
         self.id
     }
 
-    /// Ends the program at once, as the kernel does when memory is short (`kill -9`).
+    /// Kills the program (`kill -9`), as the kernel does when memory runs out.
     pub fn kill(&mut self) {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
     }
 
-    /// Asks the program to stop, as a service manager does, and waits for its end.
+    /// Sends SIGTERM, as a service manager does, and waits for the exit.
     pub fn terminate(&mut self) -> ExitStatus {
         let status = Command::new("kill")
             .args(["-TERM", &self.id.to_string()])
             .status()
             .expect("kill runs");
-        assert!(status.success(), "{} had ended before", self.name);
-        // Not `wait`, which closes the pipe first, and so has the guard end what was only asked to.
-        let asked_at = Instant::now();
+        assert!(status.success(), "{} had exited before", self.name);
+        // Not `wait`, which closes the pipe first, so that the guard would kill the program.
+        let signalled_at = Instant::now();
         loop {
-            if let Some(status) = self.shell.try_wait().expect("the shell can be asked") {
+            if let Some(status) = self.shell.try_wait().expect("the shell has a status") {
                 return status;
             }
             assert!(
-                asked_at.elapsed() < Duration::from_secs(30),
+                signalled_at.elapsed() < Duration::from_secs(30),
                 "{} does not stop",
                 self.name
             );
@@ -103,23 +103,24 @@ impl Process {
         }
     }
 
-    /// Whether the program still runs.
-    pub fn runs(&mut self) -> bool {
-        self.shell.try_wait().expect("the shell can be asked").is_none()
+    /// Whether the program is running.
+    pub fn is_running(&mut self) -> bool {
+        self.shell.try_wait().expect("the shell has a status").is_none()
     }
 
-    /// What the program has logged.
+    /// The log of the program.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The last warnings and errors of the log, and lines that are no log entries, for a person who looks for the cause of a failure.
-    pub fn tail(&self) -> String {
+    /// The last warnings and errors of the log, and lines that are no log entries, to find the cause of a
+    /// failure.
+    pub fn log_tail(&self) -> String {
         let log = self.log();
-        let telling = |line: &&str| !line.contains(r#""level":"INFO""#) && !line.contains(r#""level":"DEBUG""#);
-        let lines: Vec<&str> = log.lines().filter(telling).collect();
+        let matters = |line: &&str| !line.contains(r#""level":"INFO""#) && !line.contains(r#""level":"DEBUG""#);
+        let lines: Vec<&str> = log.lines().filter(matters).collect();
         let tail = lines[lines.len().saturating_sub(15)..].join("\n");
-        format!("--- what {} warned of last:\n{tail}", self.name)
+        format!("--- last warnings of {}:\n{tail}", self.name)
     }
 }
 
@@ -129,10 +130,11 @@ impl Drop for Process {
     }
 }
 
-/// A folder that goes when this process ends, however it ends; suites outlive every test, so nothing in this process could delete theirs.
+/// A temporary folder that is removed when this process ends, however it ends. Suites outlive every test,
+/// so nothing within this process could remove theirs.
 pub struct Folder {
     path: PathBuf,
-    _keeper: Child,
+    _remover: Child,
 }
 
 impl Folder {
@@ -141,18 +143,21 @@ impl Folder {
         let path = TempDir::with_prefix("quartet-test-")
             .expect("a temporary folder")
             .keep();
-        let keeper = Command::new("sh")
-            // The programs in it are killed at the same moment; they get the time to end.
+        let remover = Command::new("sh")
+            // The programs in it are killed at the same time; this gives them time to exit.
             .args(["-c", r#"read -r _; sleep 1; rm -rf "$0""#])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .expect("sh runs");
-        Self { path, _keeper: keeper }
+        Self {
+            path,
+            _remover: remover,
+        }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -164,10 +169,10 @@ impl Default for Folder {
     }
 }
 
-/// An address of the loopback interface that nobody listens on. Its port lies below those that the system gives to outgoing connections:
-/// one of these could take the port of a suite that is just starting again.
+/// An unused address of the loopback interface. Its port is below those that the system gives to outgoing
+/// connections, which could take the port of a suite that is restarting.
 pub fn free_address() -> String {
-    // Tests that start suites at once must not be given the same port before one of them listens.
+    // Tests that start suites at once must not get the same port before one of them listens.
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let [.., high, low] = Clock::system().new_id().into_bytes();

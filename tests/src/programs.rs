@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The path of the program `name`. The first call has cargo bring the programs up to date, so that no test looks at an old one.
+/// The path of the program `name`. The first call builds the programs, so that no test runs an old one.
 pub fn path(name: &str) -> PathBuf {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
         .get_or_init(build)
         .as_ref()
-        .expect("the programs build; cargo says above why they do not")
+        .expect("the programs build; the errors of cargo are above")
         .join(name)
 }
 
@@ -21,7 +21,7 @@ pub fn project() -> &'static Path {
         .expect("tests/ lies in the project")
 }
 
-/// Builds the programs into the folder that this test was built into: `target/debug`, from `target/debug/deps/e2e-…`.
+/// Builds the programs into the folder of this test binary: `target/debug`, from `target/debug/deps/e2e-…`.
 fn build() -> Option<PathBuf> {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test
@@ -36,9 +36,10 @@ fn build() -> Option<PathBuf> {
         "CARGO_TARGET_DIR",
         folder.parent().expect("target/debug lies in target"),
     );
-    // What cargo tells a test of its package would make build scripts that watch it run again, and rebuild what they belong to.
+    // Build scripts depend on these variables, which cargo sets for a test: with them, it would rebuild their
+    // packages.
     for (name, _) in std::env::vars_os() {
-        let told = [
+        let of_package = [
             "CARGO_PKG_",
             "CARGO_MANIFEST_",
             "CARGO_CRATE_",
@@ -47,7 +48,7 @@ fn build() -> Option<PathBuf> {
         ];
         if name
             .to_str()
-            .is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix)))
+            .is_some_and(|name| of_package.iter().any(|prefix| name.starts_with(prefix)))
         {
             cargo.env_remove(&name);
         }

@@ -1,4 +1,4 @@
-//! The REST interface as a client sees it.
+//! A client of the REST interface.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -9,20 +9,20 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-/// A client of the REST interface; signed in when it has a token.
+/// A client of the REST interface, with or without a token.
 #[derive(Clone)]
 pub struct Rest {
     base: String,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// The access token that calls carry.
+    /// The access token of the calls.
     pub token: Option<String>,
 }
 
 impl Rest {
-    /// A client of the suite at `address` that is not signed in.
+    /// A client of the suite at `address`, without a token.
     pub fn new(address: &str) -> Self {
         let client = Client::builder(TokioExecutor::new())
-            // A connection per call, so that a call after a restart does not meet the end of an old one.
+            // A connection per call, so that a call after a restart does not use a closed one.
             .pool_max_idle_per_host(0)
             .build(HttpConnector::new());
         Self {
@@ -33,7 +33,7 @@ impl Rest {
     }
 
     /// The same client, with another token.
-    pub fn bearing(&self, token: &str) -> Self {
+    pub fn with_token(&self, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
             ..self.clone()
@@ -50,7 +50,7 @@ impl Rest {
             client: self.client.clone(),
             request,
             body: Bytes::new(),
-            opens: false,
+            skip_body: false,
         }
     }
 
@@ -80,12 +80,12 @@ impl Rest {
     }
 }
 
-/// A call that is being put together.
+/// A call that is being built.
 pub struct Call {
     client: Client<HttpConnector, Full<Bytes>>,
     request: http::request::Builder,
     body: Bytes,
-    opens: bool,
+    skip_body: bool,
 }
 
 impl Call {
@@ -115,34 +115,34 @@ impl Call {
         self
     }
 
-    /// Makes the call.
+    /// Sends the call.
     pub async fn send(self) -> Reply {
         self.try_send().await.expect("the suite answers")
     }
 
-    /// Makes the call, which may fail without an answer.
+    /// Sends the call, which may fail without an answer.
     pub async fn try_send(self) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
         let request = self.request.body(Full::new(self.body))?;
-        let asked = format!("{} {}", request.method(), request.uri());
+        let request_line = format!("{} {}", request.method(), request.uri());
         let (parts, body) = self.client.request(request).await?.into_parts();
-        // An answer that streams may have no end: it counts as it opens.
-        let endless = self.opens && parts.status.is_success();
+        // A streaming answer may have no end.
+        let endless = self.skip_body && parts.status.is_success();
         let body = if endless {
             Bytes::new()
         } else {
             body.collect().await?.to_bytes()
         };
         Ok(Reply {
-            asked,
+            request_line,
             status: parts.status.as_u16(),
             headers: parts.headers,
             body,
         })
     }
 
-    /// Reads no body of a success, which may be a stream without an end.
-    pub fn opens(mut self) -> Self {
-        self.opens = true;
+    /// Does not read the body of a success, which may be a stream without an end.
+    pub fn without_body(mut self) -> Self {
+        self.skip_body = true;
         self
     }
 }
@@ -150,7 +150,7 @@ impl Call {
 /// An answer of the REST interface.
 #[derive(Debug)]
 pub struct Reply {
-    asked: String,
+    request_line: String,
     /// The status.
     pub status: u16,
     /// The headers.
@@ -170,7 +170,8 @@ impl Reply {
         if self.body.is_empty() {
             return Value::Null;
         }
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.request_line, self.text()))
     }
 
     /// The value of a header.
@@ -180,40 +181,44 @@ impl Reply {
             .map(|value| value.to_str().expect("a header of text"))
     }
 
-    /// The body of an answer that must have this status.
+    /// Asserts the status; returns the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}: {}", self.asked, self.text());
+        assert_eq!(self.status, status, "{}: {}", self.request_line, self.text());
         self.json()
     }
 
-    /// The problem document of an answer that must have this status and this `error_code`, and be whole (RFC 9457, and the members that
-    /// every problem of the suite has besides).
+    /// Asserts the status, the `error_code` and a complete problem document (RFC 9457, and the members that
+    /// every problem of the suite has besides); returns the document.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let problem = self.expect(status);
-        assert_eq!(problem["error_code"], code, "{}: {problem}", self.asked);
-        self.assert_whole_problem(&problem);
+        assert_eq!(problem["error_code"], code, "{}: {problem}", self.request_line);
+        self.assert_complete_problem(&problem);
         problem
     }
 
-    /// As [`Reply::problem`] with 422 and `validation_failed`; the problem must name `field`.
+    /// Like [`Reply::problem`] with 422 and `validation_failed`; asserts a violation of `field`.
     #[track_caller]
     pub fn invalid(&self, field: &str) -> Value {
         let problem = self.problem(422, "validation_failed");
         let named = problem["errors"]
             .as_array()
             .is_some_and(|errors| errors.iter().any(|error| error["field"] == field));
-        assert!(named, "{}: {field} is not named by {problem}", self.asked);
+        assert!(named, "{}: {field} is not named by {problem}", self.request_line);
         problem
     }
 
     #[track_caller]
-    fn assert_whole_problem(&self, problem: &Value) {
-        let told = format!("{}: {problem}", self.asked);
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{told}");
-        assert_eq!(problem["status"], self.status, "{told}");
-        assert_eq!(problem["status_code"], self.status, "{told}");
+    fn assert_complete_problem(&self, problem: &Value) {
+        let context = format!("{}: {problem}", self.request_line);
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{context}"
+        );
+        assert_eq!(problem["status"], self.status, "{context}");
+        assert_eq!(problem["status_code"], self.status, "{context}");
         for name in [
             "type",
             "title",
@@ -225,17 +230,17 @@ impl Reply {
         ] {
             assert!(
                 problem[name].as_str().is_some_and(|text| !text.is_empty()),
-                "no {name}: {told}"
+                "no {name}: {context}"
             );
         }
-        assert_eq!(problem["detail"], problem["message"], "{told}");
-        assert!(problem["errors"].is_array(), "{told}");
-        assert_eq!(self.header("x-request-id"), problem["request_id"].as_str(), "{told}");
+        assert_eq!(problem["detail"], problem["message"], "{context}");
+        assert!(problem["errors"].is_array(), "{context}");
+        assert_eq!(self.header("x-request-id"), problem["request_id"].as_str(), "{context}");
         if self.status == 401 {
             assert!(
                 self.header("www-authenticate")
                     .is_some_and(|value| value.starts_with("Bearer")),
-                "{told}"
+                "{context}"
             );
         }
     }

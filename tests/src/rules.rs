@@ -1,19 +1,20 @@
-//! The rules of a field, as its contract states them (`buf.validate`).
+//! The rules of a field in its contract (`buf.validate`).
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 
-/// What a field has to be. Only kinds of rules that the contracts use are read; [`Rules::of`] refuses any other.
+/// The rules of a field. Only kinds of rules that the contracts use are read; [`Rules::of`] panics on any
+/// other.
 #[derive(Debug, Default)]
 pub struct Rules {
-    /// It must be there, and must not be empty.
+    /// It must be set, and must not be empty.
     pub required: bool,
-    /// Its other rules do not count while it is empty.
+    /// Its other rules do not apply while it is empty.
     pub may_be_empty: bool,
     /// Rules of a text.
     pub text: Option<Text>,
     /// The least and the greatest number.
     pub number: Option<(i32, i32)>,
-    /// The numbers of an enum that are taken; empty for all that are defined.
+    /// The valid numbers of an enum; empty for all that are defined.
     pub choice: Option<Vec<i32>>,
     /// Rules of a list.
     pub list: Option<List>,
@@ -77,14 +78,15 @@ impl Rules {
         for (descriptor, value) in rules.fields() {
             match (descriptor.name(), value) {
                 ("required", value) => read.required = value.as_bool() == Some(true),
-                // `IGNORE_IF_ZERO_VALUE`. `IGNORE_ALWAYS` is about edits, whose fields count when the mask names them.
+                // `IGNORE_IF_ZERO_VALUE`. `IGNORE_ALWAYS` is for updates, whose fields are checked where the mask
+                // has them.
                 ("ignore", value) => read.may_be_empty = value.as_enum_number() == Some(1),
                 ("string", Value::Message(rules)) => read.text = Some(Text::read(rules, field)),
                 ("int32", Value::Message(rules)) => read.number = Some(numbers(rules, field)),
                 ("enum", Value::Message(rules)) => read.choice = Some(choices(rules, field)),
                 ("repeated", Value::Message(rules)) => read.list = Some(List::read(rules, field)),
                 (other, _) => {
-                    panic!("{field}: rules `{other}` are new here; teach the tests to read and to break them")
+                    panic!("{field}: rules `{other}` are new; the tests must learn to read and to break them")
                 }
             }
         }
@@ -114,7 +116,7 @@ impl Text {
                 "uuid" => read.uuid = true,
                 "uri" => read.uri = true,
                 other => {
-                    panic!("{field}: the rule `string.{other}` is new here; teach the tests to read and to break it")
+                    panic!("{field}: the rule `string.{other}` is new; the tests must learn to read and to break it")
                 }
             }
         }
@@ -136,7 +138,7 @@ impl List {
                 ("max_items", _) => read.max = Some(size()),
                 ("items", Value::Message(rules)) => *read.items = Rules::read(rules, field),
                 (other, _) => {
-                    panic!("{field}: the rule `repeated.{other}` is new here; teach the tests to read and to break it")
+                    panic!("{field}: the rule `repeated.{other}` is new; the tests must learn to read and to break it")
                 }
             }
         }
@@ -150,27 +152,27 @@ fn numbers(rules: &DynamicMessage, field: &str) -> (i32, i32) {
         match descriptor.name() {
             "gte" => range.0 = value.as_i32().expect("a number"),
             "lte" => range.1 = value.as_i32().expect("a number"),
-            other => panic!("{field}: the rule `int32.{other}` is new here; teach the tests to read and to break it"),
+            other => panic!("{field}: the rule `int32.{other}` is new; the tests must learn to read and to break it"),
         }
     }
     range
 }
 
 fn choices(rules: &DynamicMessage, field: &str) -> Vec<i32> {
-    let mut taken = Vec::new();
+    let mut numbers = Vec::new();
     for (descriptor, value) in rules.fields() {
         match descriptor.name() {
             "defined_only" => {}
             "in" => {
-                taken = value
+                numbers = value
                     .as_list()
                     .expect("a list")
                     .iter()
                     .map(|one| one.as_i32().expect("a number"))
                     .collect()
             }
-            other => panic!("{field}: the rule `enum.{other}` is new here; teach the tests to read and to break it"),
+            other => panic!("{field}: the rule `enum.{other}` is new; the tests must learn to read and to break it"),
         }
     }
-    taken
+    numbers
 }

@@ -14,8 +14,8 @@ use crate::{App, Person};
 pub struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    /// Connects as `person`, and is welcomed.
-    pub async fn of(app: &App, person: &Person) -> Self {
+    /// Connects as `person`, and asserts the greeting.
+    pub async fn open(app: &App, person: &Person) -> Self {
         let address = &app.suite().http;
         let mut request = format!("ws://{address}/api/v1/ws")
             .into_client_request()
@@ -27,7 +27,7 @@ impl Socket {
         let stream = TcpStream::connect(address).await.expect("the connection holds");
         let (socket, _) = tokio_tungstenite::client_async(request, stream)
             .await
-            .expect("the gateway takes WebSockets");
+            .expect("the gateway accepts WebSockets");
         let mut socket = Self(socket);
         assert_eq!(socket.next().await["user_id"], person.id.as_str());
         socket
@@ -45,7 +45,7 @@ impl Socket {
         loop {
             let next = tokio::time::timeout(BOUND, self.0.next())
                 .await
-                .expect("something comes in time");
+                .expect("a message in time");
             let message = next.expect("the connection goes on").expect("the connection holds");
             if !message.is_ping() && !message.is_pong() {
                 return message;
@@ -58,7 +58,7 @@ impl Socket {
         serde_json::from_str(self.message().await.to_text().expect("a text")).expect("JSON")
     }
 
-    /// The code and the reason that the server closes with, which is the next that comes.
+    /// The code and the reason of the close frame, which must be the next one.
     pub async fn close(&mut self) -> (u16, String) {
         match self.message().await {
             Message::Close(Some(close)) => (close.code.into(), close.reason.to_string()),
@@ -66,7 +66,7 @@ impl Socket {
         }
     }
 
-    /// Sends a frame that subscribes, and is subscribed.
+    /// Sends a frame that subscribes, and asserts the answer.
     pub async fn subscribe(&mut self, frame: Value) {
         self.send(frame).await;
         let answer = self.next().await;

@@ -1,4 +1,4 @@
-//! A running suite, in one of the two shapes that it is deployed in.
+//! A running suite, in one of its two topologies.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -19,8 +19,8 @@ use crate::programs;
 pub const SERVICE_SECRET: &str = "the secret of service tokens in tests";
 /// The user name and the password of the first superuser.
 pub const ROOT: (&str, &str) = ("root", "a superuser of the tests");
-/// Time that a suite has to come up; generous, since many tests may start at once on few cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Bound on the start of a suite; generous, since many may start at once on few cores.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The packages of the services.
 pub const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
 /// The programs of a suite of separate processes.
@@ -44,24 +44,25 @@ impl Suite {
     /// The suite in one process that all tests of this program share.
     pub fn embedded() -> &'static Self {
         static SUITE: OnceLock<Option<Suite>> = OnceLock::new();
-        Self::once(&SUITE, || Self::start_embedded(&[]))
+        Self::start_once(&SUITE, || Self::start_embedded(&[]))
     }
 
     /// The suite as separate processes on PostgreSQL that all tests of this program share.
     pub fn distributed() -> &'static Self {
         static SUITE: OnceLock<Option<Suite>> = OnceLock::new();
-        Self::once(&SUITE, Self::start_distributed)
+        Self::start_once(&SUITE, Self::start_distributed)
     }
 
-    /// Starts a suite once, be it in vain. On a thread of its own: a start may run async code, and a test is inside a runtime already.
-    fn once(suite: &'static OnceLock<Option<Self>>, start: fn() -> Self) -> &'static Self {
+    /// Starts a suite once, even if it fails. On a thread of its own: a start may run async code, and a test
+    /// is inside a runtime already.
+    fn start_once(suite: &'static OnceLock<Option<Self>>, start: fn() -> Self) -> &'static Self {
         let started = suite.get_or_init(|| std::thread::spawn(start).join().ok());
         started
             .as_ref()
-            .expect("the suite starts; the first test that needs it says why it does not")
+            .expect("the suite starts; the first test that needs it has the error")
     }
 
-    /// A suite in one process of a test's own, with further settings.
+    /// A suite in one process for one test, with further settings.
     pub fn start_embedded(further: &[(&str, &str)]) -> Self {
         let (http, grpc) = (free_address(), free_address());
         let mut settings = shared_settings();
@@ -78,7 +79,7 @@ impl Suite {
             root_token: OnceCell::new(),
         };
         suite.start(&["quartet"]);
-        suite.make_root();
+        suite.create_superuser();
         suite
     }
 
@@ -86,7 +87,7 @@ impl Suite {
         let mut settings = shared_settings();
         let http = free_address();
         settings.insert("HTTP_ADDRESS".into(), http.clone());
-        // Without a server, what the services have to say to one another waits in their outboxes.
+        // Without a server, the services' messages wait in their outboxes.
         if let Some(url) = rabbitmq::vhost() {
             settings.insert("RABBITMQ_URL".into(), url);
         }
@@ -114,11 +115,11 @@ impl Suite {
             root_token: OnceCell::new(),
         };
         suite.start(&PROGRAMS);
-        suite.make_root();
+        suite.create_superuser();
         suite
     }
 
-    /// Starts these programs and waits until the suite can serve.
+    /// Starts these programs and waits until the suite is ready.
     fn start(&self, programs: &[&str]) {
         let started = programs.iter().map(|name| {
             let mut settings: Vec<_> = self.settings.clone().into_iter().collect();
@@ -130,32 +131,36 @@ impl Suite {
             Process::start(name, self.folder.path(), &settings)
         });
         self.processes().extend(started);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while !self.is_ready() {
-            let ended = self
+            let exited = self
                 .processes()
                 .iter_mut()
-                .find_map(|process| (!process.runs()).then(|| process.tail()));
-            if let Some(tail) = ended {
-                panic!("a program of the suite has ended\n{tail}");
+                .find_map(|process| (!process.is_running()).then(|| process.log_tail()));
+            if let Some(tail) = exited {
+                panic!("a program of the suite has exited\n{tail}");
             }
-            assert!(Instant::now() < deadline, "the suite is not ready\n{}", self.tails());
+            assert!(
+                Instant::now() < deadline,
+                "the suite is not ready\n{}",
+                self.log_tails()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     fn is_ready(&self) -> bool {
-        let asked = TcpStream::connect(&self.http).and_then(|mut stream| {
+        let status = TcpStream::connect(&self.http).and_then(|mut stream| {
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
             let mut status = [0; 12];
             stream.read_exact(&mut status).map(|()| status)
         });
-        asked.is_ok_and(|status| status.ends_with(b" 200"))
+        status.is_ok_and(|status| status.ends_with(b" 200"))
     }
 
-    /// Makes the first superuser the way an operator does.
-    fn make_root(&self) {
+    /// Creates the first superuser, with the command that operators use.
+    fn create_superuser(&self) {
         self.command(&[
             "create-superuser",
             "--username",
@@ -167,11 +172,11 @@ impl Suite {
         ]);
     }
 
-    /// Runs `quartet` with these arguments and the settings of this suite; its output.
+    /// Runs `quartet` with these arguments and the settings of this suite; returns its output.
     pub fn command(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(programs::path("quartet"));
         command.args(arguments).env_clear().env("ADMIN_PASSWORD", ROOT.1);
-        let output = self.in_place(&mut command).output().expect("quartet runs");
+        let output = self.in_environment(&mut command).output().expect("quartet runs");
         let text = [output.stdout, output.stderr]
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .concat();
@@ -179,17 +184,17 @@ impl Suite {
         text
     }
 
-    /// Gives a command the settings and the folder of this suite, as its operator has them.
-    pub fn in_place<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    /// Sets the environment and the working folder of a command to those of this suite.
+    pub fn in_environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.envs(&self.settings).current_dir(self.folder.path())
     }
 
-    /// Ends every process at once (`kill -9`).
+    /// Kills every process (`kill -9`).
     pub fn kill(&self) {
         self.processes().drain(..).for_each(drop);
     }
 
-    /// Asks every process to stop, and tells whether all ended well.
+    /// Sends SIGTERM to every process; returns whether all exited with success.
     pub fn terminate(&self) -> bool {
         self.processes()
             .drain(..)
@@ -197,38 +202,38 @@ impl Suite {
     }
 
     /// Starts a suite in one process again, on the same data and ports.
-    pub fn start_again(&self) {
+    pub fn restart(&self) {
         self.start(&["quartet"]);
     }
 
-    /// As [`Suite::start_again`], with other settings.
-    pub fn start_again_with(&mut self, further: &[(&str, &str)]) {
+    /// Like [`Suite::restart`], with further settings.
+    pub fn restart_with(&mut self, further: &[(&str, &str)]) {
         self.settings
             .extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        self.start_again();
+        self.restart();
     }
 
     /// The folder that mails are written to.
-    pub fn mails(&self) -> PathBuf {
+    pub fn mail_folder(&self) -> PathBuf {
         self.folder.path().join("mail")
     }
 
-    /// Address of the metrics of the process that runs `service`, or the gateway.
+    /// Address of the metrics of the process that runs `service` or the gateway.
     pub fn metrics(&self, service: &str) -> &str {
         let program = self.metrics.get(service).or(self.metrics.get("quartet"));
-        program.expect("there is such a program")
+        program.expect("a program of that name")
     }
 
-    /// What the processes have logged.
+    /// The logs of all processes.
     pub fn logs(&self) -> String {
         self.processes().iter().map(Process::log).collect()
     }
 
     /// The last lines of every log.
-    pub fn tails(&self) -> String {
+    pub fn log_tails(&self) -> String {
         self.processes()
             .iter()
-            .map(Process::tail)
+            .map(Process::log_tail)
             .collect::<Vec<_>>()
             .join("\n")
     }
@@ -244,18 +249,19 @@ pub fn shared_settings() -> BTreeMap<String, String> {
         ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
         ("MAIL_DIR", "mail"),
         ("DATA_DIR", "data"),
-        // Passwords are hashed by the hundred here, and none is worth breaking.
+        // Tests hash hundreds of passwords, none of which needs protection.
         ("ARGON2_MEMORY_KIB", "64"),
         ("ARGON2_ITERATIONS", "1"),
         ("HASHING_QUEUE", "1000"),
-        // Tests of many users wait for one another on few cores.
+        // Tests of many users compete for few cores.
         ("REQUEST_TIMEOUT", "30s"),
         ("DATABASE_ACQUIRE_TIMEOUT", "20s"),
         ("DATABASE_STATEMENT_TIMEOUT", "20s"),
-        // A client that retries a refresh for a lost answer has this long; short, for the test that waits for its end.
+        // Short, for the test that waits until it is over.
         ("REFRESH_REUSE_WINDOW", "2s"),
         ("CORS_ALLOW_ORIGINS", "https://app.example.com"),
-        // A line for each call that a service has served, for the test that follows a request through the logs.
+        // A line for each call that a service has served, for the test that follows a request through the
+        // logs.
         (
             "LOG_FILTER",
             "info,sqlx=warn,h2=warn,hyper=warn,quartet_rpc::served=debug",

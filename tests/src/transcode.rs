@@ -1,5 +1,5 @@
-//! How a request of any method looks over REST, by the method's HTTP rule. It serves tests of the suite's own contracts, and knows no more of
-//! HTTP rules than these use.
+//! Transcodes a request of any method to REST, by the method's HTTP rule. It supports only what the HTTP
+//! rules of the suite's own contracts use.
 
 use http::Method;
 use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage, SerializeOptions, Value};
@@ -109,7 +109,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::I32(number) | Value::EnumNumber(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
-        other => panic!("{other:?} in a query is new here"),
+        other => panic!("{other:?} in a query is not supported"),
     }
 }
 

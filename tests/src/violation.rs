@@ -9,7 +9,7 @@ use crate::rules::{Rules, Text};
 pub struct Violation {
     /// The request.
     pub message: DynamicMessage,
-    /// The path of the field that breaks its rule, as `todos[0].title`.
+    /// The path of the field that breaks its rule, such as `todos[0].title`.
     pub path: String,
     /// What is wrong with it.
     pub what: String,
@@ -63,12 +63,12 @@ fn set(message: &mut DynamicMessage, field: &FieldDescriptor, value: Option<Valu
     debug_assert_eq!(message.descriptor(), *field.parent_message());
 }
 
-/// Values that a field must not have.
+/// Invalid values of a field.
 fn wrong(field: &FieldDescriptor) -> Vec<(String, Option<Value>)> {
     let rules = Rules::of(field);
     let mut wrong = Vec::new();
     if rules.required {
-        wrong.push(("not there".to_owned(), None));
+        wrong.push(("missing".to_owned(), None));
     }
     if let Some(list) = &rules.list {
         let item = |rules: &Rules| match field.kind() {
@@ -132,12 +132,12 @@ fn wrong_scalars(rules: &Rules) -> Vec<(String, Value)> {
     wrong
 }
 
-fn wrong_texts(text: &Text, empty_is_said: bool) -> Vec<(&'static str, String)> {
+fn wrong_texts(text: &Text, empty_is_reported: bool) -> Vec<(&'static str, String)> {
     let mut wrong = Vec::new();
     if text.min > 1 {
         wrong.push(("too short", format!("{}{}", text.prefix, "x".repeat(text.min - 1))));
     }
-    if text.refuses_empty() && !empty_is_said {
+    if text.refuses_empty() && !empty_is_reported {
         wrong.push(("empty", String::new()));
     }
     if let Some(max) = text.max {

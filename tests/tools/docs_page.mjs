@@ -21,7 +21,7 @@ try {
   page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('request', (request) => {
-    if (!request.url().startsWith(`http://${address}/`) && !/^(data|blob):/.test(request.url())) faults.push(`asked ${request.url()}`);
+    if (!request.url().startsWith(`http://${address}/`) && !/^(data|blob):/.test(request.url())) faults.push(`request to ${request.url()}`);
   });
 
   await page.goto(`http://${address}/docs`);

@@ -1,4 +1,5 @@
-"""Signs schemathesis in: a session of its own for every request, since some of them end sessions, and a new user whenever one was deleted."""
+"""Authenticates schemathesis: a new session for every request, since some of them end sessions, and a new
+user when one was deleted."""
 
 import base64
 import json
@@ -25,7 +26,7 @@ def new_user():
     username = f"s{uuid.uuid4().hex[:16]}"
     email = f"{username}@example.org"
     if os.environ["TEST_ROLE"] == "superuser":
-        # As an operator does it: a superuser who could make another one may be gone as well.
+        # With the operator's command: a superuser who could set the role may be deleted as well.
         command = [os.environ["TEST_OPERATOR"], "create-superuser", "--username", username, "--email", email]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "ADMIN_PASSWORD": PASSWORD})
     else:
@@ -60,7 +61,7 @@ class SignedIn:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-# What ends the one it is done to.
+# Operations that end the user that they name.
 ENDINGS = {
     ("DELETE", "/api/v1/users/{user_id}"): "user_id",
     ("DELETE", "/api/v1/users/{user_id}:purge"): "user_id",
@@ -71,13 +72,13 @@ ENDINGS = {
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Nobody ends the one they work as: what they made before would be gone for the steps after."""
+    """Never ends the current user, since the next steps need the resources of the steps before."""
     name = ENDINGS.get((case.method.upper(), case.operation.path))
     if name and (case.path_parameters or {}).get(name) == SignedIn.id:
         case.path_parameters[name] = str(uuid.uuid4())
 
 
-# Rules that no schema of the description states.
+# Rules that no schema can express.
 BEYOND_SCHEMAS = {
     "CONTROL_CHARACTERS", "REQUIRED", "ONEOF_REQUIRED", "PASSWORD_COMMON", "PASSWORD_CONTAINS_NAME", "PAGE_TOKEN", "PAGE_OR_TOKEN", "STRING_EMAIL", "STRING_URI",
 }
@@ -85,7 +86,7 @@ BEYOND_SCHEMAS = {
 
 @schemathesis.check
 def refused_for_a_rule_beyond_schemas(ctx, response, case):
-    """What the schema allows is refused only by a rule that the schema cannot state."""
+    """Valid input by the schema is refused only by a rule that the schema cannot express."""
     if response.status_code != 422 or case.meta is None or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE:
         return
     errors = response.json()["errors"]

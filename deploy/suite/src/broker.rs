@@ -1,4 +1,4 @@
-//! What carries the suite's messages.
+//! The broker of the suite's messages.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use quartet_messaging::{Broker, Local};
 
 use crate::settings::Settings;
 
-/// RabbitMQ if the settings name one, else the broker within the process.
+/// RabbitMQ if the settings have a URL, else the broker within the process.
 pub(crate) async fn open(settings: &Settings, clock: Clock) -> anyhow::Result<Arc<dyn Broker>> {
     if let Some(rabbit) = quartet_messaging::rabbit::connect(&settings.messaging, "quartet", clock.clone())? {
         return Ok(rabbit);

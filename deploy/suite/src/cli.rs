@@ -1,4 +1,4 @@
-//! What can be asked of `quartet`.
+//! The command line of `quartet`.
 
 use clap::{Parser, Subcommand};
 
@@ -6,10 +6,12 @@ use crate::commands::{config, create_superuser, create_tier, import, keys, messa
 use crate::serve;
 use crate::settings::Settings;
 
-/// The suite of auth, users, todos and jobs services behind an HTTP gateway: all of it in one process, and its administration.
+/// The suite of auth, users, todos and jobs services behind an HTTP gateway: all of it in one process, and
+/// its administration.
 ///
-/// Without a command, `quartet` serves. Settings come from `.env`, `.env.{ENVIRONMENT}`, the environment and files of secrets, in that
-/// order, the later one winning; `quartet config` prints the effective ones, and `.env.example` documents each.
+/// Without a command, `quartet` serves. Settings come from `.env`, `.env.{ENVIRONMENT}`, the environment and
+/// files of secrets; a later source overrides an earlier one. `quartet config` prints the effective values,
+/// and `.env.example` documents each setting.
 #[derive(Parser)]
 #[command(
     name = "quartet",
@@ -19,8 +21,8 @@ use crate::settings::Settings;
   HTTP_ADDRESS=0.0.0.0:80 quartet           serve elsewhere
   quartet create-superuser --username admin --email admin@example.org
   quartet seed --todos 10000                fill it with demo data
-  quartet migrate status                    see where every store stands
-  quartet messages queues                   see what waits, and what could not take effect
+  quartet migrate status                    print the migrations of every store
+  quartet messages queues                   print the state of every queue
   quartet config                            print the effective settings"
 )]
 pub(crate) struct Cli {
@@ -34,27 +36,27 @@ enum Command {
     Serve,
     /// Print the effective settings, with the layer that set each and with secrets hidden.
     Config(config::Args),
-    /// Make an account that administers the suite, unless it is there.
+    /// Create an account that administers the suite, unless it exists.
     CreateSuperuser(create_superuser::Args),
-    /// Make a tier, unless it is there.
+    /// Create a tier, unless it exists.
     CreateTier(create_tier::Args),
-    /// Fill the stores with believable demo data.
+    /// Fill the stores with demo data.
     Seed(seed::Args),
-    /// Bring in users, tags and todos from a JSON file, skipping what is there.
+    /// Import users, tags and todos from a JSON file, skipping those that exist.
     Import(import::Args),
-    /// Migrate the stores, or see where they stand.
+    /// Migrate the stores, or print the state of their migrations.
     #[command(subcommand)]
     Migrate(migrate::Command),
     /// List or rotate the keys that sign access tokens.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Look at the queues of messages, and deal with those that could not take effect.
+    /// Inspect the queues of messages, replay dead letters, pause and resume.
     #[command(subcommand)]
     Messages(messages::Command),
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let settings = Settings::load()?;
         match self.command {

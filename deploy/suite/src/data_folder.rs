@@ -1,4 +1,4 @@
-//! The folder of everything that the suite keeps.
+//! The folder of all data of the suite.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use quartet_config::Source;
 /// Name of the file that holds the secret of service tokens.
 const SECRET_FILE: &str = "service-token-secret";
 
-/// Puts the stores, mails and files of the suite into `folder` where no layer says otherwise.
+/// Sets the paths of the suite's stores, mails and files to `folder`, unless a layer sets them.
 pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
     let folder = folder.display();
     let mut set = |name: &str, value: String| source.set_default(name, value, "DATA_DIR");
@@ -27,9 +27,9 @@ pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
     set("LOCAL_BROKER_PATH", format!("{folder}/broker.db"));
 }
 
-/// The secret of service tokens; made at the first start and readable by the suite's user alone.
+/// The secret of service tokens; generated at the first start and readable by the suite's user only.
 pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
-    make(folder)?;
+    create(folder)?;
     let path = folder.join(SECRET_FILE);
     if !path.exists() {
         write_once(&path, &Clock::system().new_token::<32>()).with_context(|| format!("writing {}", path.display()))?;
@@ -37,7 +37,8 @@ pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Writes a file that is whole or not there, whenever the process ends. Of two processes that write it at once, one is first.
+/// Writes a file atomically: it is complete or absent, whenever the process ends. Of two processes that
+/// write it at once, one wins.
 fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
     let mut file = fs::OpenOptions::new()
@@ -56,13 +57,13 @@ fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
     }
 }
 
-/// Makes the folder, for the suite's user alone, unless it is there.
-pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
+/// Creates the folder, for the suite's user only, unless it exists.
+pub(crate) fn create(folder: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("DATA_DIR: cannot make the folder {}", folder.display()))
+        .with_context(|| format!("DATA_DIR: cannot create the folder {}", folder.display()))
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_is_made_once() {
+    fn the_secret_is_generated_once() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("a/b");
         let first = secret(&folder).unwrap();

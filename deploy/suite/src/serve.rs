@@ -1,4 +1,5 @@
-//! The suite in one process: every service behind the same layers as when it runs alone, with calls in memory in place of a network.
+//! The suite in one process: every service behind the same layers as when it runs alone, with calls in
+//! memory in place of a network.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::settings::Settings;
 use crate::{broker, data_folder};
 
-/// The suite, built and not yet on its ports.
+/// The suite, built but not yet bound to its ports.
 struct Suite {
     host: Host,
     stack: Stack,
@@ -40,7 +41,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
-    data_folder::make(&settings.own.data_dir)?;
+    data_folder::create(&settings.own.data_dir)?;
     settings.share_secret()?;
     let suite = build(&settings).await?;
 
@@ -49,7 +50,8 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
     let banner = banner(http.local_addr()?, grpc.local_addr()?, begun);
 
     let grace = settings.rpc.shutdown_timeout.0;
-    // The signal stops the gateway; the services go on until it has drained, since it serves what is in flight with them.
+    // The signal stops the gateway; the services continue until it has drained, since requests in flight
+    // need them.
     let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
@@ -67,12 +69,12 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
     };
     let services = async {
         let served = suite.stack.serve(grpc, drained.clone(), grace).await;
-        // Where the port fails, the rest has no reason to stay.
+        // If the port fails, everything stops.
         stop.cancel();
         served
     };
     let ((), served) = tokio::join!(gateway, services);
-    // What does not end in time is given up; every write was answered only once it was kept.
+    // Tasks that do not end in time are dropped: no write is acknowledged before it is committed.
     let _ = tokio::time::timeout(grace, tasks.wait()).await;
     tracing::info!("the suite has stopped");
     Ok(served?)
@@ -80,7 +82,7 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
 
 /// Builds every service and the gateway. Binds nothing.
 async fn build(settings: &Settings) -> anyhow::Result<Suite> {
-    // Services reach one another through these before they are built; the slots are filled below.
+    // Services call one another through these, which exist before the services; the slots are filled below.
     let (auth_upstream, auth_slot) = Upstream::local("auth");
     let (users_upstream, users_slot) = Upstream::local("users");
     let (todos_upstream, todos_slot) = Upstream::local("todos");
@@ -92,7 +94,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         clock: host.clock(),
         broker: broker.clone(),
         users: host.peer(users_upstream.clone()),
-        jobs: host.peer(jobs_upstream.clone()),
+        mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {
@@ -117,7 +119,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         auth: host.auth(),
         users: host.peer(users_upstream.clone()),
         link_key: host.key_for(quartet_jobs::links::PURPOSE),
-        names: Arc::new(quartet_jobs::outgoing::System),
+        names: Arc::new(quartet_jobs::egress::System),
     };
     let jobs = quartet_jobs::build(settings.jobs.clone(), deps).await.map_err(plain)?;
 

@@ -1,4 +1,4 @@
-//! What the suite is told: the settings of all its parts.
+//! The settings of all parts of the suite.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ quartet_config::settings! {
 }
 
 quartet_config::settings! {
-    /// What administrative commands make when their flags do not say otherwise.
+    /// Defaults of the administrative commands' flags.
     pub struct Admin {
         /// Name of the superuser that `quartet create-superuser` creates.
         name: String = "ADMIN_NAME" or "Administrator";
@@ -33,7 +33,7 @@ quartet_config::settings! {
     }
 }
 
-/// The settings of all parts, each read and checked.
+/// The settings of all parts, parsed and checked.
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) own: Own,
@@ -50,12 +50,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads every layer. What the suite keeps lies in `DATA_DIR` unless a layer says otherwise. Makes nothing.
+    /// Reads every layer. Data is in `DATA_DIR` unless a layer sets another path. Has no side effect.
     pub(crate) fn load() -> anyhow::Result<Self> {
         Self::read(Source::load()?)
     }
 
-    /// As [`Settings::load`], from a given source.
+    /// Like [`Settings::load`], from a given source.
     pub(crate) fn read(mut source: Source) -> anyhow::Result<Self> {
         let own = Own::read(&source)?;
         data_folder::set_defaults(&mut source, &own.data_dir);
@@ -75,7 +75,7 @@ impl Settings {
         })
     }
 
-    /// Gives the suite the secret that its services share, made and kept in the data folder unless a layer sets one.
+    /// Sets the secret that the services share to the one in the data folder, unless a layer sets one.
     pub(crate) fn share_secret(&mut self) -> anyhow::Result<()> {
         if self.rpc.service_token_secret.is_none() {
             self.rpc.service_token_secret = Some(Secret::new(data_folder::secret(&self.own.data_dir)?));
@@ -84,7 +84,7 @@ impl Settings {
     }
 }
 
-/// Every setting of the suite and of its parts alone, by part.
+/// Every setting of the suite and of its separate processes, by part.
 pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
     let parts: [(&'static str, &[Setting]); 11] = [
         ("The suite in one process", Own::SETTINGS),
@@ -95,7 +95,7 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
             quartet_rpc::Config::SETTINGS,
         ),
         ("Auth service", quartet_auth::Config::SETTINGS),
-        ("Users service", quartet_users::config::Own::SETTINGS),
+        ("Users service", quartet_users::config::Settings::SETTINGS),
         ("Todos service", quartet_todos::config::Own::SETTINGS),
         ("Jobs service", quartet_jobs::config::Own::SETTINGS),
         ("Stores", quartet_store::Config::SETTINGS),
@@ -103,7 +103,8 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Logs, traces and metrics", quartet_telemetry::Config::SETTINGS),
     ];
     let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();
-    // Where the gateway looks for the services follows from the contracts; some of them are settings of other processes too.
+    // The gateway's URLs of the services follow from the contracts; some are settings of other processes
+    // as well.
     let mut upstreams = quartet_gateway::config::upstream_settings(quartet_proto::descriptors::pool());
     upstreams.retain(|(_, setting)| {
         sections
@@ -125,7 +126,7 @@ mod tests {
         let expected = quartet_config::example::file(&sections());
         assert_eq!(
             written, expected,
-            "write it anew with `quartet config --example > .env.example`"
+            "generate it with `quartet config --example > .env.example`"
         );
     }
 

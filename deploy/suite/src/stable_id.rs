@@ -1,9 +1,9 @@
-//! Ids that follow from what they name, so that a command done twice makes one thing.
+//! Ids derived from what they identify, so that a command that runs twice creates one thing.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The id of what `parts` name: a UUID of version 8 (RFC 9562 §5.8) from their SHA-256.
+/// The id of `parts`: a UUID of version 8 (RFC 9562 §5.8) from their SHA-256.
 pub(crate) fn stable_id(parts: &[&str]) -> Uuid {
     let mut digest = Sha256::new();
     for part in parts {

@@ -5,11 +5,11 @@ use quartet_proto::options::Reason;
 
 use crate::problem::Problem;
 
-/// The index of the offered media type that the client likes best; the first one when it does not say.
+/// The index of the available media type that the client prefers; the first one when it prefers none.
 ///
 /// # Errors
-/// 406 `NOT_ACCEPTABLE` when it wants none of them.
-pub(super) fn choose(headers: &HeaderMap, offered: &[&str]) -> Result<usize, Problem> {
+/// 406 `NOT_ACCEPTABLE` when it accepts none of them.
+pub(super) fn choose(headers: &HeaderMap, available: &[&str]) -> Result<usize, Problem> {
     let mut ranges = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
         ranges.extend(value.to_str().unwrap_or_default().split(',').filter_map(range));
@@ -18,8 +18,8 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[&str]) -> Result<usize, Pro
         return Ok(0);
     }
     let mut best: Option<(f32, u8, usize)> = None;
-    for (index, media) in offered.iter().enumerate() {
-        // The most specific range that covers a media type tells its weight.
+    for (index, media) in available.iter().enumerate() {
+        // The most specific range that covers a media type has its weight.
         let Some((specificity, weight)) = ranges
             .iter()
             .filter_map(|range| range.covers(media))
@@ -27,8 +27,7 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[&str]) -> Result<usize, Pro
         else {
             continue;
         };
-        let better =
-            best.is_none_or(|(known, precise, _)| weight > known || (weight >= known && specificity > precise));
+        let better = best.is_none_or(|(most, precise, _)| weight > most || (weight >= most && specificity > precise));
         if weight > 0.0 && better {
             best = Some((weight, specificity, index));
         }
@@ -37,7 +36,7 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[&str]) -> Result<usize, Pro
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             Reason::NotAcceptable,
-            format!("offers {}", offered.join(", ")),
+            format!("available are {}", available.join(", ")),
         )
     })
 }
@@ -69,7 +68,7 @@ impl Range<'_> {
         let main = self.media.strip_suffix("/*")?;
         media
             .split_once('/')
-            .filter(|(known, _)| known.eq_ignore_ascii_case(main))
+            .filter(|(kind, _)| kind.eq_ignore_ascii_case(main))
             .map(|_| (1, self.weight))
     }
 }
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn weight_comes_first_then_precision_then_the_order_of_the_offer() {
+    fn weight_comes_first_then_precision_then_the_order_of_the_types() {
         assert_eq!(choose(&HeaderMap::new(), &STREAMS).unwrap(), 0);
         assert_eq!(chosen("*/*"), Some(0));
         assert_eq!(chosen("text/*"), Some(2));

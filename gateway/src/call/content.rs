@@ -18,7 +18,7 @@ pub(super) enum Content {
 /// The kind of body that `Content-Type` announces; JSON when it is missing.
 ///
 /// # Errors
-/// 415 `UNSUPPORTED_MEDIA_TYPE`, which lists what is taken.
+/// 415 `UNSUPPORTED_MEDIA_TYPE`, which lists what is accepted.
 pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Result<Content, Problem> {
     if let Some(coding) = headers
         .get(header::CONTENT_ENCODING)
@@ -31,7 +31,7 @@ pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Resul
             Reason::UnsupportedMediaType,
             message,
         );
-        problem.metadata.insert("taken".to_owned(), taken(form).to_owned());
+        problem.metadata.insert("taken".to_owned(), accepted(form).to_owned());
         // RFC 9110 §15.5.16
         problem
             .headers
@@ -57,8 +57,8 @@ pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Resul
     }
 }
 
-/// The media types that are taken.
-fn taken(form: bool) -> &'static str {
+/// The media types that are accepted.
+fn accepted(form: bool) -> &'static str {
     if form {
         "application/json, application/x-www-form-urlencoded"
     } else {
@@ -67,26 +67,26 @@ fn taken(form: bool) -> &'static str {
 }
 
 fn unsupported(media: &str, method: &Method, form: bool) -> Problem {
-    let taken = taken(form);
+    let accepted = accepted(form);
     let mut problem = Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::UnsupportedMediaType,
-        format!("the body is `{media}`; taken are {taken}, in UTF-8"),
+        format!("the body is `{media}`; accepted are {accepted}, in UTF-8"),
     );
     let name = match *method {
         Method::POST => HeaderName::from_static("accept-post"),
         Method::PATCH => HeaderName::from_static("accept-patch"),
         _ => header::ACCEPT,
     };
-    problem.headers.push((name, HeaderValue::from_static(taken)));
-    problem.metadata.insert("taken".to_owned(), taken.to_owned());
+    problem.headers.push((name, HeaderValue::from_static(accepted)));
+    problem.metadata.insert("taken".to_owned(), accepted.to_owned());
     problem
 }
 
 /// The whole body.
 ///
 /// # Errors
-/// As [`unread`].
+/// See [`unread`].
 pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
     body.collect()
         .await
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_forms_in_utf8_are_taken() {
+    fn json_and_forms_in_utf8_are_accepted() {
         for media in [
             "application/json",
             "Application/JSON; charset=UTF-8",
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_415_and_says_what_is_taken() {
+    fn anything_else_is_415_and_lists_what_is_accepted() {
         for media in [
             "text/plain",
             "application/json; charset=latin1",

@@ -1,4 +1,4 @@
-//! The headers that tell clients that a method will go: RFC 9745 (`Deprecation`) and RFC 8594 (`Sunset`).
+//! The headers of a method that will go: RFC 9745 (`Deprecation`) and RFC 8594 (`Sunset`).
 
 use http::{HeaderName, HeaderValue, header};
 use quartet_proto::options::Deprecation;
@@ -35,7 +35,7 @@ pub(super) fn headers(deprecation: &Deprecation) -> Result<Vec<(HeaderName, Head
 fn midnight(day: &str) -> Result<OffsetDateTime, String> {
     Date::parse(day, format_description!("[year]-[month]-[day]"))
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
-        .map_err(|_| format!("deprecation: `{day}` is no day as `2026-01-31`"))
+        .map_err(|_| format!("deprecation: `{day}` is no day such as `2026-01-31`"))
 }
 
 fn value(text: String) -> Result<HeaderValue, String> {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_become_the_dates_that_the_standards_want() {
+    fn days_become_the_dates_of_the_standards() {
         let deprecation = Deprecation {
             since: "2026-01-31".to_owned(),
             sunset: "2026-12-31".to_owned(),

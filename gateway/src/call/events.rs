@@ -1,4 +1,5 @@
-//! Server-sent events that a client can take up again (WHATWG HTML, "Server-sent events"): the options `event_id` and `last_event_id`.
+//! Server-sent events that a client can resume (WHATWG HTML, "Server-sent events"): the options
+//! `event_id` and `last_event_id`.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,10 +9,10 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Me
 use quartet_proto::options;
 
 const LAST_EVENT_ID: &str = "last-event-id";
-/// A longer id is none of ours.
+/// A longer id was not made by a service.
 const MAX_ID: usize = 1_024;
-/// How soon a browser comes back, in milliseconds, and by how much that differs from stream to stream, so that the streams of an instance
-/// that stops do not all come back in one moment.
+/// How soon a browser connects again, in milliseconds, and by how much that differs from stream to
+/// stream, so that the streams of an instance that stops do not all come back at once.
 const RETRY: u64 = 1_000;
 const RETRY_SPREAD: u64 = 2_000;
 
@@ -24,7 +25,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// # Errors
-    /// A field that cannot be what its option says.
+    /// A field that cannot be what its option declares.
     pub(super) fn of(method: &MethodDescriptor) -> Result<Self, String> {
         if !method.is_server_streaming() {
             return Ok(Self {
@@ -38,7 +39,7 @@ impl Fields {
         })
     }
 
-    /// Whether a client that comes back can go on from where it was.
+    /// Whether a client that connects again can go on after the last event that it has.
     pub(super) fn can_resume(&self) -> bool {
         self.id.is_some() && self.last_id.is_some()
     }
@@ -51,8 +52,8 @@ impl Fields {
         value.as_str().filter(is_id).map(str::to_owned)
     }
 
-    /// Fills the request from the header with which a browser comes back.
-    pub(super) fn take_up(&self, message: &mut DynamicMessage, headers: &HeaderMap) {
+    /// Fills the request from the header that a browser sends when it connects again.
+    pub(super) fn resume(&self, message: &mut DynamicMessage, headers: &HeaderMap) {
         if let Some(id) = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()) {
             self.resume_after(message, id);
         }
@@ -68,7 +69,7 @@ impl Fields {
     }
 }
 
-/// The field that tells a browser how soon to come back.
+/// The field that sets how soon a browser connects again.
 pub(super) fn retry() -> Bytes {
     // Each `RandomState` is keyed anew.
     let spread = RandomState::new().hash_one(0_u8) % RETRY_SPREAD;

@@ -1,4 +1,4 @@
-//! The `Location` of what a call has made, from a template over fields of its reply.
+//! The `Location` of what a call has created, from a template over fields of its reply.
 
 use http::HeaderValue;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
@@ -16,7 +16,7 @@ enum Part {
 }
 
 impl Location {
-    /// Compiles `template`, as `/api/v1/users/{user.id}`.
+    /// Compiles a template such as `/api/v1/users/{user.id}`.
     pub(super) fn compile(template: &str, output: &MessageDescriptor) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = template;

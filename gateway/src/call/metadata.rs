@@ -1,10 +1,10 @@
-//! What of a request's headers goes on to the backend.
+//! Which of a request's headers go on to the backend.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use quartet_rpc::token::ServiceTokens;
 use tonic::metadata::MetadataMap;
 
-use super::ClientAddress;
+use super::extensions::ClientAddress;
 
 /// Passed on under their own names.
 const PASSED: [HeaderName; 5] = [
@@ -15,11 +15,12 @@ const PASSED: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// Proves that the gateway made the call: a service token. A service believes the `x-forwarded-` entries of nobody else.
-const PROOF: HeaderName = HeaderName::from_static("x-gateway-token");
+/// The service token that proves that the gateway makes the call. A service trusts the
+/// `x-forwarded-` entries of no other caller.
+const GATEWAY_TOKEN: HeaderName = HeaderName::from_static("x-gateway-token");
 
-/// The metadata of the call that serves the request. Everything else a client sends stays at the edge: a service must be able to trust
-/// what only the gateway can have set.
+/// The metadata of the call that serves the request. Everything else a client sends stays at the
+/// edge: a service must be able to trust what only the gateway can have set.
 pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
     let mut headers = HeaderMap::with_capacity(8);
     for name in &PASSED {
@@ -40,12 +41,14 @@ pub(super) fn forwarded(parts: &http::request::Parts) -> MetadataMap {
     MetadataMap::from_headers(headers)
 }
 
-/// Adds the gateway's proof, which is good for a minute, so every call has its own. A call without it is served as well; the service takes
-/// the gateway for the client then.
-pub(super) fn prove(metadata: &mut MetadataMap, tokens: Option<&ServiceTokens>) {
+/// Adds the gateway's token, which is valid for a minute, so that every call has its own. A call
+/// without it is served as well; to the service, the gateway is then the client.
+pub(super) fn add_gateway_token(metadata: &mut MetadataMap, tokens: Option<&ServiceTokens>) {
     match tokens.map(ServiceTokens::current) {
-        Some(Ok(token)) => metadata.as_mut().extend(secret(&token).map(|token| (PROOF, token))),
-        Some(Err(error)) => tracing::error!(%error, "the gateway cannot prove itself"),
+        Some(Ok(token)) => metadata
+            .as_mut()
+            .extend(secret(&token).map(|token| (GATEWAY_TOKEN, token))),
+        Some(Err(error)) => tracing::error!(%error, "no service token could be made for the gateway"),
         None => {}
     }
 }

@@ -1,4 +1,4 @@
-//! A codec that hands messages on as bytes: the gateway encodes and decodes them itself.
+//! A codec that passes messages on as bytes: the gateway encodes and decodes them itself.
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::Status;

@@ -9,8 +9,9 @@ use http_body::Body as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
 
 use super::content::{self, Content};
-use super::plan::{Body, Plan};
-use super::{Config, cookie};
+use super::cookie;
+use super::plan::Plan;
+use super::plan::request::Body;
 use crate::problem::Problem;
 use crate::transcode::json::{Reader, Recorded};
 use crate::transcode::query;
@@ -25,10 +26,10 @@ pub(super) async fn assemble(
     parts: &Parts,
     captures: &[Cow<'_, str>],
     body: axum::body::Body,
-    config: &Config,
+    cookies: &cookie::Exchange<'_>,
 ) -> Result<DynamicMessage, Problem> {
-    let mut message = DynamicMessage::new(plan.input.clone());
-    let named = match &plan.body {
+    let mut message = DynamicMessage::new(plan.request.message.clone());
+    let named = match &plan.request.body {
         Body::Ignored => Recorded::new(),
         Body::Refused => {
             refuse(body).await?;
@@ -44,8 +45,8 @@ pub(super) async fn assemble(
             Recorded::new()
         }
         Body::Whole | Body::Field(..) => {
-            let form = matches!(plan.body, Body::Whole | Body::Field(_, true));
-            // An empty body has no type worth refusing.
+            let form = matches!(plan.request.body, Body::Whole | Body::Field(_, true));
+            // The type of an empty body does not matter.
             let kind = if body.is_end_stream() {
                 Content::Json
             } else {
@@ -55,7 +56,7 @@ pub(super) async fn assemble(
             fill(plan, &mut message, kind, &data)?
         }
     };
-    finish(plan, &mut message, parts, captures, config)?;
+    finish(plan, &mut message, parts, captures, cookies)?;
     infer_mask(plan, &mut message, named)?;
     Ok(message)
 }
@@ -68,16 +69,17 @@ pub(super) fn without_body(
     plan: &Plan,
     parts: &Parts,
     captures: &[Cow<'_, str>],
-    config: &Config,
+    cookies: &cookie::Exchange<'_>,
 ) -> Result<DynamicMessage, Problem> {
-    let mut message = DynamicMessage::new(plan.input.clone());
-    finish(plan, &mut message, parts, captures, config)?;
+    let mut message = DynamicMessage::new(plan.request.message.clone());
+    finish(plan, &mut message, parts, captures, cookies)?;
     Ok(message)
 }
 
-/// Reads the body into `message`; the paths of the fields that it names, from the body down, if a mask is to be made of them.
+/// Reads the body into `message`. Returns the paths of the fields that it names, from the body down,
+/// if a mask is to be made of them.
 fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) -> Result<Recorded, Problem> {
-    let field = match &plan.body {
+    let field = match &plan.request.body {
         Body::Field(field, _) => Some(field),
         _ => None,
     };
@@ -91,7 +93,7 @@ fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) 
             },
             None => message,
         };
-        return query::apply(text, target, &plan.form);
+        return query::apply(text, target, &plan.request.form);
     }
     if data.iter().all(u8::is_ascii_whitespace) {
         // No body is an empty one.
@@ -104,11 +106,11 @@ fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) 
         }
         return Ok(Recorded::new());
     }
-    let mut reader = Reader::new(data, &plan.query.barred)?;
-    if plan.mask.is_some() {
+    let mut reader = Reader::new(data, &plan.request.query.barred)?;
+    if plan.request.mask.is_some() {
         reader = reader.recording();
     }
-    match (field, &plan.body) {
+    match (field, &plan.request.body) {
         // The body's own message is read in place, so that the paths of its fields start at the body.
         (Some(field), Body::Field(_, true)) => match message.get_field_mut(field) {
             Value::Message(inner) => reader.message(inner),
@@ -124,7 +126,7 @@ fn finish(
     message: &mut DynamicMessage,
     parts: &Parts,
     captures: &[Cow<'_, str>],
-    config: &Config,
+    cookies: &cookie::Exchange<'_>,
 ) -> Result<(), Problem> {
     if let Some(raw) = parts.uri.query().filter(|raw| !raw.is_empty()) {
         if raw.len() > query::MAX_QUERY {
@@ -134,10 +136,10 @@ fn finish(
                 ..problem
             });
         }
-        query::apply(raw, message, &plan.query)?;
+        query::apply(raw, message, &plan.request.query)?;
     }
-    plan.events.take_up(message, &parts.headers);
-    cookie::fill(message, &plan.cookies_in, &parts.headers, config)?;
+    plan.events.resume(message, &parts.headers);
+    cookies.fill(message);
     let mut violations = Violations::default();
     for (chain, text) in plan.binding.path_fields.iter().zip(captures) {
         if let Err(broken) = query::bind(message, chain, text) {
@@ -151,9 +153,10 @@ fn finish(
     violations.check()
 }
 
-/// Makes the update mask of a PATCH from the fields that its body names: a field with `null` is cleared, an absent one stays.
+/// Makes the update mask of a PATCH from the fields that its body names: a field with `null` is
+/// cleared, an absent one stays.
 fn infer_mask(plan: &Plan, message: &mut DynamicMessage, named: Recorded) -> Result<(), Problem> {
-    let (Some(mask), Body::Field(body, _)) = (&plan.mask, &plan.body) else {
+    let (Some(mask), Body::Field(body, _)) = (&plan.request.mask, &plan.request.body) else {
         return Ok(());
     };
     let Kind::Message(descriptor) = mask.kind() else {
@@ -167,7 +170,7 @@ fn infer_mask(plan: &Plan, message: &mut DynamicMessage, named: Recorded) -> Res
         return Ok(());
     }
     if named.is_empty() {
-        // To a service an empty mask means every field; a PATCH that names none must not clear them all.
+        // To a service an empty mask means every field; a PATCH that names none must not clear them.
         return Err(Problem::field(
             body.name(),
             "REQUIRED",
@@ -201,7 +204,7 @@ pub(super) fn set_raw(
     target.set_field_by_number(2, Value::Bytes(data));
 }
 
-/// Checks that there is no body. One byte is enough to know.
+/// Checks that there is no body. One byte is enough to refuse it.
 async fn refuse(body: axum::body::Body) -> Result<(), Problem> {
     use http_body_util::BodyExt;
     let mut body = body;

@@ -2,16 +2,14 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use quartet_proto::options::Reason;
-use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::upstream::is_transport;
 use crate::problem::{Problem, Violation};
 use crate::routes::{Binding, BodyTarget};
 
-/// The problem that `status` tells of. HTTP statuses follow the comments of `google.rpc.Code`, with two differences: a field that
-/// breaks its rule is 422, and a cancelled call 499.
+/// The problem for `status`. HTTP statuses follow the comments of `google.rpc.Code`, with two
+/// differences: a field that breaks its rule is 422, and a cancelled call 499.
 pub fn to_problem(status: &Status) -> Problem {
     let details = status.get_error_details();
     let code = status.code();
@@ -65,23 +63,20 @@ pub fn to_problem(status: &Status) -> Problem {
     problem
 }
 
-/// As [`to_problem`], in the terms of the request: fields are named from the body down, and the challenge says whether a token was sent.
+/// Like [`to_problem`], in the terms of the request: fields are named from the body down, and the
+/// challenge shows whether a token was sent.
 pub(super) fn for_request(status: &Status, binding: &Binding, headers: &HeaderMap) -> Problem {
     let mut problem = to_problem(status);
     if let BodyTarget::Field(body) = &binding.body {
         for violation in &mut problem.violations {
-            let Some(inside) = inside(&violation.field, body.name()) else {
-                continue;
-            };
-            // The message of a single violation starts with its field.
-            if let Some(rest) = problem.message.strip_prefix(&violation.field) {
-                problem.message = format!("{inside}{rest}");
+            if let Some(inside) = inside(&violation.field, body.name()) {
+                violation.field = inside.to_owned();
             }
-            violation.field = inside.to_owned();
         }
+        problem.summarize_violations();
     }
-    let refused = problem.reason.starts_with("TOKEN_") && headers.contains_key(header::AUTHORIZATION);
-    if problem.status == StatusCode::UNAUTHORIZED && refused {
+    let was_sent = problem.is_about_access_token() && headers.contains_key(header::AUTHORIZATION);
+    if problem.status == StatusCode::UNAUTHORIZED && was_sent {
         // RFC 6750 §3.1
         problem.headers.retain(|(name, _)| name != header::WWW_AUTHENTICATE);
         let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
@@ -107,7 +102,7 @@ fn default_reason(code: Code) -> &'static str {
         Code::ResourceExhausted => Reason::RateLimited.code(),
         Code::Unavailable => Reason::Unavailable.code(),
         Code::Unauthenticated => Reason::TokenInvalid.code(),
-        // No reason of ours speaks of these; the code's own name does.
+        // The contracts have no reason for these; the code's own name is used.
         Code::NotFound => "NOT_FOUND",
         Code::AlreadyExists => "ALREADY_EXISTS",
         Code::FailedPrecondition => "FAILED_PRECONDITION",
@@ -134,21 +129,7 @@ pub(crate) fn http_status(code: Code, reason: &str) -> StatusCode {
     }
 }
 
-/// Gives a failure of the transport its name: UNAVAILABLE, or DEADLINE_EXCEEDED when time was up. tonic calls these UNKNOWN, INTERNAL or
-/// CANCELLED after whatever error it found inside.
-pub(super) fn named(status: Status, deadline: Option<Instant>) -> Status {
-    let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-    if late && matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) {
-        return Status::deadline_exceeded("the backend did not answer in time");
-    }
-    if is_transport(&status) {
-        tracing::warn!(error = %status, "a backend could not be reached");
-        return Status::unavailable("the backend could not be reached");
-    }
-    status
-}
-
-/// 401 `TOKEN_MISSING`, as the services say it.
+/// 401 `TOKEN_MISSING`, the same as from the services.
 pub(super) fn token_missing() -> Problem {
     let mut problem = Problem::new(
         StatusCode::UNAUTHORIZED,

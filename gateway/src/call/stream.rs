@@ -9,16 +9,19 @@ use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use tokio::time::Instant;
 
-use super::plan::{Format, Plan, Reply};
+use super::config::Config;
+use super::plan::Plan;
+use super::plan::format::Format;
+use super::plan::reply::Body as ReplyBody;
 use super::replies::{Next, Replies};
-use super::{Config, events, reply, status};
-use crate::problem::Problem;
+use super::{events, reply, status};
+use crate::problem::{Problem, render};
 
-/// How long an event stream waits for its first message before it opens anyway: a browser takes a stream without headers for one that is
-/// still connecting.
+/// How long an event stream waits for its first message before it opens anyway: to a browser, a
+/// stream without headers is still connecting.
 const OPEN_EVENTS_AFTER: Duration = Duration::from_secs(1);
 
-/// The reply that `replies` become, written as they come.
+/// The reply that `replies` become, each written when it comes.
 ///
 /// # Errors
 /// The failure of the call, when it comes before the first message.
@@ -32,28 +35,29 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Problem> {
     let mut pending = None;
     let mut ended = false;
-    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an open stream is better than none. Raw
-    // bytes cannot open before their first piece says what they are.
-    let patience = match format {
+    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an
+    // open stream is better than none. Raw bytes cannot open before their first piece, which has the
+    // content type.
+    let wait = match format {
         Format::Events => Some(OPEN_EVENTS_AFTER),
         Format::Array | Format::Lines => Some(config.timeout / 2),
         Format::Raw => None,
     };
-    let opens = far(patience.map(|patience| Instant::now() + patience));
+    let opens = far(wait.map(|wait| Instant::now() + wait));
     match replies.next(opens.min(far(deadline))).await {
         Next::Message(message) => pending = Some(message),
         Next::End => ended = true,
         Next::Failed(failure) => return Err(status::for_request(&failure, &plan.binding, headers)),
-        Next::Broken(problem) => return Err(problem),
+        Next::UploadFailed(problem) => return Err(problem),
         Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Err(status::expired()),
         Next::Late => {}
     }
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = plan.status;
-    let content_type = match (format, &plan.reply, &pending) {
+    *response.status_mut() = plan.reply.status;
+    let content_type = match (format, &plan.reply.body, &pending) {
         (Format::Lines, ..) => HeaderValue::from_static("application/x-ndjson"),
         (Format::Events, ..) => HeaderValue::from_static("text/event-stream"),
-        (Format::Raw, Reply::Raw(field), Some(first)) => {
+        (Format::Raw, ReplyBody::Raw(field), Some(first)) => {
             reply::raw(&reply::decode(&plan, first.clone())?, field.as_ref()).0
         }
         (Format::Raw, ..) => HeaderValue::from_static("application/octet-stream"),
@@ -65,7 +69,7 @@ pub(super) async fn respond(
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
-    // nginx would hold elements back to fill a buffer.
+    // nginx would hold elements back until its buffer is full.
     response.headers_mut().insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -78,7 +82,7 @@ pub(super) async fn respond(
         deadline,
         written: 0,
     };
-    // Tells a browser how soon to come back, where it can go on from where it was.
+    // Where a browser can resume, it gets the time after which to connect again.
     let resumes = format == Format::Events && writer.plan.events.can_resume();
     let head = resumes.then(|| Ok(events::retry()));
     let state = State {
@@ -93,7 +97,7 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// A deadline, or a moment that does not come.
+/// A deadline, or a time that does not come.
 fn far(deadline: Option<Instant>) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     deadline.unwrap_or_else(|| Instant::now() + YEAR)
@@ -104,13 +108,13 @@ struct State {
     writer: Writer,
     replies: Replies,
     pending: Option<Bytes>,
-    /// The backend has nothing more to say.
+    /// The backend sends nothing more.
     ended: bool,
     /// Nothing more is to be written.
     closed: bool,
 }
 
-/// A stream that has no other way left to say that it failed: the connection breaks off.
+/// A stream that has failed with no other way left to show it: the connection breaks off.
 #[derive(Debug, thiserror::Error)]
 #[error("the stream failed at its source")]
 struct BrokenOff;
@@ -147,7 +151,7 @@ impl State {
                 let problem = status::for_request(&failure, &self.writer.plan.binding, &self.writer.headers);
                 Some(self.fail(&problem))
             }
-            Next::Broken(problem) => Some(self.fail(&problem)),
+            Next::UploadFailed(problem) => Some(self.fail(&problem)),
             Next::Late if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 Some(self.fail(&status::expired()))
             }
@@ -186,7 +190,7 @@ struct Writer {
 impl Writer {
     fn element(&mut self, message: Bytes) -> Result<Bytes, Problem> {
         let message = reply::decode(&self.plan, message)?;
-        if let Reply::Raw(field) = &self.plan.reply {
+        if let ReplyBody::Raw(field) = &self.plan.reply.body {
             return Ok(reply::raw(&message, field.as_ref()).1);
         }
         let json = reply::json(&self.plan, &message)?;
@@ -201,7 +205,7 @@ impl Writer {
         Ok(self.framed(&json))
     }
 
-    /// An element between what the format puts around it.
+    /// An element with what the format puts around it.
     fn framed(&mut self, json: &[u8]) -> Bytes {
         let (before, after): (&[u8], &[u8]) = match self.format {
             Format::Array if self.written == 0 => (b"[", b""),
@@ -222,9 +226,9 @@ impl Writer {
         }
     }
 
-    /// The last element of a stream that fails; `None` where only breaking off can tell.
+    /// The last element of a stream that fails; `None` where it can only break off.
     fn fail(&mut self, problem: &Problem) -> Option<Bytes> {
-        let rendered = (self.config.render)(problem, &self.headers);
+        let rendered = render::for_stream(problem, &self.headers);
         match self.format {
             Format::Raw => None,
             Format::Events => Some(Bytes::from([b"event: error\ndata: ", &*rendered, b"\n\n"].concat())),

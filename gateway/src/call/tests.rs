@@ -1,4 +1,4 @@
-//! Requests through the transcoder to a backend in this process that speaks real gRPC, and back.
+//! Requests through the transcoder to a backend in this process, over real gRPC, and back.
 
 mod backend;
 mod bodies;
@@ -18,12 +18,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use prost::Message;
-use quartet_proto::options::Reason;
 use tokio_util::sync::CancellationToken;
 
 use self::backend::{Answer, Backend};
 use super::*;
-use crate::routes::Routes;
+use crate::origin::OriginPolicy;
 use crate::testing;
 use crate::transcode::json::Reader;
 
@@ -40,25 +39,15 @@ fn config(closing: CancellationToken) -> Config {
         max_reply_bytes: 1024 * 1024,
         secure_cookies: true,
         keep_alive: Duration::from_millis(50),
-        origin: Arc::new(|headers| match headers.get(header::ORIGIN) {
-            Some(origin) if origin != "https://ours.example" => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                Reason::OriginNotAllowed,
-                "a page of another origin",
-            )),
-            _ => Ok(()),
-        }),
-        readable: Arc::new(|headers| {
-            headers
-                .get(header::ORIGIN)
-                .is_some_and(|origin| origin == "https://client.example")
-        }),
-        render: Arc::new(|problem, _| {
-            Bytes::from(serde_json::json!({"status": problem.status.as_u16(), "reason": problem.reason}).to_string())
-        }),
+        origins: origins("https://ours.example"),
         tokens: None,
         closing,
     }
+}
+
+/// The policy that lists this origin.
+fn origins(listed: &str) -> OriginPolicy {
+    OriginPolicy::listing(vec![listed.to_owned()])
 }
 
 impl Kitchen {
@@ -67,7 +56,7 @@ impl Kitchen {
         Self::with(answer, |_| {})
     }
 
-    /// As [`Kitchen::new`], with other settings.
+    /// Like [`Kitchen::new`], with other settings.
     fn with(answer: Answer, change: impl FnOnce(&mut Config)) -> Self {
         let routes = Arc::new(Routes::compile(testing::pool()).unwrap());
         let (backend, upstream) = Backend::start(answer);

@@ -1,20 +1,13 @@
 //! The streams that a WebSocket can subscribe to: the methods whose `edge` option names a topic.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderMap;
-use http::request::Parts;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use quartet_proto::options;
-use tokio::time::Instant;
-use tonic::metadata::{MetadataMap, MetadataValue};
 
+use super::config::Config;
 use super::plan::{Plan, StartError};
-use super::replies::{Next, Replies};
-use super::upstream::Call;
-use super::{Config, metadata, reply, status};
+use super::topic_stream::Source;
 use crate::problem::Problem;
 use crate::transcode::query;
 
@@ -24,9 +17,9 @@ pub(crate) struct Topics {
     config: Arc<Config>,
 }
 
-/// A topic, as its method declares it.
+/// A topic that a method declares.
 pub(crate) struct Topic {
-    /// As declared, as `tasks/{task_id}`.
+    /// As declared, such as `tasks/{task_id}`.
     pub(crate) template: String,
     segments: Vec<Segment>,
     plan: Arc<Plan>,
@@ -45,8 +38,8 @@ impl Topics {
             let method = &plan.binding.method;
             let template = options::edge(method).topic;
             // A method with several bindings has several plans, and is one topic.
-            let known = |topic: &Arc<Topic>| topic.plan.binding.method == *method;
-            if template.is_empty() || topics.iter().any(known) {
+            let is_listed = |topic: &Arc<Topic>| topic.plan.binding.method == *method;
+            if template.is_empty() || topics.iter().any(is_listed) {
                 continue;
             }
             let refused = |reason| StartError {
@@ -77,7 +70,7 @@ impl Topics {
     /// A part of the name that its field cannot hold.
     pub(crate) fn find(&self, name: &str) -> Option<Result<Source, Problem>> {
         let topic = self.topics.iter().find(|topic| topic.matches(name))?;
-        let mut message = DynamicMessage::new(topic.plan.input.clone());
+        let mut message = DynamicMessage::new(topic.plan.request.message.clone());
         for (segment, text) in topic.segments.iter().zip(name.split('/')) {
             if let Segment::Field(field) = segment
                 && let Err(broken) = query::bind(&mut message, std::slice::from_ref(field), text)
@@ -85,11 +78,7 @@ impl Topics {
                 return Some(Err(Problem::field(field.name(), broken.rule, broken.description)));
             }
         }
-        Some(Ok(Source {
-            topic: Arc::clone(topic),
-            message,
-            config: Arc::clone(&self.config),
-        }))
+        Some(Ok(Source::new(topic.plan.clone(), message, self.config.clone())))
     }
 }
 
@@ -126,114 +115,5 @@ impl Topic {
             (_, None) => false,
         });
         all && given.next().is_none()
-    }
-}
-
-/// A stream that can be opened, again and again.
-pub(crate) struct Source {
-    topic: Arc<Topic>,
-    message: DynamicMessage,
-    config: Arc<Config>,
-}
-
-/// What a request's headers tell the backends, whoever the caller turns out to be.
-#[derive(Clone)]
-pub(crate) struct Origin {
-    metadata: MetadataMap,
-    headers: HeaderMap,
-}
-
-impl Origin {
-    pub(crate) fn of(parts: &Parts) -> Self {
-        let mut metadata = metadata::forwarded(parts);
-        metadata.remove("authorization");
-        let mut headers = parts.headers.clone();
-        headers.remove(http::header::AUTHORIZATION);
-        headers.remove(http::header::COOKIE);
-        Self { metadata, headers }
-    }
-
-    /// The headers of the request that languages are chosen by.
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-}
-
-impl Source {
-    /// Whether a stream can be taken up after an event.
-    pub(crate) fn can_resume(&self) -> bool {
-        self.topic.plan.events.can_resume()
-    }
-
-    /// Opens the stream in the name of whom `token` speaks for, after the event `after`.
-    ///
-    /// # Errors
-    /// What the backend says.
-    pub(crate) async fn open(&self, origin: &Origin, token: &str, after: Option<&str>) -> Result<Events, Problem> {
-        let mut message = self.message.clone();
-        if let Some(after) = after {
-            self.topic.plan.events.resume_after(&mut message, after);
-        }
-        let mut metadata = origin.metadata.clone();
-        if let Ok(bearer) = MetadataValue::try_from(format!("Bearer {token}")) {
-            metadata.insert("authorization", bearer);
-        }
-        metadata::prove(&mut metadata, self.config.tokens.as_ref());
-        let call = Call {
-            plan: &self.topic.plan,
-            metadata,
-            // For the opening; the stream itself lasts.
-            deadline: Some(Instant::now() + self.config.timeout),
-            config: &self.config,
-        };
-        let failed = |failure| status::for_request(&failure, &self.topic.plan.binding, &origin.headers);
-        let replies = call.stream(message).await.map_err(failed)?;
-        Ok(Events {
-            plan: Arc::clone(&self.topic.plan),
-            headers: origin.headers.clone(),
-            replies,
-        })
-    }
-}
-
-/// The events of an open stream. Dropping them cancels the call.
-pub(crate) struct Events {
-    plan: Arc<Plan>,
-    headers: HeaderMap,
-    replies: Replies,
-}
-
-/// An event: its id, if it can be resumed after, and its JSON.
-pub(crate) struct Event {
-    pub(crate) id: Option<String>,
-    pub(crate) json: Vec<u8>,
-}
-
-impl Events {
-    /// The next event; `None` at the end.
-    ///
-    /// # Errors
-    /// Why the stream failed.
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, Problem> {
-        const LONG: Duration = Duration::from_secs(3_600);
-        loop {
-            match self.replies.next(Instant::now() + LONG).await {
-                Next::Message(message) => return self.event(message).map(Some),
-                Next::End => return Ok(None),
-                Next::Failed(failure) => {
-                    return Err(status::for_request(&failure, &self.plan.binding, &self.headers));
-                }
-                Next::Broken(problem) => return Err(problem),
-                Next::Late => {}
-            }
-        }
-    }
-
-    fn event(&self, message: Bytes) -> Result<Event, Problem> {
-        let message = reply::decode(&self.plan, message)?;
-        Ok(Event {
-            id: self.plan.events.id_of(&message),
-            json: reply::json(&self.plan, &message)?,
-        })
     }
 }

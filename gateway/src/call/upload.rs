@@ -10,7 +10,6 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage};
 use tokio::sync::oneshot;
 
-use super::replies::Broken;
 use super::{content, request};
 use crate::problem::Problem;
 
@@ -35,12 +34,14 @@ impl Upload {
         }
     }
 
-    /// The messages of the call: the first carries what the path and the query say and the content type, each a piece of the body.
+    /// The messages of the call: each carries a piece of the body, and the first also `first`, which
+    /// is filled from the path and the query, and the content type.
     ///
-    /// `Broken` hears why the body broke off. The stream then stays open without an end: a service that saw it end would take half
-    /// of an upload for the whole; dropping the call resets it instead.
-    pub(super) fn messages(self, first: DynamicMessage) -> (impl Stream<Item = Bytes> + Send + 'static, Broken) {
-        let (broken, hears) = oneshot::channel();
+    /// The failure resolves when the body breaks off. The stream then stays open without an end: a
+    /// service that saw it end would take half of an upload for the whole; dropping the call resets
+    /// it instead.
+    pub(super) fn messages(self, first: DynamicMessage) -> (impl Stream<Item = Bytes> + Send + 'static, UploadFailure) {
+        let (failed, failure) = oneshot::channel();
         let Self {
             field,
             content_type,
@@ -50,7 +51,7 @@ impl Upload {
         let state = State {
             body: body.into_data_stream(),
             first: Some((first, content_type)),
-            broken: Some(broken),
+            failed: Some(failed),
             ended: false,
         };
         let field = Arc::new(field);
@@ -64,8 +65,8 @@ impl Upload {
                 let data = match state.body.next().await {
                     Some(Ok(data)) => data,
                     Some(Err(error)) => {
-                        if let Some(broken) = state.broken.take() {
-                            let _ = broken.send(content::unread(&error));
+                        if let Some(failed) = state.failed.take() {
+                            let _ = failed.send(content::unread(&error));
                         }
                         return std::future::pending().await;
                     }
@@ -84,13 +85,31 @@ impl Upload {
                 Some((Bytes::from(message.encode_to_vec()), state))
             }
         });
-        (messages, Broken(Some(hears)))
+        (messages, UploadFailure(Some(failure)))
     }
 }
 
 struct State {
     body: BodyDataStream,
     first: Option<(DynamicMessage, Option<String>)>,
-    broken: Option<oneshot::Sender<Problem>>,
+    failed: Option<oneshot::Sender<Problem>>,
     ended: bool,
+}
+
+/// Why the body of a request broke off, if there is one that streams up.
+#[derive(Default)]
+pub(super) struct UploadFailure(Option<oneshot::Receiver<Problem>>);
+
+impl UploadFailure {
+    /// Resolves when the body breaks off, and never when it does not.
+    pub(super) async fn problem(&mut self) -> Problem {
+        if let Some(receiver) = &mut self.0 {
+            if let Ok(problem) = receiver.await {
+                return problem;
+            }
+            // The body has ended well.
+            self.0 = None;
+        }
+        std::future::pending().await
+    }
 }

@@ -14,7 +14,7 @@ use quartet_proto::options::Reason;
 
 use crate::problem::Problem;
 
-/// For a file whose name tells its version.
+/// For a file whose name has its version.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// For what may change with the next version of the program.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -30,7 +30,7 @@ pub(super) struct Asset {
 }
 
 impl Asset {
-    /// A file that clients ask for again each time.
+    /// A file that clients revalidate each time.
     pub(super) fn new(kind: &'static str, bytes: Bytes) -> Self {
         Self {
             tag: tag(&bytes),
@@ -41,7 +41,7 @@ impl Asset {
         }
     }
 
-    /// A vendored file, packed with gzip, whose name tells its version.
+    /// A vendored file, packed with gzip, whose name has its version.
     fn packed(kind: &'static str, bytes: &'static [u8]) -> Self {
         Self {
             packed: true,
@@ -129,7 +129,7 @@ pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// A strong tag: equal bytes, equal tag. The hash only has to tell versions of one file apart.
+/// A strong tag: equal bytes, equal tag. The hash only has to differ between versions of one file.
 fn tag(bytes: &[u8]) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -164,7 +164,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 
 fn unpack(bytes: &[u8]) -> Bytes {
     let mut plain = Vec::with_capacity(bytes.len() * 4);
-    // The file is part of the program and known to unpack.
+    // The file is part of the program, and a test unpacks it.
     let _ = flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain);
     plain.into()
 }

@@ -1,15 +1,21 @@
-//! The AsyncAPI 3.0 description of the WebSocket: its frames, its topics with the messages that they carry, its limits and close codes.
+//! The AsyncAPI 3.0 description of the WebSocket: its frames, its topics with the messages that they
+//! carry, its limits and close codes.
 //!
-//! The data of a topic's events is what the stream's HTTP route sends, so that its schema stands in the OpenAPI description alone.
+//! The data of a topic's events is the same as on the stream's HTTP route, so that its schema stands in
+//! the OpenAPI description alone.
+
+mod frames;
 
 use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
 use crate::call::topics::{Topic, Topics};
-use crate::docs::comments::Comments;
+use crate::comments::Comments;
 use crate::docs::openapi::Info;
 use crate::ws::limits::{self, Limits};
 use crate::ws::{PATH, PROTOCOL, close};
+
+use frames::{Frame, From, client_frames, payload, server_frames, text};
 
 /// Describes the socket. `openapi` is the description of the HTTP interface.
 pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, openapi: &Value, info: &Info) -> Value {
@@ -45,14 +51,27 @@ pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, op
         "channels": {
             "socket": {
                 "address": PATH,
-                "description": format!("A WebSocket (RFC 6455) with the subprotocol `{PROTOCOL}`. Frames are text: JSON objects with a `type`."),
+                "description": format!(
+                    "A WebSocket (RFC 6455) with the subprotocol `{PROTOCOL}`. \
+                     Frames are text: JSON objects with a `type`."
+                ),
                 "messages": references,
                 "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
             },
         },
         "operations": {
-            "hear": {"action": "receive", "channel": channel, "summary": "What a client says.", "messages": of(From::Client)},
-            "say": {"action": "send", "channel": channel, "summary": "What the gateway says.", "messages": of(From::Server)},
+            "receiveClientFrame": {
+                "action": "receive",
+                "channel": channel,
+                "summary": "Frames that a client sends.",
+                "messages": of(From::Client),
+            },
+            "sendServerFrame": {
+                "action": "send",
+                "channel": channel,
+                "summary": "Frames that the gateway sends.",
+                "messages": of(From::Server),
+            },
         },
         "components": {
             "messages": messages,
@@ -63,10 +82,11 @@ pub(super) fn document(topics: &Topics, limits: &Limits, comments: &Comments, op
 
 fn description(topics: &Topics, limits: &Limits, comments: &Comments) -> String {
     let mut text = format!(
-        "Changes as they happen, and rooms to talk in.\n\n\
-         **Signing in.** With the header `Authorization: Bearer …`; in a page, with the subprotocols `{PROTOCOL}` and `bearer.<token>`, with a \
-         cookie `access_token` (from pages of this host and of allowed origins alone), or with a first frame `auth` within {} s. A later `auth` \
-         frame with a new token of the same user keeps the connection past the old token's end.\n\n\
+        "Changes as they happen, and rooms to exchange messages in.\n\n\
+         **Signing in.** With the header `Authorization: Bearer …`; in a page, with the subprotocols `{PROTOCOL}` \
+         and `bearer.<token>`, with a cookie `access_token` (from pages of this host and of allowed origins alone), \
+         or with a first frame `auth` within {} s. A later `auth` frame with a new token of the same user keeps the \
+         connection past the old token's end.\n\n\
          **Topics.** ",
         limits.sign_in.as_secs_f64()
     );
@@ -78,16 +98,17 @@ fn description(topics: &Topics, limits: &Limits, comments: &Comments) -> String 
         ));
     }
     text.push_str(&format!(
-        "`rooms/{{name}}`: what others say there; a name has 1 to {} letters, digits, dots, hyphens and underscores.\n\n\
-         **Limits.** Messages of at most {} bytes, {} a second, {} topics and rooms at a time, `topic` and `ref` of at most {} bytes. A client that \
-         does not read for {} s, or gives no sign of life for {} s, is sent away.\n\n\
+        "`rooms/{{name}}`: the messages of the room; a name has 1 to {} letters, digits, dots, hyphens and \
+         underscores.\n\n\
+         **Limits.** Messages of at most {} bytes, {} a second, {} topics and rooms at a time, `topic` and `ref` of at \
+         most {} bytes. A connection whose client does not read for {} s, or sends nothing for {} s, is closed.\n\n\
          **Close codes.**\n",
         limits::ROOM_NAME,
         limits.message_bytes,
         limits.rate,
         limits.subscriptions,
         limits::NAME,
-        limits.patience.as_secs_f64(),
+        limits.send_timeout.as_secs_f64(),
         limits.idle.as_secs_f64(),
     ));
     for (code, meaning) in close::CODES {
@@ -102,157 +123,7 @@ fn first_sentence(comment: &str) -> String {
     text[..end].to_owned()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Client,
-    Server,
-}
-
-/// A type of frame.
-#[derive(Debug, Clone)]
-struct Frame {
-    from: From,
-    kind: &'static str,
-    summary: &'static str,
-    /// Fields beside `type`: name, schema, whether it is always there.
-    fields: Vec<(&'static str, Value, bool)>,
-}
-
-impl Frame {
-    fn id(&self) -> String {
-        self.kind.to_owned()
-    }
-
-    fn message(&self) -> Value {
-        json!({
-            "name": self.kind,
-            "summary": self.summary,
-            "payload": payload(self.kind, self.fields.clone()),
-        })
-    }
-}
-
-fn payload(kind: &str, fields: Vec<(&str, Value, bool)>) -> Value {
-    let mut properties = json!({"type": {"const": kind}});
-    let mut required = vec!["type"];
-    for (name, schema, always) in fields {
-        properties[name] = schema;
-        if always {
-            required.push(name);
-        }
-    }
-    json!({"type": "object", "properties": properties, "required": required})
-}
-
-fn text(description: &str) -> Value {
-    json!({"type": "string", "description": description})
-}
-
-fn reference() -> (&'static str, Value, bool) {
-    (
-        "ref",
-        text("What the client has put there; repeated in the answer."),
-        false,
-    )
-}
-
-fn topic(always: bool) -> (&'static str, Value, bool) {
-    ("topic", text("A topic, as `todos` or `rooms/lobby`."), always)
-}
-
-fn client_frames() -> Vec<Frame> {
-    let frame = |kind, summary, fields: Vec<_>| Frame {
-        from: From::Client,
-        kind,
-        summary,
-        fields: [fields, vec![reference()]].concat(),
-    };
-    let after = text("Id of the last event that the client knows; the topic goes on after it.");
-    vec![
-        frame(
-            "auth",
-            "Signs in, or renews the token. Answer: `ready`.",
-            vec![("token", text("An access token."), true)],
-        ),
-        frame(
-            "subscribe",
-            "Listens to a topic. Answer: `subscribed`, then its events, or `error`.",
-            vec![topic(true), ("after", after, false)],
-        ),
-        frame(
-            "unsubscribe",
-            "Stops listening. Answer: `unsubscribed`, after which no event of the topic comes.",
-            vec![topic(true)],
-        ),
-        frame(
-            "publish",
-            "Says something in a room, whether the client is in it or not. With a `ref`, the answer is `published`.",
-            vec![topic(true), ("data", json!({"description": "Any JSON."}), true)],
-        ),
-        frame("ping", "Asks for a `pong`.", Vec::new()),
-    ]
-}
-
-fn server_frames() -> Vec<Frame> {
-    let frame = |kind, summary, fields| Frame {
-        from: From::Server,
-        kind,
-        summary,
-        fields,
-    };
-    let moment = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
-    let user_id = |description: &str| json!({"type": "string", "format": "uuid", "description": description});
-    let problem = || json!({"$ref": "#/components/schemas/Problem"});
-    vec![
-        frame(
-            "ready",
-            "The client is signed in.",
-            vec![
-                reference(),
-                ("user_id", user_id("Whom the connection is for."), true),
-                (
-                    "expires_at",
-                    moment("When the connection ends unless the token is renewed."),
-                    true,
-                ),
-            ],
-        ),
-        frame(
-            "subscribed",
-            "The topic's events follow. A topic that cannot go on from where it was says it again after a break.",
-            vec![topic(true), reference()],
-        ),
-        frame(
-            "unsubscribed",
-            "No more events of the topic come.",
-            vec![topic(true), reference(), ("problem", problem(), false)],
-        ),
-        frame(
-            "message",
-            "Something was said in a room. It is not kept: who is not there, misses it.",
-            vec![
-                topic(true),
-                ("id", text("UUIDv7."), true),
-                ("user_id", user_id("Who has said it."), true),
-                ("at", moment("When it was said."), true),
-                ("data", json!({"description": "What was said."}), true),
-            ],
-        ),
-        frame(
-            "published",
-            "The message has gone out.",
-            vec![topic(true), ("id", text("The message's id."), true), reference()],
-        ),
-        frame(
-            "error",
-            "A frame could not be obeyed; the connection goes on.",
-            vec![topic(false), reference(), ("problem", problem(), true)],
-        ),
-        frame("pong", "The answer to a `ping`.", vec![reference()]),
-    ]
-}
-
-/// The id of the message that a topic's events are, as `event.tasks`.
+/// The id of the message for the events of a topic, such as `event.tasks`.
 fn event_id(topic: &Topic) -> String {
     let name = topic.template.split('/').next().unwrap_or_default();
     format!("event.{name}.{}", topic.method().name())
@@ -295,10 +166,7 @@ mod tests {
 
     #[test]
     fn a_first_sentence_ends_at_its_stop() {
-        assert_eq!(
-            first_sentence("Tells of\nchanges. To follow, read on."),
-            "Tells of changes."
-        );
+        assert_eq!(first_sentence("Sends\nchanges. To follow, read on."), "Sends changes.");
         assert_eq!(first_sentence("One"), "One");
     }
 }

@@ -1,14 +1,18 @@
 //! The OpenAPI 3.1 description of every route, from descriptors, rules and comments alone.
 //!
-//! In reading order: [`path`] turns a template into a path, [`operation`] describes one binding with its [`parameters`], [`body`] and
-//! [`responses`] (whose errors are told by the comments, see [`errors`] and [`problems`]), [`schema`] describes messages with the help of [`rules`], [`known`],
-//! [`names`] and [`examples`], and [`security`] tells how to sign in.
+//! In reading order: [`path`] turns a template into a path; [`operation`] describes one binding with
+//! its [`parameters`], [`body`] and [`responses`], whose [`errors`] are read from the comments and
+//! shown as [`problems`]; [`schema`] describes messages, with the help of [`rules`], [`oneofs`],
+//! [`known`], [`names`] and [`examples`]; [`security`] describes how to sign in.
 
 mod body;
+mod direction;
 mod errors;
 mod examples;
 mod known;
 mod names;
+mod object;
+mod oneofs;
 mod operation;
 mod parameters;
 mod path;
@@ -19,18 +23,16 @@ mod schema;
 mod security;
 
 use prost_reflect::DescriptorPool;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::comments::Comments;
 use crate::config::Config;
-use crate::docs::comments::Comments;
 use crate::routes::Binding;
 
+use object::Object;
 pub(crate) use security::token_url;
 
-/// A JSON object in the making.
-type Object = Map<String, Value>;
-
-/// What an API says about itself.
+/// General information about an API.
 #[derive(Debug, Clone)]
 pub struct Info {
     /// Its name.
@@ -39,7 +41,7 @@ pub struct Info {
     pub description: String,
     /// Its version.
     pub version: String,
-    /// Whom to ask: a name and an e-mail address.
+    /// The contact: a name and an e-mail address.
     pub contact: (Option<String>, Option<String>),
     /// Its licence.
     pub license: String,
@@ -57,7 +59,8 @@ impl From<&Config> for Info {
     }
 }
 
-/// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next one `Service_Method_2`.
+/// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next
+/// one `Service_Method_2`.
 pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'a Binding>, info: &Info) -> Value {
     let bindings: Vec<&Binding> = bindings.into_iter().collect();
     let comments = Comments::read(pool);

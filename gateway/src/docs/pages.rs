@@ -11,10 +11,11 @@ pub(super) const REDOC_JS: &str = "redoc-2.5.4.js";
 pub(super) const REDOC_START: &str = "redoc-start.js";
 pub(super) const FAVICON: &str = "favicon-1.png";
 
-/// Scripts come from files only. Both pages write styles into the document, so styles may stand inline; Redoc searches in a worker that it makes
-/// from a blob.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
-                      connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Scripts come from files only. Both pages write styles into the document, so styles may stand
+/// inline; Redoc searches in a worker that it makes from a blob.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
 
 type Page = ([(HeaderName, &'static str); 2], Html<String>);
 
@@ -43,7 +44,8 @@ fn page(title: &str, head: &str, body: &str, scripts: &[&str]) -> Page {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <link rel=\"icon\" type=\"image/png\" href=\"docs/assets/{FAVICON}\">\n{head}\n</head>\n<body>\n{body}\n{scripts}</body>\n</html>\n"
+         <link rel=\"icon\" type=\"image/png\" href=\"docs/assets/{FAVICON}\">\n{head}\n</head>\n\
+         <body>\n{body}\n{scripts}</body>\n</html>\n"
     );
     (
         [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")],

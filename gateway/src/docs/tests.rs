@@ -25,7 +25,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::{Deps, build};
 
-/// A gateway in an environment, before an auth service that knows one password and gives `token` for it.
+/// A gateway in an environment, before an auth service that accepts one password and returns
+/// `token` for it.
 struct Fixture {
     router: Router,
     logins: Arc<Mutex<u32>>,
@@ -64,8 +65,8 @@ fn auth(token: String, logins: Arc<Mutex<u32>>) -> Upstream {
             }
             *logins.lock().unwrap() += 1;
             let body = request.into_body().collect().await.unwrap().to_bytes();
-            let asked = TokenRequest::decode(&body[5..]).unwrap();
-            if (asked.username.as_str(), asked.password.as_str()) != ("ada", "right: horse") {
+            let request = TokenRequest::decode(&body[5..]).unwrap();
+            if (request.username.as_str(), request.password.as_str()) != ("ada", "right: horse") {
                 return Ok::<_, Infallible>(tonic::Status::unauthenticated("no").into_http());
             }
             Ok(reply(&TokenResponse {
@@ -228,7 +229,7 @@ async fn the_pages_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn vendored_files_are_sent_packed_kept_for_good_and_unpacked_for_those_that_cannot() {
+async fn vendored_files_are_sent_packed_cached_for_good_and_unpacked_for_those_that_cannot() {
     let fixture = fixture("local", "");
     let path = format!("/docs/assets/{}", pages::SWAGGER_CSS);
     let (_, headers, packed) = fetch(&fixture, &path, &[("accept-encoding", "gzip")]).await;
@@ -244,7 +245,7 @@ async fn vendored_files_are_sent_packed_kept_for_good_and_unpacked_for_those_tha
 }
 
 #[tokio::test]
-async fn the_description_is_asked_for_again_and_sent_once() {
+async fn the_description_is_revalidated_and_sent_once() {
     let fixture = fixture("local", "");
     let (_, headers, body) = fetch(&fixture, "/openapi.json", &[("accept-encoding", "gzip")]).await;
     assert_eq!(
@@ -270,16 +271,17 @@ async fn the_socket_is_described_with_its_topics_and_what_they_carry() {
     assert_eq!(data, "/openapi.json#/components/schemas/TodoChange");
     assert!(openapi["components"]["schemas"]["TodoChange"].is_object());
 
-    // Every reference within the document leads somewhere, and nothing is left out.
+    // Every reference within the document has a target, and nothing is left out.
     let mut references = Vec::new();
     collect(&socket, &mut references);
     for reference in references.iter().filter_map(|reference| reference.strip_prefix('#')) {
         assert!(socket.pointer(reference).is_some(), "{reference}");
     }
     let operations = &socket["operations"];
-    let said = ["hear", "say"].map(|name| operations[name]["messages"].as_array().unwrap().len());
+    let frames = ["receiveClientFrame", "sendServerFrame"];
+    let listed = frames.map(|name| operations[name]["messages"].as_array().unwrap().len());
     assert_eq!(
-        said[0] + said[1],
+        listed[0] + listed[1],
         socket["components"]["messages"].as_object().unwrap().len()
     );
 }
@@ -296,7 +298,7 @@ fn collect(value: &Value, references: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn the_root_tells_where_to_go() {
+async fn the_root_links_to_the_docs() {
     let root: Value = serde_json::from_slice(&fetch(&fixture("local", ""), "/", &[]).await.2).unwrap();
     assert_eq!(
         (&root["name"], &root["links"]["docs"], &root["links"]["openapi"]),
@@ -316,8 +318,8 @@ async fn a_failed_readiness_probe_still_reads_the_report() {
 
 #[tokio::test]
 async fn a_service_that_is_away_is_a_problem_document() {
-    let asked = [("accept-language", "ru"), ("authorization", "Bearer t")];
-    let (status, headers, body) = fetch(&fixture("local", ""), "/api/v1/todos", &asked).await;
+    let sent = [("accept-language", "ru"), ("authorization", "Bearer t")];
+    let (status, headers, body) = fetch(&fixture("local", ""), "/api/v1/todos", &sent).await;
     let document: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status.as_u16(), &document["error_code"]), (503, &json!("unavailable")));
     assert_eq!(

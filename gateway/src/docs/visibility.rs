@@ -1,11 +1,12 @@
 //! Who may see the docs pages.
 //!
-//! Where superusers alone may, a program sends its access token as a bearer, and a browser, which cannot, asks for name and password
-//! (HTTP Basic, RFC 7617). Those go to the OAuth 2.0 token endpoint that the contracts declare, so its lock-out holds here as well; what comes back is
-//! an access token like any other.
+//! Where superusers alone may, a program sends its access token as a bearer, and a browser, which
+//! cannot, sends a name and a password (HTTP Basic, RFC 7617). Those go to the OAuth 2.0 token
+//! endpoint that the contracts declare, so that its lock-out applies here as well; the result is an
+//! access token like any other.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,6 +18,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use parking_lot::Mutex;
 use quartet_proto::options::Reason;
 use quartet_rpc::{Caller, Verifier, access};
 use serde_json::Value;
@@ -42,8 +44,9 @@ pub(super) struct Gate {
     verifier: Option<Verifier>,
     transcoder: Arc<Transcoder>,
     token_url: Option<String>,
-    /// The access token that a name and a password led to, by their digest: a page loads several files, and each login costs a hash. A token
-    /// that no longer counts is dropped, so a logout ends this as well.
+    /// The access token of a name and a password, by their digest: a page loads several files, and
+    /// each login costs a hash. A token that is no longer valid is dropped, so that a logout ends
+    /// this as well.
     tokens: Mutex<HashMap<[u8; 32], String>>,
 }
 
@@ -70,27 +73,16 @@ impl Gate {
             )));
         };
         let digest: [u8; 32] = Sha256::digest(credentials.as_bytes()).into();
-        let remembered = self
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&digest)
-            .cloned();
-        if let Some(token) = remembered {
+        let cached = self.tokens.lock().get(&digest).cloned();
+        if let Some(token) = cached {
             if self.check_token(&token).await.is_ok() {
                 return Ok(());
             }
-            self.tokens
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&digest);
+            self.tokens.lock().remove(&digest);
         }
         let token = self.sign_in(&credentials, request).await.map_err(unauthorized)?;
         self.check_token(&token).await?;
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(digest, token);
+        self.tokens.lock().insert(digest, token);
         Ok(())
     }
 
@@ -120,22 +112,22 @@ impl Gate {
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("grant_type", "password"), ("username", name), ("password", password)])
             .finish();
-        let mut asked = Request::post(token_url)
+        let mut token_request = Request::post(token_url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form))
             .map_err(|_| refused())?;
         // The same client, the same deadline, the same request id.
-        *asked.extensions_mut() = request.extensions.clone();
+        *token_request.extensions_mut() = request.extensions.clone();
         for (name, value) in request
             .headers
             .iter()
             .filter(|(name, _)| *name != AUTHORIZATION && *name != CONTENT_TYPE)
         {
-            if !asked.headers().contains_key(name) && !name.as_str().starts_with("content-") {
-                asked.headers_mut().append(name.clone(), value.clone());
+            if !token_request.headers().contains_key(name) && !name.as_str().starts_with("content-") {
+                token_request.headers_mut().append(name.clone(), value.clone());
             }
         }
-        let reply = self.transcoder.call(asked).await?;
+        let reply = self.transcoder.call(token_request).await?;
         let body = Limited::new(reply.into_body(), 64 << 10)
             .collect()
             .await
@@ -155,7 +147,7 @@ pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
     }
 }
 
-/// Name and password, as `name:password`.
+/// Name and password: `name:password`.
 fn basic(headers: &HeaderMap) -> Option<String> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let decoded = scheme
@@ -173,7 +165,7 @@ fn forbidden() -> Problem {
     )
 }
 
-/// Tells both ways to sign in.
+/// Names both ways to sign in in the challenges.
 fn unauthorized(mut problem: Problem) -> Problem {
     if problem.status == StatusCode::UNAUTHORIZED {
         problem.headers.retain(|(name, _)| name != WWW_AUTHENTICATE);

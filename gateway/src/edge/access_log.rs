@@ -1,4 +1,5 @@
-//! What is told of a request when its reply has been sent or given up: a line in the log, the end of its span, and its time in the metrics.
+//! What is recorded of a request when its reply has been sent or given up: a line in the log, the
+//! end of its span, and its time in the metrics.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -15,11 +16,12 @@ use metrics::Label;
 use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::HTTP_SERVER_REQUEST_DURATION;
 
-/// The path template that a request matched, as `/api/v1/todos/{todo_id}`: an extension of the reply.
+/// The path template that a request matched, such as `/api/v1/todos/{todo_id}`: an extension of the
+/// reply.
 #[derive(Debug, Clone)]
 pub struct RouteTemplate(pub String);
 
-/// What the line tells of the request.
+/// The request's part of the line.
 pub(crate) struct Line {
     method: Method,
     path: String,
@@ -31,7 +33,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Notes what the line tells of the request. The query is left out: it may hold what should not be logged.
+    /// Records the request's part of the line. The query is left out: it may hold what should not
+    /// be logged.
     pub(crate) fn of<B>(
         request: &Request<B>,
         client: IpAddr,
@@ -55,7 +58,8 @@ impl Line {
         }
     }
 
-    /// Has the line written once the reply is sent. It is a warning when the answer took longer than `slow`.
+    /// Writes the line once the reply is sent. It is a warning when the answer took longer than
+    /// `slow`.
     pub(crate) fn log_when_sent(self, mut response: Response, slow: Duration) -> Response {
         let sent = Sent {
             slow: self.started.elapsed() > slow,
@@ -78,7 +82,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// The method, as a name among few: anybody can make up any number of others.
+    /// The method as one of a few names: a client can send any number of others.
     fn method(&self) -> &'static str {
         match self.line.method {
             Method::GET => "GET",
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_line_tells_of_the_request_and_of_the_bytes_sent() {
+    async fn the_line_has_the_request_and_the_bytes_sent() {
         let line = line(Duration::from_secs(60), 2).await;
         let field = |name: &str| line[name].to_string();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Which replies are worth packing.
+//! Which replies are compressed.
 
 use http::Response;
 use http::header::CONTENT_TYPE;
@@ -9,7 +9,7 @@ use tower_http::compression::predicate::Predicate;
 /// Smaller bodies gain nothing.
 const MIN_SIZE: u64 = 1_024;
 
-/// Packs replies with Brotli or gzip, as the client accepts.
+/// Compresses replies with Brotli or gzip, whichever the client accepts.
 pub(crate) fn layer() -> CompressionLayer<Worthwhile> {
     // The higher levels cost many times the CPU for a few per cent.
     CompressionLayer::new()
@@ -19,7 +19,8 @@ pub(crate) fn layer() -> CompressionLayer<Worthwhile> {
         .compress_when(Worthwhile)
 }
 
-/// Text of a known and sufficient size. A reply of unknown size is a stream whose items must not wait in a packer's buffer.
+/// Text of a known and sufficient size. A reply of unknown size is a stream whose items must not
+/// wait in the buffer of the compression.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Worthwhile;
 
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_and_large_texts_are_packed() {
+    fn only_whole_and_large_texts_are_compressed() {
         let large = || Body::from("a".repeat(1_024));
         assert!(worthwhile("application/json", large()));
         assert!(worthwhile("application/problem+json", large()));

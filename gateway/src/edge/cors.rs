@@ -1,4 +1,4 @@
-//! Which pages of other origins may call (Fetch standard, "CORS protocol"), and which may use cookies.
+//! The headers that let pages of other origins call (Fetch standard, "CORS protocol").
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -6,27 +6,26 @@ use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use quartet_proto::options::Reason;
 
 use crate::config::Config;
-use crate::problem::Problem;
+use crate::origin::OriginPolicy;
 
 /// What pages may read of a reply beside the few headers that are always theirs.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "X-Request-ID, X-Process-Time, Server-Timing, X-ErrorHandleTime, Location, ETag, Retry-After, RateLimit, RateLimit-Policy, Deprecation, Sunset, Link",
+    "X-Request-ID, X-Process-Time, Server-Timing, X-ErrorHandleTime, Location, ETag, Retry-After, RateLimit, \
+     RateLimit-Policy, Deprecation, Sunset, Link",
 );
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// The rules for pages of other origins.
+/// What pages of other origins may do.
 #[derive(Debug, Clone)]
 pub(crate) struct Cors {
-    any: bool,
-    origins: Vec<String>,
+    origins: OriginPolicy,
     methods: HeaderValue,
-    /// `None` for whatever the page asks for.
+    /// `None` for whatever the page requests.
     headers: Option<HeaderValue>,
     credentials: bool,
 }
@@ -35,11 +34,9 @@ impl Cors {
     /// The rules of the settings.
     pub(crate) fn of(config: &Config) -> Self {
         let list = |items: Vec<&str>| HeaderValue::try_from(items.join(", ")).unwrap_or(HeaderValue::from_static(""));
-        let origins = config.cors_allow_origins.0.clone();
         let headers = &config.cors_allow_headers.0;
         Self {
-            any: origins.iter().any(|origin| origin == "*"),
-            origins,
+            origins: OriginPolicy::of(config),
             methods: list(config.cors_allow_methods.0.iter().map(Method::as_str).collect()),
             headers: (!headers.iter().any(|name| name == "*"))
                 .then(|| list(headers.iter().map(String::as_str).collect())),
@@ -47,13 +44,13 @@ impl Cors {
         }
     }
 
-    /// The answer to a preflight request; `None` for any other request.
+    /// The reply to a preflight request; `None` for any other request.
     pub(crate) fn preflight(&self, request: &Request) -> Option<Response> {
-        let asked = request.headers();
+        let requested = request.headers();
         let is_preflight = request.method() == Method::OPTIONS
-            && asked.contains_key(ORIGIN)
-            && asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        if !is_preflight || (self.origins.is_empty() && !self.any) {
+            && requested.contains_key(ORIGIN)
+            && requested.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if !is_preflight || self.origins.allows_none() {
             return None;
         }
         let mut response = Response::new(Body::empty());
@@ -63,14 +60,11 @@ impl Cors {
             VARY,
             HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
         );
-        if self.allows(asked) {
+        if self.origins.may_read(requested) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
             headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-            if let Some(allowed) = self
-                .headers
-                .as_ref()
-                .or_else(|| asked.get(ACCESS_CONTROL_REQUEST_HEADERS))
-            {
+            let allowed = self.headers.as_ref();
+            if let Some(allowed) = allowed.or_else(|| requested.get(ACCESS_CONTROL_REQUEST_HEADERS)) {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed.clone());
             }
         }
@@ -78,17 +72,17 @@ impl Cors {
     }
 
     /// Adds to a reply what lets the page at `origin` read it.
-    pub(crate) fn set(&self, asked: Option<&HeaderValue>, headers: &mut HeaderMap) {
-        if self.any {
+    pub(crate) fn set(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        if self.origins.allows_any() {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
             return;
         }
-        if self.origins.is_empty() {
+        if self.origins.allows_none() {
             return;
         }
         headers.append(VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = asked.filter(|origin| self.lists(origin)) else {
+        let Some(origin) = origin.filter(|origin| self.origins.lists(origin)) else {
             return;
         };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -97,50 +91,6 @@ impl Cors {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
-
-    /// Whether a request may use the cookie it carries, and be given one: it comes from this very host or from a listed origin, or from no page at all.
-    ///
-    /// Browsers send `Origin` with every request that is not a plain read; where it is missing, `Sec-Fetch-Site` tells (Fetch Metadata).
-    /// A client that sends neither is no browser, and nobody can make it send a cookie against its will.
-    pub(crate) fn check_cookie_use(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let allowed = match (headers.get(ORIGIN), headers.get("sec-fetch-site")) {
-            (Some(origin), _) => self.lists(origin) || is_host(origin, headers.get(HOST)),
-            (None, Some(site)) => ["same-origin", "same-site", "none"].iter().any(|known| site == known),
-            (None, None) => true,
-        };
-        if allowed {
-            return Ok(());
-        }
-        let message = "a page of another origin may neither use nor set cookies";
-        Err(Problem::new(StatusCode::FORBIDDEN, Reason::OriginNotAllowed, message))
-    }
-
-    /// Whether the page that sent a request may read the reply; where there is no page, there is nobody to let.
-    pub(crate) fn lets_read(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(ORIGIN) && self.allows(headers)
-    }
-
-    fn allows(&self, asked: &HeaderMap) -> bool {
-        self.any || asked.get(ORIGIN).is_some_and(|origin| self.lists(origin))
-    }
-
-    /// Whether the origin is in the list by name.
-    fn lists(&self, origin: &HeaderValue) -> bool {
-        self.origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes())
-    }
-}
-
-/// Whether `origin` is the host that the request was sent to. The scheme is not compared: behind a proxy that ends TLS it is not known.
-fn is_host(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
-    let (Some(origin), Some(host)) = (origin.to_str().ok(), host.and_then(|host| host.to_str().ok())) else {
-        return false;
-    };
-    let Some((scheme, authority)) = origin.split_once("://") else {
-        return false;
-    };
-    let default_port = if scheme == "https" { ":443" } else { ":80" };
-    let bare = |text: &str| text.strip_suffix(default_port).unwrap_or(text).to_ascii_lowercase();
-    bare(authority) == bare(host)
 }
 
 #[cfg(test)]
@@ -166,11 +116,11 @@ mod tests {
 
     #[test]
     fn a_preflight_of_a_listed_origin_is_answered() {
-        let ask = [
+        let preflight = [
             ("origin", "https://app.example.com"),
             ("access-control-request-method", "PUT"),
         ];
-        let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &ask)).unwrap();
+        let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &preflight)).unwrap();
         assert_eq!(response.status(), 204);
         assert!(
             response.headers()["access-control-allow-methods"]
@@ -179,23 +129,23 @@ mod tests {
                 .contains("PUT")
         );
 
-        let ask = [
+        let preflight = [
             ("origin", "https://evil.example"),
             ("access-control-request-method", "PUT"),
         ];
-        let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &ask)).unwrap();
+        let response = cors(&[APP]).preflight(&request(Method::OPTIONS, &preflight)).unwrap();
         assert!(!response.headers().contains_key("access-control-allow-methods"));
     }
 
     #[test]
     fn other_requests_are_no_preflight() {
         assert!(cors(&[APP]).preflight(&request(Method::OPTIONS, &[])).is_none());
-        let ask = [
+        let preflight = [
             ("origin", "https://app.example.com"),
             ("access-control-request-method", "PUT"),
         ];
-        assert!(cors(&[APP]).preflight(&request(Method::GET, &ask)).is_none());
-        assert!(cors(&[]).preflight(&request(Method::OPTIONS, &ask)).is_none());
+        assert!(cors(&[APP]).preflight(&request(Method::GET, &preflight)).is_none());
+        assert!(cors(&[]).preflight(&request(Method::OPTIONS, &preflight)).is_none());
     }
 
     #[test]
@@ -224,68 +174,5 @@ mod tests {
             "*"
         );
         assert!(set(cors(&[]), "https://app.example.com").is_empty());
-    }
-
-    #[test]
-    fn a_cookie_may_be_used_from_the_same_host_a_listed_origin_or_no_page() {
-        let check = |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
-            cors(settings)
-                .check_cookie_use(request(Method::POST, pairs).headers())
-                .is_ok()
-        };
-        assert!(check(&[], &[]));
-        assert!(check(
-            &[],
-            &[("origin", "http://localhost:8000"), ("host", "localhost:8000")]
-        ));
-        assert!(check(
-            &[],
-            &[("origin", "https://api.example.com"), ("host", "api.example.com:443")]
-        ));
-        assert!(check(
-            &[APP],
-            &[("origin", "https://app.example.com"), ("host", "api.example.com")]
-        ));
-        assert!(check(&[], &[("sec-fetch-site", "same-site")]));
-
-        assert!(!check(
-            &[],
-            &[("origin", "https://evil.example"), ("host", "api.example.com")]
-        ));
-        assert!(!check(&[], &[("origin", "null"), ("host", "null")]));
-        assert!(!check(&[], &[("sec-fetch-site", "cross-site")]));
-        // The origin tells more than the site.
-        assert!(!check(
-            &[],
-            &[
-                ("origin", "https://evil.example"),
-                ("host", "a"),
-                ("sec-fetch-site", "none")
-            ]
-        ));
-        // Any origin may call, but none may borrow a cookie.
-        assert!(!check(
-            &[("CORS_ALLOW_ORIGINS", "*")],
-            &[("origin", "https://evil.example"), ("host", "a")]
-        ));
-    }
-
-    #[test]
-    fn a_page_may_read_when_its_origin_is_listed_or_any_is() {
-        let reads = |settings: &[(&'static str, &'static str)], pairs: &[(&str, &str)]| {
-            cors(settings).lets_read(request(Method::POST, pairs).headers())
-        };
-        let (app, other) = (
-            ("origin", "https://app.example.com"),
-            ("origin", "https://evil.example"),
-        );
-        assert!(reads(&[APP], &[app]));
-        assert!(reads(&[("CORS_ALLOW_ORIGINS", "*")], &[other]));
-        assert!(!reads(&[APP], &[other]));
-        assert!(!reads(&[], &[app]));
-        assert!(!reads(
-            &[("CORS_ALLOW_ORIGINS", "*")],
-            &[("sec-fetch-site", "cross-site")]
-        ));
     }
 }

@@ -1,4 +1,5 @@
-//! How large a body may be, and how long it may take to come in. A length that is announced is judged at once.
+//! How large a body may be, and how long it may take to come in. An announced length is checked at
+//! once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::problem::Problem;
 
-/// What is still read of a body that nobody wants, so that the client gets to read the answer: a connection closed in the middle of an upload
-/// shows as a reset to most clients.
-const LINGER_BYTES: u64 = 64 << 20;
-const LINGER_TIME: Duration = Duration::from_secs(5);
+/// How much is still read of a body that is not needed, so that the client gets to read the answer:
+/// to most clients, a connection that is closed in the middle of an upload is a reset.
+const DRAIN_BYTES: u64 = 64 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// What turned out to be wrong with a body while it was read.
 #[derive(Clone, Default)]
@@ -54,11 +55,11 @@ pub(crate) fn apply(request: Request, limit: usize, until: Instant) -> Result<(R
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    // Such a client waits for word before it sends its body; reading it would ask for it.
+    // Such a client waits for a 100 before it sends its body; reading the body would send it.
     let waits = request.headers().contains_key(EXPECT);
     if announced.is_some_and(|length| length > limit as u64) {
         if !waits {
-            linger(request.into_body());
+            drain(request.into_body());
         }
         return Err(too_large(limit));
     }
@@ -93,10 +94,10 @@ fn too_large(limit: usize) -> Problem {
     problem
 }
 
-/// Reads on for a while and throws away what comes.
-fn linger(mut body: Body) {
+/// Reads on for a while and drops what it reads.
+fn drain(mut body: Body) {
     let drain = async move {
-        let mut rest = LINGER_BYTES;
+        let mut rest = DRAIN_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             match rest.checked_sub(length) {
@@ -107,7 +108,7 @@ fn linger(mut body: Body) {
     };
     // Dropped outside of a runtime, there is no connection either.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(tokio::time::timeout(LINGER_TIME, drain));
+        runtime.spawn(tokio::time::timeout(DRAIN_TIME, drain));
     }
 }
 
@@ -140,7 +141,7 @@ impl http_body::Body for Limited {
             return Poll::Ready(None);
         };
         let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
-            // Asking for the body has told the client to send it.
+            // Reading the body has sent the client its 100.
             self.waits = false;
             let until = self.until;
             let timer = self
@@ -175,7 +176,7 @@ impl Limited {
     fn cut(&mut self, outcome: u8) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         self.outcome.0.store(outcome, Ordering::Release);
         if let Some(body) = self.body.take() {
-            linger(body);
+            drain(body);
         }
         Poll::Ready(Some(Err(Box::new(CutShort))))
     }
@@ -183,12 +184,12 @@ impl Limited {
 
 impl Drop for Limited {
     fn drop(&mut self) {
-        // An early answer, as 401, leaves the body unread.
+        // An early answer, such as 401, leaves the body unread.
         if let Some(body) = self.body.take()
             && !self.waits
             && !body.is_end_stream()
         {
-            linger(body);
+            drain(body);
         }
     }
 }

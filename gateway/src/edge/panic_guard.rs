@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// The reply of `work`, or a 500 when it panics.
 pub(crate) async fn run(work: impl Future<Output = Response>) -> Response {
-    // Nothing of the request is looked at after a panic.
+    // Nothing of the request is used after a panic.
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|payload| {
         tracing::error!(panic = text(&*payload), "a request panicked");
         Problem::new(

@@ -1,4 +1,4 @@
-//! Headers that tell browsers what not to do with a reply.
+//! Headers that restrict what browsers do with a reply.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -19,7 +19,7 @@ const FIXED: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-/// What holds unless the reply says otherwise: data is no page, and nobody keeps it.
+/// What holds unless the reply has its own: data is no page, and is not cached.
 const DEFAULTS: [(HeaderName, HeaderValue); 2] = [
     (
         CONTENT_SECURITY_POLICY,

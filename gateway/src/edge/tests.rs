@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use quartet_config::Source;
 use quartet_proto::options::Reason;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::problem::Problem;
 
 fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
     let config = Config::read(&Source::of(pairs.iter().copied())).unwrap();
@@ -104,7 +105,7 @@ async fn every_error_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn a_problem_repeats_the_request_id_and_speaks_the_clients_language() {
+async fn a_problem_repeats_the_request_id_and_is_in_the_clients_language() {
     let (_, headers, body) = fetch(
         &edge(&[]),
         "/missing",
@@ -127,12 +128,12 @@ async fn after_a_panic_the_next_request_is_served() {
 }
 
 #[tokio::test]
-async fn the_route_learns_until_when_the_client_waits() {
+async fn the_route_gets_the_deadline_of_the_client() {
     let router = edge(&[("REQUEST_TIMEOUT", "60s"), ("REQUEST_TIMEOUT_MAX", "90s")]);
     assert_eq!(fetch(&router, "/deadline", &[]).await.2, "60 false");
-    let ask = async |timeout| fetch(&router, "/deadline", &[("x-request-timeout", timeout)]).await.2;
-    assert_eq!(ask("30000ms").await, "30 true");
-    assert_eq!(ask("3600").await, "90 true");
+    let request = async |timeout| fetch(&router, "/deadline", &[("x-request-timeout", timeout)]).await.2;
+    assert_eq!(request("30000ms").await, "30 true");
+    assert_eq!(request("3600").await, "90 true");
 
     let (status, _, body) = fetch(&router, "/ok", &[("x-request-timeout", "soon")]).await;
     assert_eq!((status.as_u16(), code(&body).as_str()), (400, "bad_request"));
@@ -140,7 +141,7 @@ async fn the_route_learns_until_when_the_client_waits() {
 }
 
 #[tokio::test]
-async fn a_request_is_given_up_when_the_time_it_asked_for_is_up() {
+async fn a_request_is_given_up_when_its_own_time_is_up() {
     let (status, _, body) = fetch(&edge(&[]), "/never", &[("x-request-timeout", "50ms")]).await;
     assert_eq!((status.as_u16(), code(&body).as_str()), (504, "deadline_exceeded"));
 }
@@ -181,7 +182,7 @@ async fn errors_too_can_be_read_by_the_pages_of_a_listed_origin() {
 }
 
 #[tokio::test]
-async fn large_replies_are_packed_as_the_client_accepts() {
+async fn large_replies_are_packed_in_a_coding_that_the_client_accepts() {
     let router = edge(&[]);
     let encoding = async |path, accepted| {
         let (_, headers, body) = fetch(&router, path, &[("accept-encoding", accepted)]).await;
@@ -199,7 +200,7 @@ async fn large_replies_are_packed_as_the_client_accepts() {
 }
 
 #[tokio::test]
-async fn the_client_is_who_the_trusted_proxy_says() {
+async fn the_client_is_the_one_that_the_trusted_proxy_forwards() {
     let router = edge(&[("TRUSTED_PROXIES", "10.0.0.0/8")]);
     let request = http::Request::get("/client")
         .header("x-forwarded-for", "203.0.113.9")

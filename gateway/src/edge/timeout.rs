@@ -1,4 +1,4 @@
-//! Until when the client waits: `X-Request-Timeout`, which becomes the deadline of the call.
+//! How long the client waits: `X-Request-Timeout`, which becomes the deadline of the call.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use crate::problem::Problem;
 
 const HEADER: &str = "x-request-timeout";
 
-/// The time that the client asks for, if it asks.
+/// The time that the client sets, if it sets one.
 pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let Some(value) = headers.get(HEADER) else {
         return Ok(None);
     };
     let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
-        let rule = "X-Request-Timeout: expected a number of seconds above zero, or one with a unit, as `2s` or `500ms`";
+        let rule =
+            "X-Request-Timeout: expected a number of seconds above zero, or one with a unit, such as `2s` or `500ms`";
         let mut problem = Problem::bad_request("timeout", rule);
         problem
             .metadata

@@ -1,8 +1,10 @@
 //! The texts, in Fluent: `locales/*.ftl`.
 //!
-//! A reason `TODO_NOT_FOUND` is the message `todo-not-found`: its value is the title, its attribute `detail` the sentence about this
-//! occurrence. The detail may use the problem's metadata as variables, and `message`, the English message. A rule `STRING_MAX_LEN` is the
-//! message `rule-string-max-len`; its variables `a` and `b` are the numbers and quoted words of the English description, in order.
+//! A reason `TODO_NOT_FOUND` is the message `todo-not-found`: its value is the title, its attribute
+//! `detail` the sentence about this occurrence. The detail may use the problem's metadata as
+//! variables, and `message`, the English message. A rule `STRING_MAX_LEN` is the message
+//! `rule-string-max-len`; its variables `a` and `b` are the numbers and quoted words of the English
+//! description, in order.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,12 +19,13 @@ const RUSSIAN: &str = include_str!("../../locales/ru.ftl");
 
 type Bundle = FluentBundle<FluentResource>;
 
-/// The title of a reason, as `TODO_NOT_FOUND`; `None` when the reason is unknown.
+/// The title of a reason such as `TODO_NOT_FOUND`; `None` when the reason is unknown.
 pub(crate) fn title(language: Language, reason: &str) -> Option<String> {
     format(language, &id(reason), None, &FluentArgs::new())
 }
 
-/// The detail of a reason. `None` when the reason has no text of its own, or its text needs a variable that is not there.
+/// The detail of a reason. `None` when the reason has no text of its own, or its text needs a
+/// variable that is not there.
 pub(crate) fn detail(
     language: Language,
     reason: &str,
@@ -32,19 +35,21 @@ pub(crate) fn detail(
     let mut variables = FluentArgs::new();
     variables.set("message", message);
     for (name, value) in metadata {
-        // A count is a number, so that forms can be chosen by it; anything else, as a user name of digits, is shown as it is.
+        // A count is a number, so that plural forms can be chosen by it; anything else, such as a
+        // user name of digits, is shown as it is.
         match value.parse::<u32>() {
             Ok(count) if name == "more" => variables.set(name.as_str(), count),
             _ => variables.set(name.as_str(), value.as_str()),
         }
     }
     let id = id(reason);
-    // Not whoever names the reason knows everything about it: a service, or a layer that knows its status alone.
+    // The variables depend on where the reason comes from: a layer that sees a status alone has
+    // none.
     format(language, &id, Some("detail"), &variables).or_else(|| format(language, &id, Some("bare"), &variables))
 }
 
-/// The text of a broken rule, as `STRING_MAX_LEN`, whose English text is `description`. `None` in English, where the description is the
-/// text, and for an unknown rule.
+/// The text of a broken rule such as `STRING_MAX_LEN`, whose English text is `description`. `None`
+/// in English, where the description is the text, and for an unknown rule.
 pub(crate) fn rule(language: Language, rule: &str, description: &str) -> Option<String> {
     if language == Language::English {
         return None;
@@ -54,7 +59,8 @@ pub(crate) fn rule(language: Language, rule: &str, description: &str) -> Option<
         variables.set(name, value);
     }
     let id = format!("rule-{}", id(rule));
-    // A description may have fewer parameters than the text wants: "at least 1" beside "between 1 and 100".
+    // A description may have fewer parameters than the text needs: "at least 1" beside "between 1
+    // and 100".
     format(language, &id, None, &variables).or_else(|| format(language, &id, Some("bare"), &variables))
 }
 
@@ -79,7 +85,8 @@ fn format(language: Language, id: &str, attribute: Option<&str>, variables: &Flu
 }
 
 fn bundle(language: Language) -> &'static Bundle {
-    static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| [load("en", ENGLISH), load("ru", RUSSIAN)]);
+    static BUNDLES: LazyLock<[Bundle; 2]> =
+        LazyLock::new(|| [load(Language::English, ENGLISH), load(Language::Russian, RUSSIAN)]);
     match language {
         Language::English => &BUNDLES[0],
         Language::Russian => &BUNDLES[1],
@@ -90,12 +97,12 @@ fn bundle(language: Language) -> &'static Bundle {
     clippy::expect_used,
     reason = "the files are part of the program, and a test loads them"
 )]
-fn load(tag: &str, source: &str) -> Bundle {
+fn load(language: Language, source: &str) -> Bundle {
     let resource = FluentResource::try_new(source.to_owned())
         .map_err(|(_, errors)| errors)
         .expect("the texts parse");
-    let mut bundle = Bundle::new_concurrent(vec![tag.parse().expect("a language tag")]);
-    // The marks that keep mixed writing directions apart only get in the way of programs that compare texts.
+    let mut bundle = Bundle::new_concurrent(vec![language.id().clone()]);
+    // The marks that isolate mixed writing directions would break programs that compare texts.
     bundle.set_use_isolating(false);
     bundle.add_resource(resource).expect("every text has its own name");
     bundle
@@ -160,7 +167,7 @@ mod tests {
     #[test]
     fn nothing_is_half_translated() {
         for reason in reasons() {
-            for cause in [None, Some("timeout"), Some("path-encoding"), Some("unheard-of")] {
+            for cause in [None, Some("timeout"), Some("path-encoding"), Some("unknown-cause")] {
                 let cause = cause.map(|cause| ("cause".to_owned(), cause.to_owned()));
                 let detail = detail(Language::Russian, reason, "the message", &cause.into_iter().collect());
                 assert!(detail.is_none_or(|detail| !detail.contains("the message")), "{reason}");
@@ -169,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_request_that_is_not_understood_is_said_in_both_languages() {
-        let say = |language, reason, values: &[(&str, &str)]| {
+    fn the_details_of_a_malformed_request_are_in_both_languages() {
+        let text = |language, reason, values: &[(&str, &str)]| {
             let values = values
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -194,8 +201,8 @@ mod tests {
             ),
         ] {
             for language in Language::ALL {
-                let text = say(language, reason, values);
-                assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+                let shown = text(language, reason, values);
+                assert!(parts.iter().all(|part| shown.contains(part)), "{shown}");
             }
         }
         let causes = [
@@ -208,9 +215,9 @@ mod tests {
             "too-many-parameters",
         ];
         for language in Language::ALL {
-            let other = say(language, "BAD_REQUEST", &[("cause", "unheard-of")]);
+            let other = text(language, "BAD_REQUEST", &[("cause", "unknown-cause")]);
             for cause in causes {
-                assert_ne!(say(language, "BAD_REQUEST", &[("cause", cause)]), other, "{cause}");
+                assert_ne!(text(language, "BAD_REQUEST", &[("cause", cause)]), other, "{cause}");
             }
         }
     }
@@ -231,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn both_languages_say_different_things() {
+    fn the_texts_of_both_languages_differ() {
         for reason in reasons() {
             assert_ne!(
                 title(Language::English, reason),

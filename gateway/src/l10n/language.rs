@@ -1,7 +1,12 @@
 //! The languages that problems are written in, and the choice among them.
 
+use std::cmp::Reverse;
+use std::sync::LazyLock;
+
+use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderMap, HeaderValue};
+use unic_langid::{LanguageIdentifier, LanguageIdentifierError};
 
 /// A language that problems are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,7 +22,7 @@ impl Language {
     /// Every language.
     pub const ALL: [Self; 2] = [Self::English, Self::Russian];
 
-    /// The language's tag (BCP 47), as `Content-Language` carries it.
+    /// The language's tag (BCP 47) for `Content-Language`.
     pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -30,57 +35,61 @@ impl Language {
         HeaderValue::from_static(self.tag())
     }
 
-    /// The language that the client likes best (RFC 9110 §12.5.4): the highest weight wins, the earlier one among equals, and English when
-    /// none is known.
-    pub fn preferred(headers: &HeaderMap) -> Self {
-        let ranges = headers
-            .get_all(ACCEPT_LANGUAGE)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let mut best = (Self::default(), 0);
-        for (range, weight) in ranges.flat_map(|line| line.split(',')).filter_map(parse_range) {
-            let language = if range == "*" {
-                Some(Self::default())
-            } else {
-                Self::of_range(range)
-            };
-            if let Some(language) = language.filter(|_| weight > best.1) {
-                best = (language, weight);
-            }
+    /// The tag, parsed.
+    pub(super) fn id(self) -> &'static LanguageIdentifier {
+        match self {
+            Self::English => &IDS[0],
+            Self::Russian => &IDS[1],
         }
-        best.0
     }
 
-    /// The language of a range as `ru-RU`: its first subtag decides (RFC 4647 §3.4).
-    fn of_range(range: &str) -> Option<Self> {
-        let primary = range.split('-').next()?;
-        Self::ALL
-            .into_iter()
-            .find(|language| language.tag().eq_ignore_ascii_case(primary))
+    /// The language that the client prefers (RFC 9110 §12.5.4): the one of the highest weight, the
+    /// earlier one among equals, and English when the client accepts neither.
+    pub fn preferred(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
+        let lines = lines.filter_map(|value| value.to_str().ok());
+        let mut ranges: Vec<(LanguageIdentifier, u32)> = lines
+            .flat_map(|line| line.split(','))
+            .filter_map(weighted_range)
+            .collect();
+        ranges.sort_by_key(|(_, weight)| Reverse(*weight));
+        let requested: Vec<_> = ranges.into_iter().map(|(range, _)| range).collect();
+        let best = negotiate_languages(&requested, &*IDS, None, NegotiationStrategy::Lookup);
+        let is_best = |language: &Self| best.first() == Some(&language.id());
+        Self::ALL.into_iter().find(is_best).unwrap_or_default()
     }
 }
 
-/// A language range and its weight in thousandths; `None` when it is malformed.
-fn parse_range(item: &str) -> Option<(&str, u32)> {
+/// The parsed tags, in the order of [`Language::ALL`].
+static IDS: LazyLock<[LanguageIdentifier; 2]> =
+    LazyLock::new(|| Language::ALL.map(|language| language.tag().parse().unwrap_or_default()));
+
+/// A language range and its weight in thousandths; `None` when it is malformed or excluded by a
+/// weight of zero. `fluent_langneg` reads ranges in their order and leaves out the weights.
+fn weighted_range(item: &str) -> Option<(LanguageIdentifier, u32)> {
     let mut parts = item.split(';').map(str::trim);
-    let range = parts.next().filter(|range| !range.is_empty())?;
+    let range = match parts.next()? {
+        "*" => Language::default().id().clone(),
+        // Extensions and wildcards in a range do not matter to the choice.
+        range => range.parse().or_else(|_| primary_subtag(range)).ok()?,
+    };
     let weight = match parts.next() {
         None => 1_000,
         Some(parameter) => {
-            let quality: f32 = parameter
-                .strip_prefix("q=")
-                .or_else(|| parameter.strip_prefix("Q="))?
-                .trim()
-                .parse()
-                .ok()?;
-            if !(0.0..=1.0).contains(&quality) {
+            let text = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
+            let weight: f32 = text.trim().parse().ok()?;
+            if !(0.0..=1.0).contains(&weight) {
                 return None;
             }
             // Bounded above, so the cast keeps the value.
-            (quality * 1_000.0).round() as u32
+            (weight * 1_000.0).round() as u32
         }
     };
-    Some((range, weight))
+    (weight > 0).then_some((range, weight))
+}
+
+fn primary_subtag(range: &str) -> Result<LanguageIdentifier, LanguageIdentifierError> {
+    range.split('-').next().unwrap_or_default().parse()
 }
 
 #[cfg(test)]
@@ -99,12 +108,21 @@ mod tests {
         assert_eq!(preferred("ru-RU,ru;q=0.9,en;q=0.8"), Language::Russian);
         assert_eq!(preferred("de, ru;q=0.3"), Language::Russian);
         assert_eq!(preferred("en, ru"), Language::English);
+        assert_eq!(preferred("ru, en"), Language::Russian);
         assert_eq!(preferred("RU"), Language::Russian);
+        assert_eq!(preferred("*;q=0.2, ru;q=0.1"), Language::English);
     }
 
     #[test]
-    fn english_is_the_answer_to_nonsense_and_to_unknown_languages() {
-        for text in ["", "de", "ru;q=0", "ru;q=x", "*", "ru;q=2", ";;,", "russian"] {
+    fn script_region_and_extensions_do_not_matter() {
+        for text in ["ru-Cyrl-BY", "ru-u-ca-gregory", "ru-*-RU", "ru-Latn"] {
+            assert_eq!(preferred(text), Language::Russian, "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_and_unknown_languages_lead_to_english() {
+        for text in ["", "de", "ru;q=0", "ru;q=x", "*", "ru;q=2", ";;,", "russian", "und"] {
             assert_eq!(preferred(text), Language::English, "{text}");
         }
         assert_eq!(Language::preferred(&HeaderMap::new()), Language::English);

@@ -1,7 +1,7 @@
-//! What the `type` of a problem leads to: `/problems/{code}` tells what the code means.
+//! The page at the `type` of a problem: `/problems/{code}` explains the code.
 //!
-//! A path of the gateway's own rather than a URN or somebody's web site: it can be opened wherever the gateway can be reached, and it stays
-//! the same behind any host name.
+//! A path of the gateway's own rather than a URN or somebody's web site: it can be opened wherever
+//! the gateway can be reached, and it stays the same behind any host name.
 
 use std::sync::LazyLock;
 
@@ -14,15 +14,15 @@ use quartet_proto::options::Reason;
 use serde_json::{Value, json};
 
 use super::Problem;
-use crate::docs::comments::Comments;
+use crate::comments::Comments;
 use crate::l10n::{self, Language};
 
-/// The URI reference of a reason, as `/problems/todo_not_found` for `TODO_NOT_FOUND`.
+/// The URI reference of a reason, such as `/problems/todo_not_found` for `TODO_NOT_FOUND`.
 pub(crate) fn reference(reason: &str) -> String {
     format!("/problems/{}", reason.to_ascii_lowercase())
 }
 
-/// Tells what a code means.
+/// Explains a code.
 pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap) -> Result<(HeaderMap, Json<Value>), Problem> {
     let language = Language::preferred(&headers);
     let reason = code.to_ascii_uppercase();
@@ -43,7 +43,7 @@ pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap) -> Result
     Ok((headers, Json(page)))
 }
 
-/// What the proto says about a reason.
+/// The comment of a reason in the proto.
 fn comment(reason: Reason) -> &'static str {
     static COMMENTS: LazyLock<Comments> = LazyLock::new(|| Comments::read(descriptors::pool()));
     let all = descriptors::pool().get_enum_by_name("quartet.options.v1.Reason");
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_code_tells_what_it_means() {
+    async fn a_code_is_explained() {
         let (_, Json(page)) = show(Path("todo_not_found".into()), HeaderMap::new()).await.unwrap();
         assert_eq!(page["title"], "There is no such todo");
         assert_eq!(page["description"], "No such todo of the caller.");

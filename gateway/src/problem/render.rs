@@ -12,8 +12,8 @@ use quartet_rpc::failure::OMITTED;
 use serde::Serialize;
 
 use super::{Problem, Violation, page};
-use crate::edge::request_id;
 use crate::l10n::{self, Language};
+use crate::request_id;
 
 /// Media type of problem documents.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -28,8 +28,8 @@ pub(crate) struct Context {
     pub(crate) request_id: String,
 }
 
-/// A problem document. `status_code`, `message` and `error_code` repeat `status`, `detail` and the reason under the names that clients of
-/// earlier interfaces know.
+/// A problem document. `status_code`, `message` and `error_code` repeat `status`, `detail` and the
+/// reason under the names that clients of earlier interfaces use.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
@@ -53,12 +53,12 @@ struct FieldError<'a> {
     message: String,
 }
 
-/// Marks an error reply that is no problem but says what it has to say, as a probe's report.
+/// Marks an error reply that has its own body, such as a probe's report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written;
 
-/// Writes the problem that `response` carries into its body. An error reply without one, whoever made it, becomes the problem that its
-/// status tells of; any other reply stays as it is.
+/// Writes the problem that `response` carries into its body. An error reply without one, whoever
+/// made it, becomes the problem of its status; any other reply stays as it is.
 pub(crate) fn finish(mut response: Response, context: &Context) -> Response {
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
@@ -136,7 +136,8 @@ fn document(problem: &Problem, context: &Context) -> Vec<u8> {
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// The sentence about this occurrence: translated by reason and metadata, else as the problem has it.
+/// The sentence about this occurrence: translated by reason and metadata, else the problem's own
+/// message.
 fn detail(problem: &Problem, errors: &[FieldError<'_>], context: &Context) -> String {
     let mut metadata = problem.metadata.clone();
     metadata
@@ -169,7 +170,7 @@ fn field_error<'a>(violation: &'a Violation, language: Language) -> FieldError<'
     }
 }
 
-/// The problem of a reply that tells nothing but its status.
+/// The problem of a reply that has only a status.
 fn of_status(status: StatusCode, context: &Context) -> Problem {
     let reason = match status {
         StatusCode::UNAUTHORIZED => Reason::TokenMissing,
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_problem_is_written_in_the_language_asked_for() {
+    async fn a_problem_is_written_in_the_language_of_the_client() {
         let problem = Problem::new(StatusCode::NOT_FOUND, Reason::TodoNotFound, "no todo 7");
         let (parts, document) = write(problem, Language::Russian).await;
         assert_eq!(parts.status, 404);
@@ -226,9 +227,9 @@ mod tests {
         assert_eq!(parts.headers["content-language"], "ru");
         assert_eq!(parts.headers["vary"], "accept-language");
         let expected = json!({
-            "type": "/problems/todo_not_found", "title": "Задача не найдена", "status": 404, "detail": "Такой задачи нет.",
-            "instance": "/api/v1/todos/7", "status_code": 404, "message": "Такой задачи нет.", "error_code": "todo_not_found",
-            "errors": [], "request_id": "r-1",
+            "type": "/problems/todo_not_found", "title": "Задача не найдена", "status": 404,
+            "detail": "Такой задачи нет.", "instance": "/api/v1/todos/7", "status_code": 404,
+            "message": "Такой задачи нет.", "error_code": "todo_not_found", "errors": [], "request_id": "r-1",
         });
         assert_eq!(document, expected);
         assert!(

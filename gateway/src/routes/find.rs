@@ -16,7 +16,7 @@ use crate::problem::Problem;
 pub enum Found<'p> {
     /// A binding.
     Match(Match<'p>),
-    /// The path is known, for other methods alone; their names, sorted.
+    /// A template matches the path, for other methods alone; their names, sorted.
     MethodNotAllowed {
         /// The methods that the path takes.
         allow: Vec<String>,
@@ -38,8 +38,9 @@ pub struct Match<'p> {
 impl Routes {
     /// The binding that serves `method` on `path` (the raw path of the URI).
     ///
-    /// The most specific template that matches the path answers for it, as in OpenAPI: where `/users/me` takes GET alone, `DELETE /users/me`
-    /// is not `DELETE /users/{id}` of somebody called `me`. A `HEAD` that no rule names is served as `GET`.
+    /// The most specific template that matches the path answers for it, as in OpenAPI: where
+    /// `/users/me` takes GET alone, `DELETE /users/me` is not `DELETE /users/{id}` of somebody
+    /// called `me`. A `HEAD` that no rule names is served as `GET`.
     pub fn find<'p>(&self, method: &Method, path: &'p str) -> Found<'p> {
         let Some((end, length)) = self.tree.end(path) else {
             return Found::NotFound;
@@ -54,7 +55,7 @@ impl Routes {
         }
     }
 
-    /// The HTTP methods that `path` takes, sorted; empty for an unknown path. For `OPTIONS`.
+    /// The HTTP methods that `path` takes, sorted; empty where no template matches. For `OPTIONS`.
     pub fn allowed(&self, path: &str) -> Vec<String> {
         self.tree.end(path).map(|(end, _)| verbs(end)).unwrap_or_default()
     }

@@ -24,9 +24,9 @@ use tree::Tree;
 pub struct Binding {
     /// The gRPC method.
     pub method: MethodDescriptor,
-    /// HTTP method, as `GET`; `*` for any.
+    /// HTTP method, such as `GET`; `*` for any.
     pub verb: String,
-    /// The path template as the proto writes it, as `/api/v1/todos/{todo_id}:complete`.
+    /// The path template of the proto, such as `/api/v1/todos/{todo_id}:complete`.
     pub template: String,
     /// Paths of the request fields that the path binds, in order; each a chain from the request message down.
     pub path_fields: Vec<Vec<FieldDescriptor>>,
@@ -60,8 +60,8 @@ impl Routes {
     /// Compiles the rules of every service in `pool`.
     ///
     /// # Errors
-    /// Names the method and the rule when a template is malformed, when a rule names a field that does not exist or cannot be
-    /// bound, and when two rules take the same requests.
+    /// Names the method and the rule when a template is malformed, when a rule names a field that
+    /// does not exist or cannot be bound, and when two rules take the same requests.
     pub fn compile(pool: &DescriptorPool) -> Result<Self, RouteError> {
         let mut routes = Self {
             bindings: Vec::new(),
@@ -100,7 +100,7 @@ impl Routes {
         self.bindings.iter().map(Arc::as_ref)
     }
 
-    /// As [`Routes::bindings`], to keep.
+    /// Like [`Routes::bindings`], shared.
     pub(crate) fn shared_bindings(&self) -> impl Iterator<Item = Arc<Binding>> {
         self.bindings.iter().cloned()
     }

@@ -1,4 +1,4 @@
-//! Percent-encoding of paths and queries (RFC 3986 §2.1), as `google/api/http.proto` wants it read.
+//! Percent-encoding of paths and queries (RFC 3986 §2.1), by the rules of `google/api/http.proto`.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(crate) fn decode_segments(text: &str) -> Option<Cow<'_, str>> {
     decode_with(text, |byte| byte != b'/')
 }
 
-/// Decodes a part of a query or form: as [`decode`], with `+` for a space.
+/// Decodes a part of a query or form: like [`decode`], with `+` for a space.
 pub(crate) fn decode_form(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('+') {
         return decode(text);
@@ -20,7 +20,7 @@ pub(crate) fn decode_form(text: &str) -> Option<Cow<'_, str>> {
     decode(&text.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()))
 }
 
-fn decode_with(text: &str, wanted: impl Fn(u8) -> bool) -> Option<Cow<'_, str>> {
+fn decode_with(text: &str, is_decoded: impl Fn(u8) -> bool) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
@@ -34,7 +34,7 @@ fn decode_with(text: &str, wanted: impl Fn(u8) -> bool) -> Option<Cow<'_, str>> 
             continue;
         }
         let byte = digit(*bytes.get(at + 1)?)? << 4 | digit(*bytes.get(at + 2)?)?;
-        if wanted(byte) {
+        if is_decoded(byte) {
             decoded.push(byte);
         } else {
             decoded.extend_from_slice(&bytes[at..at + 3]);

@@ -1,4 +1,4 @@
-//! Path templates, as `google/api/http.proto` defines them:
+//! Path templates of `google/api/http.proto`:
 //!
 //! ```text
 //! Template = "/" Segments [ Verb ] ;
@@ -60,7 +60,7 @@ pub(super) fn parse(template: &str) -> Result<Template, String> {
         parsed.verb = Some(literal(verb)?);
     }
     let mut rest = rest;
-    // The grammar wants at least one segment; the root path alone is allowed on top of it.
+    // The grammar has at least one segment; the root path alone is allowed as well.
     if rest.is_empty() {
         return Ok(parsed);
     }

@@ -54,7 +54,7 @@ fn requests_reach_the_most_specific_template() {
         ),
         ("POST", "/v1/dishes/7:cook", "/v1/dishes/{dish_id}:cook", &["7"]),
         ("POST", "/v1/dishes/a:b:cook", "/v1/dishes/{dish_id}:cook", &["a:b"]),
-        // No template knows the verb `b`: the colon is part of the value.
+        // No template has the verb `b`: the colon is part of the value.
         ("GET", "/v1/dishes/a:b", "/v1/dishes/{dish_id}", &["a:b"]),
         ("GET", "/v1/dishes/a%3Acook", "/v1/dishes/{dish_id}", &["a:cook"]),
         ("GET", "/v1/dishes/a%2Fb%20c%C3%A4", "/v1/dishes/{dish_id}", &["a/b cä"]),
@@ -149,11 +149,13 @@ fn a_malformed_escape_in_a_capture_is_a_bad_request() {
     }
 }
 
+const PATHS: &str = "(/(v1|dishes|files|shelves|jars|%[0-9a-f]{0,2}|[a-zäё:%]{0,3}|:cook|:raw)){0,6}";
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_path_is_found_or_not_without_a_panic(path in "(/(v1|dishes|files|shelves|jars|%[0-9a-f]{0,2}|[a-zäё:%]{0,3}|:cook|:raw)){0,6}") {
+    fn any_path_is_found_or_not_without_a_panic(path in PATHS) {
         let routes = kitchen();
         if let Found::Match(found) = routes.find(&Method::GET, &path) {
             let captures = found.captures();
@@ -255,7 +257,7 @@ fn the_leftmost_literal_wins_whatever_the_order_of_the_protos() {
         let routes = compile(&order.map(|index| rules[index])).unwrap();
         assert_eq!(found(&routes, "GET", "/v1/by/profile").unwrap().0, "/v1/by/{a}");
         assert_eq!(found(&routes, "GET", "/v1/x/profile").unwrap().0, "/v1/{d}/profile");
-        // The tree leaves a branch that leads nowhere.
+        // The tree leaves a branch without an end.
         assert_eq!(found(&routes, "GET", "/v1/by/x/y").unwrap().0, "/v1/{a=**}");
     }
 }

@@ -1,7 +1,8 @@
 //! The tree of path segments.
 //!
-//! At each segment a literal is tried before `*`, and `*` before `**`; a branch that leads nowhere is left again. So the
-//! template with the leftmost literal wins, and two templates that are both tried for a path are ever of different shapes.
+//! At each segment a literal is tried before `*`, and `*` before `**`; a branch without an end is
+//! left again. So the template with the leftmost literal wins, and two templates that are both
+//! tried for a path are ever of different shapes.
 
 use std::collections::HashMap;
 
@@ -79,7 +80,8 @@ impl Tree {
     /// The most specific end that `path` reaches, and the length of `path` without the custom verb.
     pub(super) fn end(&self, path: &str) -> Option<(&End, usize)> {
         let rest = path.strip_prefix('/')?;
-        // A custom verb follows the last colon of the last segment. Where no template knows that verb, the colon belongs to the segment.
+        // A custom verb follows the last colon of the last segment. Where no template has that
+        // verb, the colon belongs to the segment.
         let last = path.rfind('/').map_or(0, |at| at + 1);
         if let Some(colon) = path[last..].rfind(':').map(|at| last + at)
             && let Some(verb) = percent::decode(&path[colon + 1..])
@@ -90,7 +92,8 @@ impl Tree {
         self.walk(0, Some(rest), None).map(|end| (end, path.len()))
     }
 
-    /// `rest` is what follows the slash, `None` when the path has ended. No node is visited twice: it is reached by one path of the tree alone.
+    /// `rest` is what follows the slash, `None` when the path has ended. No node is visited twice:
+    /// it is reached by one path of the tree alone.
     fn walk(&self, at: usize, rest: Option<&str>, colon: Option<&str>) -> Option<&End> {
         let node = &self.nodes[at];
         let Some(rest) = rest else {

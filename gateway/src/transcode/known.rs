@@ -33,3 +33,8 @@ pub(crate) fn known(message: &MessageDescriptor) -> Option<Known> {
         _ => return None,
     })
 }
+
+/// Whether a message is a body itself, whatever it holds.
+pub(crate) fn is_http_body(message: &MessageDescriptor) -> bool {
+    message.full_name() == "google.api.HttpBody"
+}

@@ -24,7 +24,8 @@ fn snake(path: &str) -> Option<String> {
     Some(snake)
 }
 
-/// Writes paths in lower camel case. A path that would not be read back as itself, as `line_2`, keeps the protos' spelling.
+/// Writes paths in lower camel case. A path that would not be read back as itself, such as
+/// `line_2`, keeps the protos' spelling.
 pub(crate) fn format<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::new();
     for path in paths {

@@ -192,18 +192,22 @@ pub(crate) fn message(descriptor: &MessageDescriptor, text: &str) -> Result<Dyna
     let mut message = DynamicMessage::new(descriptor.clone());
     match known(descriptor) {
         Some(Known::Timestamp) => {
-            let (seconds, nanos) = time::parse_timestamp(text)
-                .ok_or_else(|| Broken::new("FORMAT", "must be a moment in RFC 3339, as `2026-01-31T12:00:00Z`"))?;
+            let (seconds, nanos) = time::parse_timestamp(text).ok_or_else(|| {
+                Broken::new(
+                    "FORMAT",
+                    "must be a timestamp in RFC 3339, such as `2026-01-31T12:00:00Z`",
+                )
+            })?;
             set_span(&mut message, seconds, nanos);
         }
         Some(Known::Duration) => {
             let (seconds, nanos) = time::parse_duration(text)
-                .ok_or_else(|| Broken::new("FORMAT", "must be seconds with an `s`, as `1.5s`"))?;
+                .ok_or_else(|| Broken::new("FORMAT", "must be seconds with an `s`, such as `1.5s`"))?;
             set_span(&mut message, seconds, nanos);
         }
         Some(Known::FieldMask) => {
             let paths =
-                mask::parse(text).ok_or_else(|| Broken::new("FORMAT", "must be names of fields, as `a,b.c`"))?;
+                mask::parse(text).ok_or_else(|| Broken::new("FORMAT", "must be names of fields, such as `a,b.c`"))?;
             message.set_field_by_number(1, Value::List(paths.into_iter().map(Value::String).collect()));
         }
         Some(Known::Wrapper) => {

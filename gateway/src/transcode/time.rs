@@ -7,7 +7,7 @@ const TIMESTAMPS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_
 /// About 10,000 years, the range of `google.protobuf.Duration`.
 const MAX_DURATION: i64 = 315_576_000_000;
 
-/// Reads an RFC 3339 moment, as `2026-01-31T12:00:00.5+01:00`, into seconds and nanoseconds.
+/// Reads an RFC 3339 timestamp such as `2026-01-31T12:00:00.5+01:00` into seconds and nanoseconds.
 pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     let bytes = text.as_bytes();
     if !text.is_ascii() || bytes.len() < 20 {
@@ -54,7 +54,7 @@ fn offset(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// Writes a moment in UTC, with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range.
+/// Writes a timestamp in UTC, with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range.
 pub(crate) fn format_timestamp(seconds: i64, nanos: i32) -> Option<String> {
     if !TIMESTAMPS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
         return None;
@@ -69,7 +69,7 @@ pub(crate) fn format_timestamp(seconds: i64, nanos: i32) -> Option<String> {
     Some(text)
 }
 
-/// Reads seconds with `s`, as `-1.5s`, into seconds and nanoseconds of one sign.
+/// Reads seconds with `s`, such as `-1.5s`, into seconds and nanoseconds of one sign.
 pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     let number = text.strip_suffix('s')?;
     let (negative, number) = match number.strip_prefix('-') {
@@ -139,7 +139,8 @@ fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar: years are counted from March, in eras of 400 years.
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar: years are counted from
+/// March, in eras of 400 years.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_with_any_offset_and_written_in_utc() {
+    fn timestamps_are_read_with_any_offset_and_written_in_utc() {
         assert_eq!(parse_timestamp("1970-01-01T00:00:00Z"), Some((0, 0)));
         assert_eq!(
             parse_timestamp("2026-01-31T01:30:00.25+01:30"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn what_is_no_timestamp_is_refused() {
         for text in [
             "2026-01-31",
             "2026-01-31t00:00:00Z",

@@ -1,17 +1,17 @@
-//! Everything that is wrong with a request, so that a client can mend it in one go.
+//! Everything that is wrong with a request, so that a client can correct it at once.
 
 use crate::problem::{Problem, Violation};
 
-/// More than this many are counted as one: a reply must not grow with the request.
+/// No more than this many are listed: a reply must not grow with the request.
 const LISTED: usize = 100;
 
-/// Longer names and texts are cut: they may repeat what the request says.
+/// Longer names and texts are cut: they may repeat parts of the request.
 const LENGTH: usize = 300;
 
 /// Broken rules, and the path of the field that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
-    /// Path of the field, as `todos[3].title`.
+    /// Path of the field, such as `todos[3].title`.
     pub(crate) path: String,
     found: Vec<Violation>,
 }
@@ -33,7 +33,7 @@ impl Broken {
 }
 
 impl Violations {
-    /// Notes a rule that the field at `path` breaks.
+    /// Records a rule that the field at `path` breaks.
     pub(crate) fn add(&mut self, broken: Broken) {
         if self.found.len() < LISTED {
             let Broken { rule, description } = broken;
@@ -81,15 +81,10 @@ impl Violations {
     /// # Errors
     /// The problem.
     pub(crate) fn check(self) -> Result<(), Problem> {
-        let mut found = self.found.into_iter();
-        let Some(first) = found.next() else { return Ok(()) };
-        let whole = first.field.is_empty().then(|| first.description.clone());
-        let mut problem = Problem::field(first.field, &first.rule, first.description);
-        if let Some(message) = whole {
-            problem.message = message;
+        if self.found.is_empty() {
+            return Ok(());
         }
-        problem.violations.extend(found);
-        Err(problem)
+        Err(Problem::violated(self.found))
     }
 }
 

@@ -1,21 +1,29 @@
-//! How a connection ends (RFC 6455 §7.4): a code for programs, and the reason in words of the contracts.
+//! How a connection ends (RFC 6455 §7.4): a code for programs, and the reason as an error code.
 
 use axum::extract::ws::CloseFrame;
 use http::StatusCode;
 
 use crate::problem::Problem;
 
-/// The end of a connection, as the client is told.
+/// The end of a connection that the gateway closes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Close {
     pub(super) code: u16,
-    /// Error code, as `token_revoked`.
+    /// Error code, such as `token_revoked`.
     pub(super) reason: String,
+}
+
+/// How a connection ends.
+pub(super) enum End {
+    /// With this close frame.
+    Close(Close),
+    /// The client has closed the connection, or is gone.
+    Disconnected,
 }
 
 /// Every code that the gateway closes with, and what it means.
 pub(crate) const CODES: [(u16, &str); 12] = [
-    (1000, "The client said goodbye."),
+    (1000, "The client has closed the connection."),
     (
         1001,
         "`going_away`: the gateway stops. Connect again; another instance is there.",
@@ -24,12 +32,13 @@ pub(crate) const CODES: [(u16, &str); 12] = [
     (1009, "`too_large`: the message is over the limit."),
     (
         1013,
-        "`unavailable`: nobody can tell for now who you are. Connect again later.",
+        "`unavailable`: tokens cannot be verified at present. Connect again later.",
     ),
     (4400, "`malformed`: the frame is no JSON object with a `type`."),
     (
         4401,
-        "The error code of the token, as `token_missing`, `token_invalid`, `token_expired` or `token_revoked`: get a new token first.",
+        "The error code of the token, which is `token_missing`, `token_invalid`, `token_expired` or `token_revoked`: \
+         get a new token first.",
     ),
     (
         4403,
@@ -40,10 +49,7 @@ pub(crate) const CODES: [(u16, &str); 12] = [
         4409,
         "`slow_consumer`: the client reads too slowly. Connect again, and go on after the last event.",
     ),
-    (
-        4410,
-        "`idle`: no frame came for too long, not even the answer to a ping.",
-    ),
+    (4410, "`idle`: no frame came for too long, not even a pong."),
     (4429, "`rate_limited`: the client sends too fast."),
 ];
 
@@ -96,7 +102,7 @@ impl Close {
     }
 
     /// The end of a connection whose token does not count, or no longer.
-    pub(super) fn unwelcome(problem: &Problem) -> Self {
+    pub(super) fn session_over(problem: &Problem) -> Self {
         let code = match problem.status {
             StatusCode::UNAUTHORIZED => 4401,
             StatusCode::FORBIDDEN => 4403,

@@ -1,49 +1,37 @@
-//! One client, from its handshake to its goodbye.
+//! One client, from its handshake to its close.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures::future::BoxFuture;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use quartet_rpc::Failure;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite;
 
-use super::close::Close;
-use super::outgoing::{Outgoing, Writer, Written};
+use super::client::Client;
+use super::close::{Close, End};
 use super::rate::Rate;
-use super::subscription::Ended;
-use super::{Session, Sockets};
-use crate::call::topics::Origin;
+use super::send_queue::{SendQueue, Writer, Written};
+use super::sockets::{Session, Sockets};
+use crate::call::topic_stream::ClientContext;
 use crate::problem::Problem;
 
-/// Time for the goodbye: the close frame out, and the client's own in.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// A client.
+/// Time for the close: the close frame out, and the client's own in.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A client whose handshake is answered.
 pub(super) struct Connection {
     sockets: Sockets,
-    origin: Origin,
+    context: ClientContext,
     /// What became of the token in the handshake; `None` when there was none.
     signed_in: Option<Result<Session, Problem>>,
 }
 
-/// How a connection ends.
-pub(super) enum End {
-    /// With these words.
-    Close(Close),
-    /// The client has said goodbye, or is gone.
-    Left,
-}
-
 impl Connection {
-    pub(super) fn new(sockets: Sockets, origin: Origin, signed_in: Option<Result<Session, Problem>>) -> Self {
+    pub(super) fn new(sockets: Sockets, context: ClientContext, signed_in: Option<Result<Session, Problem>>) -> Self {
         Self {
             sockets,
-            origin,
+            context,
             signed_in,
         }
     }
@@ -53,31 +41,20 @@ impl Connection {
         let started = Instant::now();
         let limits = &self.sockets.limits;
         let (sink, incoming) = socket.split();
-        let (outgoing, writer) = Outgoing::to(sink, limits.queue, limits.patience);
+        let (queue, writer) = SendQueue::new(sink, limits.queue, limits.send_timeout);
         let mut serving = Serving {
             rate: Rate::new(limits.rate, started),
-            heard: started,
+            received_at: started,
             sign_in_by: started + limits.sign_in,
-            session: watch::Sender::new(None),
-            unwelcome: None,
-            topics: HashMap::new(),
-            names: HashMap::new(),
-            tasks: JoinSet::new(),
-            origin: self.origin,
-            sockets: self.sockets,
-            outgoing,
+            client: Client::new(self.sockets, self.context, queue),
             writer,
             incoming,
         };
         let (end, sink) = serving.serve(self.signed_in).await;
-        let user = serving.session.borrow().as_ref().map(|session| session.user.id);
-        let code = match &end {
-            End::Close(close) => close.code,
-            End::Left => 1000,
-        };
-        let reason = match &end {
-            End::Close(close) => close.reason.as_str(),
-            End::Left => "left",
+        let user = serving.client.session.borrow().as_ref().map(|session| session.user.id);
+        let (code, reason) = match &end {
+            End::Close(close) => (close.code, close.reason.as_str()),
+            End::Disconnected => (1000, "disconnected"),
         };
         tracing::info!(
             code,
@@ -86,74 +63,58 @@ impl Connection {
             duration_ms = started.elapsed().as_millis() as u64,
             "a connection ended"
         );
-        serving.leave(end, sink).await;
+        serving.close(end, sink).await;
     }
 }
 
-/// A client that is being served.
-pub(super) struct Serving {
-    pub(super) sockets: Sockets,
-    pub(super) origin: Origin,
-    pub(super) incoming: SplitStream<WebSocket>,
-    pub(super) outgoing: Outgoing,
-    pub(super) writer: Writer,
-    pub(super) rate: Rate,
-    /// When the client last gave a sign of life.
-    pub(super) heard: Instant,
-    pub(super) sign_in_by: Instant,
-    pub(super) session: watch::Sender<Option<Session>>,
-    /// Resolves when the session no longer counts.
-    pub(super) unwelcome: Option<BoxFuture<'static, Failure>>,
-    pub(super) topics: HashMap<String, AbortHandle>,
-    /// The topic of each task.
-    pub(super) names: HashMap<Id, String>,
-    pub(super) tasks: JoinSet<Ended>,
+/// A connection that is open.
+struct Serving {
+    client: Client,
+    incoming: SplitStream<WebSocket>,
+    writer: Writer,
+    rate: Rate,
+    /// When the client last sent anything.
+    received_at: Instant,
+    sign_in_by: Instant,
 }
 
 type Sink = SplitSink<WebSocket, Message>;
 
 impl Serving {
-    /// Serves until the end; the socket's other half, if it is still there.
+    /// Serves until the end; returns the socket's other half, if it is still there.
     async fn serve(&mut self, signed_in: Option<Result<Session, Problem>>) -> (End, Option<Sink>) {
-        match signed_in {
-            Some(Err(problem)) => return (End::Close(Close::unwelcome(&problem)), None),
-            Some(Ok(session)) => {
-                if let Err(end) = self.sign_in(session, None) {
-                    return (end, None);
-                }
-            }
-            None => {}
+        let signed_in = match signed_in {
+            Some(Ok(session)) => self.client.sign_in(session, None),
+            Some(Err(problem)) => Err(End::Close(Close::session_over(&problem))),
+            None => Ok(()),
+        };
+        if let Err(end) = signed_in {
+            return (end, None);
         }
-        let mut pings = tokio::time::interval_at(
-            self.heard + self.sockets.limits.ping_every(),
-            self.sockets.limits.ping_every(),
-        );
-        pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let closing = self.sockets.closing.clone();
+        let (ping_every, idle) = (self.client.sockets.limits.ping_every(), self.client.sockets.limits.idle);
+        let mut pings = tokio::time::interval_at(self.received_at + ping_every, ping_every);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let closing = self.client.sockets.closing.clone();
         loop {
-            let idle_at = self.heard + self.sockets.limits.idle;
-            let sign_in_by = self.sign_in_by;
-            let is_stranger = self.unwelcome.is_none();
+            let idle_at = self.received_at + idle;
+            let is_signed_in = self.client.is_signed_in();
             let step = tokio::select! {
                 biased;
                 () = closing.cancelled() => Err(End::Close(Close::going_away())),
-                failure = until(&mut self.unwelcome) => {
-                    Err(End::Close(Close::unwelcome(&self.sockets.problem(failure))))
-                }
+                changed = self.client.changed() => changed,
                 (written, sink) = self.writer.ended() => {
                     let end = match written {
                         Written::Slow => End::Close(Close::slow_consumer()),
-                        Written::All | Written::Gone => End::Left,
+                        Written::All | Written::Disconnected => End::Disconnected,
                     };
                     return (end, sink);
                 }
-                () = tokio::time::sleep_until(sign_in_by), if is_stranger => {
+                () = tokio::time::sleep_until(self.sign_in_by), if !is_signed_in => {
                     Err(End::Close(Close::sign_in_timeout()))
                 }
-                Some(ended) = self.tasks.join_next_with_id() => self.subscription_ended(ended),
-                message = self.incoming.next() => self.hear(message).await,
+                message = self.incoming.next() => self.receive(message).await,
                 () = tokio::time::sleep_until(idle_at) => Err(End::Close(Close::idle())),
-                _ = pings.tick() => self.outgoing.ping().map_err(|_| End::Close(Close::slow_consumer())),
+                _ = pings.tick() => self.client.queue.ping().map_err(|_| End::Close(Close::slow_consumer())),
             };
             if let Err(end) = step {
                 return (end, None);
@@ -161,9 +122,30 @@ impl Serving {
         }
     }
 
-    /// Says goodbye and waits a moment for the client's own, so that its last reads are not cut off by a reset.
-    async fn leave(mut self, end: End, sink: Option<Sink>) {
-        self.tasks.shutdown().await;
+    async fn receive(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        self.received_at = Instant::now();
+        let message = match message {
+            None => return Err(End::Disconnected),
+            Some(Err(error)) if is_too_large(&error) => return Err(End::Close(Close::too_large())),
+            Some(Err(_)) => return Err(End::Disconnected),
+            Some(Ok(message)) => message,
+        };
+        // Control frames count as well: they are answered.
+        if !self.rate.admits(self.received_at) {
+            return Err(End::Close(Close::rate_limited()));
+        }
+        match message {
+            Message::Text(text) => self.client.dispatch(text.as_str()).await,
+            Message::Binary(_) => Err(End::Close(Close::binary())),
+            Message::Close(_) => Err(End::Disconnected),
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+        }
+    }
+
+    /// Sends the close frame and waits a little for the client's own, so that its last reads are not
+    /// cut off by a reset.
+    async fn close(mut self, end: End, sink: Option<Sink>) {
+        self.client.shut_down().await;
         let End::Close(close) = end else {
             return;
         };
@@ -172,9 +154,10 @@ impl Serving {
             mut incoming,
             ..
         } = self;
-        // What still waits is not sent: its reader may no longer be welcome to it, and can ask for it again otherwise.
+        // What still waits is not sent: the client may no longer be allowed to read it, and can
+        // request it again otherwise.
         writer.stop();
-        let goodbye = async {
+        let closed = async {
             let sink = match sink {
                 Some(sink) => Some(sink),
                 None => writer.ended().await.1,
@@ -184,35 +167,7 @@ impl Serving {
                 while sent.is_ok() && matches!(incoming.next().await, Some(Ok(_))) {}
             }
         };
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
-    }
-
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        self.heard = Instant::now();
-        let message = match message {
-            None => return Err(End::Left),
-            Some(Err(error)) if is_too_large(&error) => return Err(End::Close(Close::too_large())),
-            Some(Err(_)) => return Err(End::Left),
-            Some(Ok(message)) => message,
-        };
-        // Control frames count as well: they are answered.
-        if !self.rate.admits(self.heard) {
-            return Err(End::Close(Close::rate_limited()));
-        }
-        match message {
-            Message::Text(text) => self.obey(text.as_str()).await,
-            Message::Binary(_) => Err(End::Close(Close::binary())),
-            Message::Close(_) => Err(End::Left),
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
-        }
-    }
-}
-
-/// Resolves with the future, and never without one.
-async fn until(future: &mut Option<BoxFuture<'static, Failure>>) -> Failure {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
 

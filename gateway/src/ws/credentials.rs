@@ -1,20 +1,22 @@
 //! Where a handshake can carry an access token.
 //!
-//! A program sends the `Authorization` header. A page cannot set headers on a WebSocket, but it can name subprotocols, so it offers
-//! `quartet.v1` and `bearer.<token>`; or it lets a cookie speak, which a browser sends whoever asked for it, so that the origin has to be
-//! checked; or it connects with nothing and sends the token in its first frame. A token in the query would end up in logs, and is not read.
+//! A program sends the `Authorization` header. A page cannot set headers on a WebSocket, but it can
+//! name subprotocols: `quartet.v1` and `bearer.<token>`. Or it uses a cookie, which a browser sends
+//! whichever page connects, so that the origin has to be checked; or it connects with nothing and
+//! sends the token in its first frame. A token in the query would end up in logs, and is not read.
 
 use http::{HeaderMap, header};
 use quartet_rpc::access::bearer;
 
 /// The cookie that may carry an access token, set by a page or its server for the path of the socket.
 pub(crate) const COOKIE: &str = "access_token";
-/// Begins the subprotocol that carries an access token. It is never selected, so that the token does not come back.
+/// Begins the subprotocol that carries an access token. It is never selected, so that the token does
+/// not come back.
 pub(crate) const PROTOCOL_PREFIX: &str = "bearer.";
 
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
+pub(super) enum TokenSource {
     Header,
     Protocol,
     Cookie,
@@ -24,26 +26,26 @@ pub(super) enum Carrier {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
     pub(super) token: String,
-    pub(super) carrier: Carrier,
+    pub(super) source: TokenSource,
 }
 
 impl Credentials {
-    /// What the handshake carries; the most deliberate one, if there are several.
+    /// The token of the handshake; the most deliberate one, if there are several.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let found = |token: &str, carrier| Self {
+        let found = |token: &str, source| Self {
             token: token.to_owned(),
-            carrier,
+            source,
         };
         if let Some(token) = bearer(headers) {
-            return Some(found(token, Carrier::Header));
+            return Some(found(token, TokenSource::Header));
         }
-        let mut offered = items(headers, header::SEC_WEBSOCKET_PROTOCOL, ',');
-        if let Some(token) = offered.find_map(|item| item.strip_prefix(PROTOCOL_PREFIX)) {
-            return Some(found(token, Carrier::Protocol));
+        let mut protocols = items(headers, header::SEC_WEBSOCKET_PROTOCOL, ',');
+        if let Some(token) = protocols.find_map(|item| item.strip_prefix(PROTOCOL_PREFIX)) {
+            return Some(found(token, TokenSource::Protocol));
         }
         let mut cookies = items(headers, header::COOKIE, ';').filter_map(|pair| pair.split_once('='));
         let (_, token) = cookies.find(|(name, token)| *name == COOKIE && !token.is_empty())?;
-        Some(found(token, Carrier::Cookie))
+        Some(found(token, TokenSource::Cookie))
     }
 }
 
@@ -59,12 +61,12 @@ fn items(headers: &HeaderMap, name: http::HeaderName, between: char) -> impl Ite
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&'static str, &str)]) -> Option<(String, Carrier)> {
+    fn of(pairs: &[(&'static str, &str)]) -> Option<(String, TokenSource)> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        Credentials::of(&headers).map(|found| (found.token, found.carrier))
+        Credentials::of(&headers).map(|found| (found.token, found.source))
     }
 
     #[test]
@@ -72,9 +74,12 @@ mod tests {
         let header = ("authorization", "Bearer h.h.h");
         let protocol = ("sec-websocket-protocol", "quartet.v1, bearer.p.p.p");
         let cookie = ("cookie", "theme=dark; access_token=c.c.c");
-        assert_eq!(of(&[cookie, protocol, header]), Some(("h.h.h".into(), Carrier::Header)));
-        assert_eq!(of(&[cookie, protocol]), Some(("p.p.p".into(), Carrier::Protocol)));
-        assert_eq!(of(&[cookie]), Some(("c.c.c".into(), Carrier::Cookie)));
+        assert_eq!(
+            of(&[cookie, protocol, header]),
+            Some(("h.h.h".into(), TokenSource::Header))
+        );
+        assert_eq!(of(&[cookie, protocol]), Some(("p.p.p".into(), TokenSource::Protocol)));
+        assert_eq!(of(&[cookie]), Some(("c.c.c".into(), TokenSource::Cookie)));
         assert_eq!(of(&[("sec-websocket-protocol", "quartet.v1")]), None);
         assert_eq!(of(&[("cookie", "access_token=; refresh_token=r")]), None);
     }

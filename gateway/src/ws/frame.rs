@@ -1,4 +1,4 @@
-//! What is said over a connection: JSON objects with a `type`.
+//! What is sent over a connection: JSON objects with a `type`.
 
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::call::topics::Event;
+use crate::call::topic_stream::Event;
 
-/// A frame of the client. Which fields it needs is told by `kind`; others are passed over.
+/// A frame of the client. Which fields it needs depends on `kind`; others are ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct ClientFrame<'a> {
     #[serde(rename = "type")]
@@ -57,7 +57,7 @@ impl ServerFrame<'_> {
     }
 }
 
-/// An event of a topic. Its JSON was written by the transcoder a moment ago and is not read again.
+/// An event of a topic. Its JSON was written by the transcoder and is not read again.
 pub(super) fn event(topic: &str, event: &Event) -> Utf8Bytes {
     let head = ServerFrame {
         kind: "event",
@@ -74,8 +74,8 @@ pub(super) fn event(topic: &str, event: &Event) -> Utf8Bytes {
     Utf8Bytes::try_from(text).unwrap_or_default()
 }
 
-/// A moment as the interface writes it.
-pub(super) fn moment(at: OffsetDateTime) -> Option<String> {
+/// A timestamp in RFC 3339.
+pub(super) fn timestamp(at: OffsetDateTime) -> Option<String> {
     at.format(&Rfc3339).ok()
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_needs_a_type_and_passes_over_what_it_does_not_know() {
+    fn a_frame_needs_a_type_and_its_unknown_fields_are_ignored() {
         let frame: ClientFrame<'_> =
             serde_json::from_str("{\"type\":\"publish\",\"topic\":\"rooms/a\",\"data\":{\"x\":[1]},\"new\":1}")
                 .unwrap();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::config::Config;
 
-/// Bytes that wait for the socket behind a message that is being written; the rest waits in the queue, which is counted.
+/// Bytes that wait for the socket behind a message that is being written; the rest waits in the
+/// queue, which is counted.
 pub(super) const WRITE_BUFFER_BYTES: usize = 1 << 20;
 /// Longest name of a room.
 pub(crate) const ROOM_NAME: usize = 64;
@@ -22,13 +23,13 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     /// Topics and rooms at a time.
     pub(crate) subscriptions: usize,
-    /// Messages a second that a client may send for long; twice as many for a moment.
+    /// Messages a second that a client may send; in a burst, twice as many.
     pub(crate) rate: u32,
-    /// Time without a sign of life after which a client is gone.
+    /// Time after which a client that sends nothing is closed.
     pub(crate) idle: Duration,
-    /// Time that a message may wait for a client that does not read.
-    pub(crate) patience: Duration,
-    /// Time within which a client says who it is.
+    /// Time within which a client has to read a message.
+    pub(crate) send_timeout: Duration,
+    /// Time within which a client signs in.
     pub(crate) sign_in: Duration,
 }
 
@@ -41,7 +42,7 @@ impl Limits {
             subscriptions: config.ws_max_subscriptions,
             rate: config.ws_rate.get(),
             idle: config.ws_idle_timeout.0,
-            patience: config.ws_send_timeout.0,
+            send_timeout: config.ws_send_timeout.0,
             sign_in: config.ws_sign_in_timeout.0,
         }
     }

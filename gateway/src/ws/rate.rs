@@ -1,4 +1,4 @@
-//! How fast a client may send: a bucket that fills at a steady rate and holds two seconds' worth.
+//! How fast a client may send: a token bucket that fills at a steady rate, up to two seconds of it.
 
 use tokio::time::Instant;
 

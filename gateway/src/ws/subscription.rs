@@ -1,4 +1,4 @@
-//! What a connection listens to: a topic, whose stream is opened again when its service comes and goes, or a room.
+//! What a client follows: a topic, whose stream is opened again when its service restarts, or a room.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::Session;
 use super::frame::{self, ServerFrame};
-use super::outgoing::{Full, Outgoing};
-use super::rooms::{FellBehind, Member};
-use crate::call::Transcoder;
-use crate::call::topics::{Origin, Source};
-use crate::problem::Problem;
+use super::rooms::Member;
+use super::send_queue::{Full, SendQueue};
+use super::sockets::Session;
+use crate::call::topic_stream::{ClientContext, Source};
+use crate::problem::{Problem, render};
 
 /// Waits between two attempts to open a stream again.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -34,11 +33,11 @@ pub(super) enum Ended {
 pub(super) struct Topic {
     pub(super) name: String,
     pub(super) source: Source,
-    pub(super) origin: Origin,
+    pub(super) context: ClientContext,
     pub(super) session: watch::Receiver<Option<Session>>,
     /// The event to go on after.
     pub(super) after: Option<String>,
-    pub(super) outgoing: Outgoing,
+    pub(super) queue: SendQueue,
     pub(super) reference: Option<String>,
 }
 
@@ -56,67 +55,61 @@ enum Stopped {
 }
 
 impl Topic {
-    /// Passes the events on until the stream ends for good.
-    pub(super) async fn run(mut self, transcoder: &Transcoder) -> Ended {
+    /// Sends the events to the client until the stream ends for good.
+    pub(super) async fn run(mut self) -> Ended {
         let mut wait = RETRY_FIRST;
-        let mut told = false;
+        let mut confirmed = false;
         loop {
             let before = self.after.clone();
-            let stopped = match self.stream(&mut told).await {
-                Ok(stopped) => stopped,
+            let problem = match self.stream(&mut confirmed).await {
+                Ok(Stopped::Failed(problem)) => problem,
+                Ok(Stopped::End) => return self.over(None).await,
                 Err(ended) => return ended,
-            };
-            let problem = match stopped {
-                Stopped::End => {
-                    return self.over(transcoder, None).await;
-                }
-                Stopped::Failed(problem) => problem,
             };
             if self.after != before {
                 wait = RETRY_FIRST;
             }
             match problem.status {
-                // The service restarts, or wants nobody who lags; the feed has what was missed.
-                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS if told => {
+                // The service restarts, or has ended a stream that lags; the feed has what was missed.
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS if confirmed => {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY_MOST);
                 }
                 // The stream was opened with a token that the client has replaced, or is about to.
-                StatusCode::UNAUTHORIZED if told => {
+                StatusCode::UNAUTHORIZED if confirmed => {
                     let replaced = self.session.has_changed().unwrap_or(false);
                     if !replaced && tokio::time::timeout(NEXT_TOKEN, self.session.changed()).await.is_err() {
-                        return self.over(transcoder, Some(&problem)).await;
+                        return self.over(Some(&problem)).await;
                     }
                 }
-                _ => return self.over(transcoder, Some(&problem)).await,
+                _ => return self.over(Some(&problem)).await,
             }
         }
     }
 
-    /// Opens the stream and passes on what it says.
-    async fn stream(&mut self, told: &mut bool) -> Result<Stopped, Ended> {
+    /// Opens the stream and sends its events to the client.
+    async fn stream(&mut self, confirmed: &mut bool) -> Result<Stopped, Ended> {
         let Some(session) = self.session.borrow_and_update().clone() else {
             return Err(Ended::Quietly);
         };
         let mut events = match self
             .source
-            .open(&self.origin, &session.token, self.after.as_deref())
+            .open(&self.context, &session.token, self.after.as_deref())
             .await
         {
             Ok(events) => events,
             Err(problem) => return Ok(Stopped::Failed(problem)),
         };
-        // A topic that cannot go on from where it was tells that it begins anew.
-        if !*told || !self.source.can_resume() {
-            self.outgoing
-                .tell(subscribed(&self.name, self.reference.as_deref()))
-                .await?;
-            *told = true;
+        // A topic that cannot go on from where it was is confirmed again: it begins anew.
+        if !*confirmed || !self.source.can_resume() {
+            let text = subscribed(&self.name, self.reference.as_deref());
+            self.queue.send(text).await?;
+            *confirmed = true;
         }
         loop {
             match events.next().await {
                 Ok(Some(event)) => {
-                    self.outgoing.tell(frame::event(&self.name, &event)).await?;
+                    self.queue.send(frame::event(&self.name, &event)).await?;
                     if event.id.is_some() {
                         self.after = event.id;
                     }
@@ -127,8 +120,8 @@ impl Topic {
         }
     }
 
-    async fn over(&self, transcoder: &Transcoder, problem: Option<&Problem>) -> Ended {
-        let rendered = problem.map(|problem| render(transcoder, problem, &self.origin));
+    async fn over(&self, problem: Option<&Problem>) -> Ended {
+        let rendered = problem.map(|problem| render(problem, &self.context));
         let text = ServerFrame {
             kind: "unsubscribed",
             topic: Some(&self.name),
@@ -136,33 +129,31 @@ impl Topic {
             problem: rendered.as_deref(),
             ..ServerFrame::default()
         };
-        // Whoever has left need not hear it.
-        let _ = self.outgoing.tell(text.text()).await;
+        // A client that has disconnected does not need it.
+        let _ = self.queue.send(text.text()).await;
         Ended::Quietly
     }
 }
 
-/// Passes on what is said in a room.
-pub(super) async fn listen(name: String, mut room: Member, outgoing: Outgoing, reference: Option<String>) -> Ended {
+/// Sends the messages of a room to the client.
+pub(super) async fn follow_room(name: String, mut room: Member, queue: SendQueue, reference: Option<String>) -> Ended {
     let mut next = Ok(subscribed(&name, reference.as_deref()));
     loop {
         let Ok(text) = next else {
             return Ended::Slow;
         };
-        if outgoing.tell(text).await.is_err() {
+        if queue.send(text).await.is_err() {
             return Ended::Quietly;
         }
-        next = match room.next().await {
-            // Every message of a room was text when it was said.
-            Ok(bytes) => Ok(Utf8Bytes::try_from(bytes).unwrap_or_default()),
-            Err(FellBehind) => Err(FellBehind),
-        };
+        // Every message of a room was published as text.
+        let message = room.next().await;
+        next = message.map(|bytes| Utf8Bytes::try_from(bytes).unwrap_or_default());
     }
 }
 
-/// A problem as frames carry it.
-pub(super) fn render(transcoder: &Transcoder, problem: &Problem, origin: &Origin) -> Box<RawValue> {
-    let document = transcoder.render(problem, origin.headers());
+/// The document of a problem for a frame.
+pub(super) fn render(problem: &Problem, context: &ClientContext) -> Box<RawValue> {
+    let document = render::for_stream(problem, context.headers());
     let text = String::from_utf8_lossy(&document).into_owned();
     // A document is JSON; were it not, the frame would go without it.
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())

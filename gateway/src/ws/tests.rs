@@ -1,4 +1,4 @@
-//! Connections over a real port, to a gateway before a todos service that says what it is told.
+//! Connections over a real port, to a gateway in front of a fake todos service.
 
 mod fixture;
 mod limits;

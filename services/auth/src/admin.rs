@@ -1,9 +1,8 @@
 //! What an operator does to the store from outside the running service.
 
-use std::time::Duration;
-
 use quartet_clock::Clock;
-use quartet_kernel::{Deadline, DisplayName, Email, Role, Username, Violations};
+use quartet_kernel::{DisplayName, Email, Fault, Role, Username, Violations};
+use quartet_store::Context;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -75,13 +74,13 @@ pub async fn create_superuser(
     clock: &Clock,
     config: &Own,
     wanted: Wanted<'_>,
-    deadline: Deadline,
+    cx: &Context,
 ) -> Result<Outcome, Error> {
     let wanted = Wanted {
         role: Role::Superuser,
         ..wanted
     };
-    match open_account(store, clock, config, wanted, deadline).await? {
+    match open_account(store, clock, config, wanted, cx).await? {
         Outcome::Found(account) if account.role != Role::Superuser => Err(Error::EmailTaken),
         outcome => Ok(outcome),
     }
@@ -95,26 +94,25 @@ pub async fn import_account(
     clock: &Clock,
     config: &Own,
     wanted: Wanted<'_>,
-    deadline: Deadline,
+    cx: &Context,
 ) -> Result<Outcome, Error> {
-    open_account(store, clock, config, wanted, deadline).await
+    open_account(store, clock, config, wanted, cx).await
 }
 
 /// Puts a new signing key in the place of the current one. Running processes publish it at once and sign with it a few seconds later; the old
 /// one verifies until the last token that it signed has expired.
 ///
 /// Errors: HS256 has no keys to rotate; another rotation is under way.
-pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, deadline: Deadline) -> Result<KeyInfo, Error> {
+pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, cx: &Context) -> Result<KeyInfo, Error> {
     let token_life = config.access_token_ttl.0;
-    let key = key_ring::rotate(store, clock, config.jwt_algorithm, token_life, deadline).await?;
+    let key = key_ring::rotate(store, clock, config.jwt_algorithm, token_life, cx).await?;
     Ok(info(&key, clock.now()))
 }
 
 /// Every signing key, the oldest first.
-pub async fn list_keys(store: &dyn Store, clock: &Clock, deadline: Deadline) -> Result<Vec<KeyInfo>, Error> {
-    let now = clock.now();
-    let keys = store.list_keys(deadline).await?;
-    Ok(keys.iter().map(|key| info(key, now)).collect())
+pub async fn list_keys(store: &dyn Store, cx: &Context) -> Result<Vec<KeyInfo>, Error> {
+    let keys = store.list_keys(cx).await?;
+    Ok(keys.iter().map(|key| info(key, cx.now)).collect())
 }
 
 fn info(key: &domain::SigningKey, now: OffsetDateTime) -> KeyInfo {
@@ -132,7 +130,7 @@ async fn open_account(
     clock: &Clock,
     config: &Own,
     wanted: Wanted<'_>,
-    deadline: Deadline,
+    cx: &Context,
 ) -> Result<Outcome, Error> {
     let mut violations = Violations::new();
     let name = violations.check("name", DisplayName::optional(wanted.name));
@@ -149,28 +147,33 @@ async fn open_account(
     };
     violations.finish()?;
     let (Some(name), Some(username), Some(email)) = (name, username, email) else {
-        // `finish` has told of whatever is missing.
-        return Err(quartet_rpc::Failure::internal().into());
+        // `finish` has refused whatever is missing.
+        return Err(Fault::Internal.into());
     };
 
-    let by_email = store.find_account_by_email(&email.key(), deadline).await?;
-    let by_username = store.find_account_by_username(username.as_str(), deadline).await?;
-    match (by_email, by_username) {
-        (None, None) => {}
-        (Some(account), Some(same)) if account.id == same.id => return Ok(Outcome::Found(account)),
-        // Half of it is somebody else's: whoever asks must not take their account for the one that is wanted.
-        (Some(_), _) => return Err(Error::EmailTaken),
-        (None, Some(_)) => return Err(Error::UsernameTaken),
+    let mut username_taken = false;
+    for account in store.find_holders(username.as_str(), &email.key(), cx).await? {
+        let has_name = account.username == username.as_str();
+        let has_email = account.email.to_lowercase() == email.key();
+        // Half of it is somebody else's: the caller must not take their account for the one that is wanted.
+        match (has_name, has_email) {
+            (true, true) => return Ok(Outcome::Found(account)),
+            (_, true) => return Err(Error::EmailTaken),
+            (true, false) => username_taken = true,
+            (false, false) => {}
+        }
+    }
+    if username_taken {
+        return Err(Error::UsernameTaken);
     }
     let password_hash = match (hash, password) {
         (Some(hash), _) => hash,
         (None, Some(password)) => {
             let hashing = Hashing::new(clock.clone(), config.hardness(), 1, 0).map_err(Error::Hashing)?;
-            hashing.hash(password, deadline).await?
+            hashing.hash(password, cx.deadline).await?
         }
-        (None, None) => return Err(quartet_rpc::Failure::internal().into()),
+        (None, None) => return Err(Fault::Internal.into()),
     };
-    let now = clock.now();
     let new = NewAccount {
         id: wanted.id.unwrap_or_else(|| clock.new_id()),
         username,
@@ -180,11 +183,6 @@ async fn open_account(
         password_hash,
         role: wanted.role,
     };
-    store.insert_account(&new, None, "", now, deadline).await?;
-    Ok(Outcome::Opened(Account::opened(new, now)))
-}
-
-/// A deadline that suits a command.
-pub fn patience() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
+    store.insert_account(&new, None, "", cx).await?;
+    Ok(Outcome::Opened(Account::opened(new, cx.now)))
 }

@@ -19,8 +19,6 @@ quartet_config::settings! {
         @secret database_url: DatabaseUrl = "AUTH_DATABASE_URL" or "sqlite://data/auth.db";
         /// Where the users service is, when the auth service runs alone.
         users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
-        /// Where the jobs service is, when the auth service runs alone; it sends the mails.
-        jobs_url: String = "JOBS_URL" or "http://127.0.0.1:50054";
         /// Life of an access token. A revoked session is listed everywhere for as long.
         access_token_ttl: Span = "ACCESS_TOKEN_TTL" or "15m";
         /// Life of a session, however often its refresh token is exchanged.
@@ -53,12 +51,12 @@ quartet_config::settings! {
         login_max_delay_per_name: Span = "LOGIN_MAX_DELAY_PER_NAME" or "10s";
         /// How long failed logins count after the last one.
         login_failure_window: Span = "LOGIN_FAILURE_WINDOW" or "1h";
-        /// Address of the product as its users see it; links in mails begin with it.
+        /// Public address of the product; links in mails begin with it.
         public_url: String = "PUBLIC_URL" or "http://localhost:8000";
     }
 }
 
-/// All that the service is told.
+/// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Its own settings.

@@ -1,8 +1,9 @@
-//! What can go wrong, and what a caller is told.
+//! What can go wrong, and what a caller gets of it.
 
 use std::time::Duration;
 
-use quartet_kernel::{DeadlineExceeded, InvalidFields};
+use quartet_kernel::{DeadlineExceeded, Fault, InvalidFields};
+use quartet_messaging::Failure as EffectFailure;
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
 use tonic::{Code, Status};
@@ -19,7 +20,7 @@ pub enum Error {
     /// The address is in use.
     #[error("the e-mail address is in use")]
     EmailTaken,
-    /// The name is unknown or the password is wrong; which of the two is not told.
+    /// The name is unknown or the password is wrong; the caller does not learn which.
     #[error("the name or the password is wrong")]
     InvalidCredentials,
     /// A superuser has barred the account.
@@ -34,7 +35,7 @@ pub enum Error {
     /// Too many passwords wait to be hashed.
     #[error("too many passwords are being checked at the moment")]
     HashingBusy,
-    /// The OAuth 2.0 grant is not offered.
+    /// The OAuth 2.0 grant is not supported.
     #[error("the grant type is not offered")]
     UnsupportedGrantType,
     /// The refresh token is unknown or expired.
@@ -46,7 +47,7 @@ pub enum Error {
     /// No such live session of the caller.
     #[error("session {id} not found")]
     SessionNotFound {
-        /// The id asked for.
+        /// The id that was requested.
         id: Uuid,
     },
     /// The current password is wrong.
@@ -64,13 +65,13 @@ pub enum Error {
     /// No such account.
     #[error("account {id} not found")]
     AccountNotFound {
-        /// The id asked for.
+        /// The id that was requested.
         id: Uuid,
     },
     /// The suite would be left without a superuser.
     #[error("the last superuser must stay")]
     LastSuperuser,
-    /// Another process rotates the keys at this moment.
+    /// Another process rotates the keys.
     #[error("another rotation of the keys is under way")]
     RotationUnderWay,
     /// A key cannot be made or read.
@@ -82,7 +83,13 @@ pub enum Error {
     /// A password cannot be hashed.
     #[error("hashing a password failed: {0}")]
     Hashing(String),
-    /// An answer that is made already: invalid fields, a passed deadline.
+    /// The request has fields that break their rules.
+    #[error(transparent)]
+    Invalid(#[from] InvalidFields),
+    /// The suite could not do it, whatever the request was.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// A reply that is made already, such as one to a caller who is no user.
     #[error("{0:?}")]
     Refused(Failure),
     /// The store failed.
@@ -96,15 +103,9 @@ impl From<Failure> for Error {
     }
 }
 
-impl From<InvalidFields> for Error {
-    fn from(invalid: InvalidFields) -> Self {
-        Self::Refused(invalid.into())
-    }
-}
-
 impl From<DeadlineExceeded> for Error {
     fn from(late: DeadlineExceeded) -> Self {
-        Self::Refused(late.into())
+        Self::Fault(late.into())
     }
 }
 
@@ -144,9 +145,20 @@ impl From<Error> for Status {
                 tracing::error!(error = message, "auth failed");
                 Failure::internal()
             }
+            Error::Invalid(invalid) => invalid.into(),
+            Error::Fault(fault) => fault.into(),
             Error::Refused(failure) => failure,
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()
+    }
+}
+
+impl From<Error> for EffectFailure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            error => Self::Permanent(error.to_string()),
+        }
     }
 }

@@ -1,31 +1,15 @@
-//! What this service says and hears.
-//!
-//! It says what happens to accounts, in the transaction of the write. It hears of users: the sessions of one who was deleted end, and a changed tier
-//! travels in the next token, also when the users service is away by then.
+//! What this service publishes, in the transaction of the write.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use async_trait::async_trait;
-use quartet_clock::Clock;
-use quartet_kernel::{Deadline, Role};
-use quartet_messaging::{Handler, Message, Outcome};
+use quartet_kernel::{Language, Role};
 use quartet_proto::auth::v1 as pb;
-use quartet_proto::events::Event;
-use quartet_proto::users::v1 as users;
 use uuid::Uuid;
 
-use crate::domain::{Account, EndReason, NewAccount};
-use crate::ended_sessions::EndedSessions;
-use crate::mail::Language;
-use crate::store::{Ending, Store};
+use crate::domain::{Account, MailRequest, NewAccount, Purpose};
 
 /// The name of this service in the contracts and in its inbox.
 pub const CONSUMER: &str = "auth";
-/// Bound on one effect.
-const BOUND: Duration = Duration::from_secs(20);
 
-/// `languages` are those that the person prefers, as `Accept-Language`.
+/// An account was opened. `languages` are those that the person prefers, as `Accept-Language`.
 pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRegistered {
     pb::AccountRegistered {
         account_id: account.id.to_string(),
@@ -40,12 +24,14 @@ pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRe
     }
 }
 
+/// An account was deleted for good.
 pub(crate) fn deleted(id: Uuid) -> pb::AccountDeleted {
     pb::AccountDeleted {
         account_id: id.to_string(),
     }
 }
 
+/// The role of an account was changed.
 pub(crate) fn role_changed(id: Uuid, role: Role) -> pb::AccountRoleChanged {
     pb::AccountRoleChanged {
         account_id: id.to_string(),
@@ -53,6 +39,7 @@ pub(crate) fn role_changed(id: Uuid, role: Role) -> pb::AccountRoleChanged {
     }
 }
 
+/// An account was barred or closed, or may sign in again.
 pub(crate) fn status_changed(account: &Account) -> pb::AccountStatusChanged {
     pb::AccountStatusChanged {
         account_id: account.id.to_string(),
@@ -61,57 +48,20 @@ pub(crate) fn status_changed(account: &Account) -> pb::AccountStatusChanged {
     }
 }
 
-/// Does what messages ask of accounts.
-pub(crate) struct Hearing {
-    store: Arc<dyn Store>,
-    ended: EndedSessions,
-    clock: Clock,
-    revocation_life: Duration,
-}
-
-impl Hearing {
-    /// Hears for `store`, and has the sessions that end listed for `revocation_life`.
-    pub(crate) fn new(store: Arc<dyn Store>, ended: EndedSessions, clock: Clock, revocation_life: Duration) -> Self {
-        Self {
-            store,
-            ended,
-            clock,
-            revocation_life,
-        }
-    }
-
-    /// What comes of the message; the error is why it never will come to anything.
-    async fn hear(&self, message: &Message) -> Result<Outcome, String> {
-        let (now, deadline) = (self.clock.now(), Deadline::after(BOUND));
-        let id = Uuid::parse_str(&message.subject).map_err(|_| format!("`{}` is no user", message.subject))?;
-        let done = match message.kind.as_str() {
-            users::UserDeleted::KIND => {
-                let ending = Ending {
-                    reason: EndReason::Account,
-                    now,
-                    forget_at: now + self.revocation_life,
-                };
-                let ended = self
-                    .store
-                    .user_deleted(message.id, id, message.time, ending, deadline)
-                    .await;
-                ended.map(|ended| self.ended.tell(ended))
-            }
-            users::UserTierChanged::KIND => {
-                let told: users::UserTierChanged = message.decode().map_err(|error| error.to_string())?;
-                self.store
-                    .user_tier_changed(message.id, id, told.tier.as_deref(), now, deadline)
-                    .await
-            }
-            _ => return Err("this service does not take this kind".into()),
-        };
-        Ok(done.into())
-    }
-}
-
-#[async_trait]
-impl Handler for Hearing {
-    async fn handle(&self, message: &Message) -> Outcome {
-        self.hear(message).await.unwrap_or_else(Outcome::dead)
+/// A mail was requested.
+pub(crate) fn mail_requested(request: &MailRequest, language: Language) -> pb::MailRequested {
+    pb::MailRequested {
+        request: Some(pb::MailRequest {
+            id: request.id.to_string(),
+            purpose: match request.purpose {
+                Purpose::PasswordReset => pb::MailPurpose::PasswordReset,
+                Purpose::EmailVerification => pb::MailPurpose::EmailVerification,
+                Purpose::EmailChange => pb::MailPurpose::EmailChange,
+                Purpose::EmailChangeNotice => pb::MailPurpose::EmailChangeNotice,
+            } as i32,
+            email: request.email_key.clone(),
+            account_id: request.account_id.map(|id| id.to_string()),
+        }),
+        language: language.tag().to_owned(),
     }
 }

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::Argon2;
 use quartet_clock::Clock;
-use quartet_kernel::Deadline;
-use quartet_rpc::Failure;
+use quartet_kernel::{Deadline, Fault};
 use tokio::sync::Semaphore;
 
 use crate::Error;
@@ -114,7 +113,7 @@ impl Hashing {
             Ok(done) => Ok(done),
             Err(error) => {
                 tracing::error!(%error, "hashing a password failed");
-                Err(Failure::internal().into())
+                Err(Fault::Internal.into())
             }
         }
     }

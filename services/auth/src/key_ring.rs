@@ -1,16 +1,16 @@
 //! The signing keys as this process holds them: read from the store every second, so that a rotation by any process is seen in time.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
+use parking_lot::RwLock;
 use quartet_clock::Clock;
 use quartet_config::Secret;
-use quartet_kernel::Deadline;
+use quartet_kernel::{Deadline, Fault};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::Failure;
 use quartet_rpc::keys::hs256_kid;
-use quartet_store::Patience;
+use quartet_store::{ConnectRetry, Context};
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -69,18 +69,20 @@ impl KeyRing {
             shared: shared.filter(|_| algorithm == Algorithm::Hs256),
             held: Arc::default(),
         };
-        let patience = Patience::until(deadline);
+        let retry = ConnectRetry::until(deadline);
         while let Err(error) = ring.read(deadline).await {
             match &error {
-                Error::Store(away) if patience.lasts(away).await => {}
+                Error::Store(away) if retry.again(away).await => {}
                 _ => return Err(error),
             }
         }
         if ring.signer().is_none() {
             let (clock, now) = (ring.clock.clone(), ring.clock.now());
             let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &clock, now)).await;
-            let key = made.map_err(|_| Failure::internal())??;
-            ring.store.insert_first_key(&key, deadline).await?;
+            let key = made.map_err(|_| Fault::Internal)??;
+            ring.store
+                .insert_first_key(&key, &Context::new(&ring.clock, deadline))
+                .await?;
             ring.read(deadline).await?;
         }
         Ok(ring)
@@ -88,7 +90,7 @@ impl KeyRing {
 
     /// Reads the keys from the store.
     pub(crate) async fn read(&self, deadline: Deadline) -> Result<(), Error> {
-        let keys = self.store.list_keys(deadline).await?;
+        let keys = self.store.list_keys(&Context::new(&self.clock, deadline)).await?;
         let known = self.held();
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
@@ -110,7 +112,7 @@ impl KeyRing {
                 jwk: parts.1,
             });
         }
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+        *self.held.write() = held;
         Ok(())
     }
 
@@ -120,7 +122,7 @@ impl KeyRing {
             return Some(shared.clone());
         }
         let now = self.clock.now();
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         let in_state = |state| {
             held.iter()
                 .rfind(|held| held.key.algorithm == self.algorithm && held.key.state(now) == state)
@@ -133,7 +135,7 @@ impl KeyRing {
     /// The public keys of all that sign, will sign, or have signed tokens that may be alive.
     pub(crate) fn public(&self) -> Vec<pb::Jwk> {
         let now = self.clock.now();
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         held.iter()
             .filter(|held| held.key.state(now) != KeyState::Expired)
             .map(|held| held.jwk.clone())
@@ -141,7 +143,7 @@ impl KeyRing {
     }
 
     fn held(&self) -> Vec<Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held.read().clone()
     }
 }
 
@@ -151,9 +153,9 @@ pub(crate) async fn rotate(
     clock: &Clock,
     algorithm: Algorithm,
     token_life: Duration,
-    deadline: Deadline,
+    cx: &Context,
 ) -> Result<SigningKey, Error> {
-    let current = store.list_keys(deadline).await?;
+    let current = store.list_keys(cx).await?;
     let now: OffsetDateTime = clock.now();
     let first = !current
         .iter()
@@ -161,9 +163,9 @@ pub(crate) async fn rotate(
     let active_at = if first { now } else { now + PUBLISHED_BEFORE };
     let generator = clock.clone();
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &generator, active_at)).await;
-    let key = made.map_err(|_| Failure::internal())??;
+    let key = made.map_err(|_| Fault::Internal)??;
     // A process reads the keys a moment after they changed, and a token may be verified on a clock that is behind.
     let expires_at = active_at + token_life + Duration::from_secs(60);
-    store.rotate_key(&key, expires_at, deadline).await?;
+    store.rotate_key(&key, expires_at, cx).await?;
     Ok(key)
 }

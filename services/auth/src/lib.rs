@@ -1,30 +1,30 @@
 //! The auth service: accounts, sessions and tokens: who somebody is, and how they prove it.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases),
-//! [`hashing`] (passwords, off the async threads), [`mail`] (what is sent and how), [`admin`] (what an operator does),
-//! [`events`] (what is said and heard), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`]
+//! (one trait, two databases; the effects of events are there), [`events`] (what is published),
+//! [`hashing`] (passwords, off the async threads), [`ended_sessions`] (the feed of them), [`workers`] (what
+//! runs in the background), [`admin`] (what an operator does), [`error`].
 
 pub mod admin;
 pub mod config;
 pub mod domain;
-mod ended_sessions;
+pub mod ended_sessions;
 pub mod error;
 pub mod events;
 pub mod hashing;
 mod key_ring;
-pub mod mail;
 pub mod rpc;
 pub mod store;
 mod tokens;
-mod upkeep;
 mod users;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
-use quartet_messaging::{Broker, Messenger};
+use quartet_messaging::{Broker, Effects, Messenger};
 use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
 use quartet_store::Database;
@@ -34,17 +34,16 @@ use tonic::service::RoutesBuilder;
 pub use config::Config;
 pub use error::Error;
 
-use domain::Algorithm;
+use domain::{Algorithm, MailKey};
 use ended_sessions::EndedSessions;
 use hashing::Hashing;
 use key_ring::KeyRing;
-use mail::{Jobs, Postman};
 use tokens::Tokens;
 
 /// The proto packages that this service serves.
 pub const PACKAGES: &[&str] = &["quartet.auth.v1"];
 
-/// Bound on what a start asks of the store.
+/// Bound on what a start does in the store.
 const START: Duration = Duration::from_secs(30);
 
 /// What the service needs from the process it runs in.
@@ -53,8 +52,8 @@ pub struct Deps {
     pub clock: Clock,
     /// The users service, which makes the user of an account.
     pub users: Peer,
-    /// The jobs service, which sends mails.
-    pub jobs: Peer,
+    /// The key of the tokens in mails: `host.key_for(MailKey::PURPOSE)`.
+    pub mail_key: [u8; 32],
     /// Carries messages; without one, they wait in the outbox.
     pub broker: Option<Arc<dyn Broker>>,
 }
@@ -82,15 +81,15 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
     let Deps {
         clock,
         users,
-        jobs,
+        mail_key,
         broker,
     } = deps;
     let messenger = Messenger::new(database.clone(), broker, clock.clone(), messaging);
-    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
+    let ended = EndedSessions::new(own.revocation_life());
+    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher(), ended.clone()).into();
     if own.jwt_algorithm == Algorithm::Hs256 && shared.jwt_hs256_secret.is_none() {
         return Err("JWT_HS256_SECRET: expected a secret of at least 32 characters with JWT_ALGORITHM=HS256".into());
     }
-    let mailer = Jobs::new(jobs, &own.public_url);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let concurrency = own.hashing_concurrency.unwrap_or(cores);
     let hashing = Hashing::new(clock.clone(), own.hardness(), concurrency, own.hashing_queue)
@@ -110,13 +109,12 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
         audience: shared.token_audience,
         access_ttl: own.access_token_ttl.0,
     };
-    let ended = EndedSessions::new(clock.clone(), store.clone());
-    let hearing = events::Hearing::new(store.clone(), ended.clone(), clock.clone(), own.revocation_life());
+    let effects = Effects::new(store.clone(), clock.clone());
     Ok(Service {
-        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(effects)),
         rpc: rpc::Rpc {
             ended,
-            postman: Postman::new(clock.clone(), store.clone(), Arc::new(mailer)),
+            mail_key: MailKey::new(mail_key),
             config: Arc::new(own),
             hashing,
             tokens,
@@ -143,10 +141,9 @@ impl Hosted for Service {
         let rpc = self.rpc;
         tokio::join!(
             self.messenger.run(stop.clone()),
-            rpc.ended.run(stop.clone()),
-            rpc.postman.run(stop.clone()),
-            upkeep::watch_keys(rpc.tokens.ring, stop.clone()),
-            upkeep::prune(rpc.store, rpc.clock, rpc.config.login_failure_window.0, stop),
+            workers::follow(rpc.ended, rpc.store.clone(), rpc.clock.clone(), stop.clone()),
+            workers::watch_keys(rpc.tokens.ring, stop.clone()),
+            workers::prune(rpc.store, rpc.clock, rpc.config.login_failure_window.0, stop),
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use quartet_auth::domain::MailKey;
 use quartet_auth::{Config, Deps, PACKAGES, build};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{self, Host};
@@ -12,7 +13,6 @@ async fn main() -> ExitCode {
         let config = Config::read(source)?;
         let address = config.own.grpc_address;
         let users = host.peer(Upstream::remote("users", &config.own.users_url)?);
-        let jobs = host.peer(Upstream::remote("jobs", &config.own.jobs_url)?);
         let clock = host.clock();
         let broker = quartet_messaging::rabbit::connect(&config.messaging, "auth", clock.clone())?;
         let service = build(
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
             Deps {
                 clock,
                 users,
-                jobs,
+                mail_key: host.key_for(MailKey::PURPOSE),
                 broker,
             },
         )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jsonwebtoken::Header;
 use quartet_clock::Clock;
-use quartet_rpc::Failure;
+use quartet_kernel::Fault;
 use quartet_rpc::token::{ACCESS_TYPE, AccessClaims};
 
 use crate::Error;
@@ -46,7 +46,7 @@ impl Tokens {
     ) -> Result<Pair, Error> {
         let signer = self.ring.signer().ok_or_else(|| {
             tracing::error!("there is no key to sign with");
-            Failure::internal()
+            Fault::Internal
         })?;
         let now = self.clock.now();
         // No access token outlives its session.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quartet_kernel::{Deadline, Role};
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::user_service_client::UserServiceClient;
-use quartet_rpc::{Call, Peer, moment};
+use quartet_rpc::{Call, Peer, timestamp};
 
 use crate::domain::Account;
 
@@ -29,7 +29,7 @@ pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Opti
             Role::User => pb::UserRole::User,
             Role::Superuser => pb::UserRole::Superuser,
         } as i32,
-        account_updated_at: Some(moment::to_proto(account.updated_at)),
+        account_updated_at: Some(timestamp::to_proto(account.updated_at)),
     };
     let request = users.request(&call, message).ok()?;
     let mut client = UserServiceClient::new(users.upstream());

@@ -47,7 +47,7 @@ quartet_config::settings! {
         /// Addresses and networks that webhooks may reach besides the public internet, with commas, such as
         /// `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
-        /// Whether whoever registers is welcomed by mail. Switch it off before the accounts of another system are imported.
+        /// Whether new users receive a welcome mail. Switch it off before you import the accounts of another system.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
         /// Sender of mails.
         mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";

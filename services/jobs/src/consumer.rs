@@ -13,7 +13,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::todos::v1::{TodoCompleted, TodoCreated, TodoDeleted, TodoUpdated};
 use quartet_proto::users::v1::UserPurged;
-use quartet_rpc::moment;
+use quartet_rpc::timestamp;
 use quartet_store::Context;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -84,7 +84,7 @@ impl Consumer {
 /// Errors: permanent when the message is another event, or does not decode.
 fn delivery(message: &Message) -> Result<Option<Delivery>, Failure> {
     let text = |timestamp: Option<prost_types::Timestamp>| {
-        let time = moment::parse(timestamp.as_ref()).ok().flatten()?;
+        let time = timestamp::parse(timestamp.as_ref()).ok().flatten()?;
         time.format(&Rfc3339).ok()
     };
     /// The three events that carry the same fields of a todo.

@@ -3,11 +3,12 @@
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
 //! [`store`] (a trait per thing, two databases), [`events`] (what is published), [`consumer`] (what
 //! events of others change here), [`workers`] (the claims and attempts), [`kinds`] (what jobs do, one file
-//! per kind) with [`mail`], [`outgoing`] and [`files`] that they work with, [`notifier`], [`error`].
+//! per kind) with [`mail`], [`egress`] and [`files`] that they work with, [`notifier`], [`error`].
 
 pub mod config;
 pub mod consumer;
 pub mod domain;
+pub mod egress;
 pub mod error;
 pub mod events;
 pub mod files;
@@ -15,7 +16,6 @@ pub mod kinds;
 pub mod links;
 pub mod mail;
 pub mod notifier;
-pub mod outgoing;
 pub mod rpc;
 pub mod store;
 pub mod workers;
@@ -35,13 +35,13 @@ pub use config::Config;
 pub use error::Error;
 
 use consumer::{CONSUMER, Consumer};
-use domain::{Kind, Reach};
+use domain::{EgressPolicy, Kind};
+use egress::{EgressClient, Resolve};
 use files::Files;
 use kinds::Dependencies;
 use links::Links;
-use mail::{Carrier, Smtp};
+use mail::{FileTransport, SmtpTransport, Transport};
 use notifier::JobNotifier;
-use outgoing::{Outgoing, Resolve};
 use workers::{Handlers, Pace, Worker};
 
 /// Bound on the effects of events that are handled together.
@@ -64,7 +64,7 @@ pub struct Deps {
     pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
-    /// What names mean, for webhooks: [`outgoing::System`].
+    /// What names mean, for webhooks: [`egress::SystemResolver`].
     pub names: Arc<dyn Resolve>,
 }
 
@@ -111,7 +111,7 @@ pub fn over(
     };
     let effects = Effects::new(consumer, clock.clone()).within(EFFECTS_TIMEOUT);
     let files = Files::new(&own.files_dir);
-    let reach = Arc::new(Reach::new(own.webhook_allow.0.clone()));
+    let egress = Arc::new(EgressPolicy::new(own.webhook_allow.0.clone()));
 
     let worker = match broker.filter(|_| own.role.works()) {
         None => None,
@@ -122,9 +122,9 @@ pub fn over(
                 todos,
                 auth,
                 users,
-                mails: carrier(&own)?,
+                mails: mail_transport(&own)?,
                 mail_language: own.mail_language.clone(),
-                outgoing: Outgoing::new(reach.clone(), names)?,
+                egress: EgressClient::new(egress.clone(), names)?,
                 remind_within: own.remind_within.0,
                 purge_after: own.purge_after.0,
             };
@@ -162,7 +162,7 @@ pub fn over(
         links: Links::new(link_key),
         link_ttl: own.link_ttl.0,
         upload_limit: own.upload_limit.0,
-        reach,
+        egress,
     };
     Ok(Service {
         rpc,
@@ -171,15 +171,15 @@ pub fn over(
     })
 }
 
-/// Who carries mails: a mail server where one is set, else a folder.
-fn carrier(own: &config::Own) -> Result<Arc<dyn Carrier>, StartError> {
+/// Sends mails through the mail server that is set, or else writes them into a folder.
+fn mail_transport(own: &config::Own) -> Result<Arc<dyn Transport>, StartError> {
     let from = &own.mail_from;
     let from = from
         .parse()
         .map_err(|_| format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)"))?;
     Ok(match &own.smtp_url {
-        Some(url) => Arc::new(Smtp::new(url, from)?),
-        None => Arc::new(mail::Files::new(&own.mail_dir, from)),
+        Some(url) => Arc::new(SmtpTransport::new(url, from)?),
+        None => Arc::new(FileTransport::new(&own.mail_dir, from)),
     })
 }
 

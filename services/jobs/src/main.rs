@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use quartet_jobs::{Config, Deps, PACKAGES, build, links, outgoing};
+use quartet_jobs::{Config, Deps, PACKAGES, build, egress, links};
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{self, Host};
 
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
             auth: host.auth(),
             users: host.peer(Upstream::remote("users", &config.shared.users_url)?),
             link_key: host.key_for(links::PURPOSE),
-            names: Arc::new(outgoing::System),
+            names: Arc::new(egress::SystemResolver),
         };
         Ok((address, build(config, deps).await?))
     })

@@ -24,7 +24,7 @@ quartet_config::settings! {
     }
 }
 
-/// All that the service is told.
+/// The settings of the service, with those that services share.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Address to serve gRPC on, when the service runs alone.

@@ -1,4 +1,4 @@
-//! What can go wrong, and what a caller is told.
+//! What can go wrong, and the status for it.
 
 use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
@@ -12,19 +12,19 @@ pub enum Error {
     /// No such todo of the caller.
     #[error("todo {id} not found")]
     TodoNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// No such tag of the caller.
     #[error("tag {id} not found")]
     TagNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// The caller has a tag of that name.
     #[error("a tag named `{name}` exists")]
     TagNameTaken {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// A tag was renamed or deleted while todos with it were made, again and again.
@@ -91,7 +91,7 @@ impl From<Error> for Status {
 }
 
 impl From<Error> for quartet_messaging::Failure {
-    /// An effect that failed may have one later, whatever the store says.
+    /// Every error of an effect is transient: the store comes back.
     fn from(error: Error) -> Self {
         Self::Transient(error.to_string())
     }

@@ -17,7 +17,7 @@ use crate::domain::{Todo, UserEvent, UserEventKind};
 /// The name of this service in the contracts and in its inbox.
 pub const CONSUMER: &str = "todos";
 
-/// What a consumed message says of a user.
+/// The event of a user in a consumed message.
 ///
 /// Errors: permanent for a message of another kind, or about no user.
 pub(crate) fn user_event(message: &Message) -> Result<UserEvent, Failure> {

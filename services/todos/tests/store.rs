@@ -2,10 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "store/changes.rs"]
-mod changes;
-#[path = "store/departures.rs"]
-mod departures;
+#[path = "store/feed.rs"]
+mod feed;
 #[path = "store/lists.rs"]
 mod lists;
 #[path = "store/tags.rs"]
@@ -14,20 +12,23 @@ mod tags;
 mod todos;
 #[path = "store/transfer.rs"]
 mod transfer;
+#[path = "store/user_lifecycle.rs"]
+mod user_lifecycle;
 
 use std::time::Duration;
 
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
-use quartet_messaging::Publisher;
-use quartet_store::Database;
+use quartet_messaging::{Message, Publisher};
+use quartet_proto::events::Event;
+use quartet_store::{Context, Database};
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{NewTodo, Priority, Tag, Title};
 use quartet_todos::store::{MIGRATIONS, Store, over};
 use uuid::Uuid;
 
 /// A migrated store with one owner.
-struct Kept {
+struct Fixture {
     store: Box<dyn Store>,
     database: Database,
     clock: Clock,
@@ -35,7 +36,7 @@ struct Kept {
     _fresh: Fresh,
 }
 
-impl Kept {
+impl Fixture {
     async fn new(fresh: Fresh) -> Self {
         let database = fresh.open().await;
         MIGRATIONS.up(&database).await.unwrap();
@@ -47,6 +48,23 @@ impl Kept {
             clock,
             _fresh: fresh,
         }
+    }
+
+    /// Work that begins now.
+    fn cx(&self) -> Context {
+        Context::new(&self.clock, Deadline::after(Duration::from_secs(20)))
+    }
+
+    /// An event about `subject`, a second after what was before.
+    fn message<E: Event>(&self, subject: Uuid, event: &E) -> Message {
+        self.clock.advance(time::Duration::seconds(1));
+        Message::of(&self.clock, subject, event)
+    }
+
+    /// An event about the owner takes effect.
+    async fn consume<E: Event>(&self, event: &E) {
+        let message = self.message(self.owner, event);
+        self.store.consume(&[&message], &self.cx()).await.unwrap();
     }
 
     fn new_todo(&self, title: &str) -> NewTodo {
@@ -65,10 +83,7 @@ impl Kept {
     async fn insert(&self, todo: NewTodo) -> Uuid {
         self.clock.advance(time::Duration::seconds(1));
         let id = todo.id;
-        self.store
-            .insert_todos(self.owner, &[todo], self.clock.now(), soon())
-            .await
-            .unwrap();
+        self.store.insert_todos(self.owner, &[todo], &self.cx()).await.unwrap();
         id
     }
 
@@ -81,11 +96,7 @@ impl Kept {
             created_at: now,
             updated_at: now,
         };
-        self.store.insert_tag(&tag, soon()).await.unwrap();
+        self.store.insert_tag(&tag, &self.cx()).await.unwrap();
         tag.id
     }
-}
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(20))
 }

@@ -1,11 +1,11 @@
-//! What other services ask of todos, over gRPC, through the access layer.
+//! What other services call todos for, over gRPC, through the access layer.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use quartet_clock::Clock;
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
-use quartet_rpc::{Upstream, moment};
+use quartet_rpc::{Upstream, timestamp};
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{Identity, service_request};
 use quartet_testkit::stack;
@@ -150,7 +150,7 @@ async fn rows_that_break_a_rule_are_told_by_line_and_the_others_are_exported_aga
 async fn what_is_due_is_listed_for_services() {
     let mut todos = Todos::new().await;
     let now = todos.clock.now();
-    let due_at = Some(moment::to_proto(now + time::Duration::MINUTE));
+    let due_at = Some(timestamp::to_proto(now + time::Duration::MINUTE));
     let import = todos.clock.new_id().to_string();
     todos
         .import(
@@ -165,8 +165,8 @@ async fn what_is_due_is_listed_for_services() {
         )
         .await;
     let request = pb::ListDueTodosRequest {
-        due_after: Some(moment::to_proto(now)),
-        due_before: Some(moment::to_proto(now + time::Duration::HOUR)),
+        due_after: Some(timestamp::to_proto(now)),
+        due_before: Some(timestamp::to_proto(now + time::Duration::HOUR)),
         ..Default::default()
     };
     let due = todos

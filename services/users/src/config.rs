@@ -7,7 +7,7 @@ use quartet_store::database::DatabaseUrl;
 
 quartet_config::settings! {
     /// Settings of the users service.
-    pub struct Own {
+    pub struct Settings {
         /// Address to serve gRPC on, when the service runs alone.
         grpc_address: SocketAddr = "USERS_GRPC_ADDRESS" or "127.0.0.1:50052";
         /// Store of the users service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
@@ -15,7 +15,7 @@ quartet_config::settings! {
     }
 }
 
-/// All that the service is told.
+/// All settings that the service reads.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Address to serve gRPC on, when the service runs alone.
@@ -31,10 +31,10 @@ pub struct Config {
 impl Config {
     /// Reads every setting from `source`.
     pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
-        let Own {
+        let Settings {
             grpc_address,
             database_url,
-        } = Own::read(source)?;
+        } = Settings::read(source)?;
         Ok(Self {
             grpc_address,
             database_url,

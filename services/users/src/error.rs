@@ -1,4 +1,4 @@
-//! What can go wrong, and what a caller is told.
+//! What can go wrong, and what a caller learns of it.
 
 use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
@@ -14,19 +14,19 @@ pub enum Error {
     /// No such user.
     #[error("user {id} not found")]
     UserNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// No user of that name.
     #[error("user `{username}` not found")]
     UsernameNotFound {
-        /// The user name asked for.
+        /// The requested user name.
         username: String,
     },
     /// The user is somebody else, and the caller no superuser.
     #[error("user {id} is somebody else")]
     NotYourUser {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// Deleted users are for superusers to see.
@@ -44,46 +44,46 @@ pub enum Error {
     /// The user has no profile.
     #[error("user {id} has no profile")]
     ProfileNotFound {
-        /// The user asked for.
+        /// The requested user.
         id: Uuid,
     },
     /// No tier of that name.
     #[error("tier `{name}` not found")]
     TierNotFound {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// The user has no tier.
     #[error("user {id} has no tier")]
     NoTier {
-        /// The user asked for.
+        /// The requested user.
         id: Uuid,
     },
     /// A tier has that name.
     #[error("a tier named `{name}` exists")]
     TierNameTaken {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// No such rate limit of the tier.
     #[error("rate limit {id} not found")]
     RateLimitNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// The tier has a limit for that path.
     #[error("the tier has a rate limit for `{path}`")]
     RateLimitExists {
-        /// The path asked for.
+        /// The requested path.
         path: String,
     },
     /// The tier has a limit of that name.
     #[error("the tier has a rate limit named `{name}`")]
     RateLimitNameTaken {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
-    /// An answer that is made already: invalid fields, a passed deadline, another service that is away.
+    /// A failure that is ready to be sent: invalid fields, a passed deadline, another service that is away.
     #[error("{0:?}")]
     Refused(Failure),
     /// The store failed.

@@ -1,12 +1,16 @@
-//! The users service: what others may know of a person, and the tiers that say how often a person may call.
+//! The users service: what others may know of a person, and the tiers that limit how often a person may call.
 //!
-//! Who may sign in, with which name, address and role, is the auth service's to say; users keep copies of the three.
+//! The auth service decides who may sign in, with which name, address and role; users keep copies of
+//! the three.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (traits, two databases),
-//! [`auth_accounts`] (what is asked of the auth service), [`events`] (what is said and heard), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
+//! [`store`] (traits, two databases), [`accounts`] (requests to the auth service), [`events`]
+//! (published and consumed), [`error`].
 
-pub mod auth_accounts;
+mod access;
+pub mod accounts;
 pub mod config;
+mod detached;
 pub mod domain;
 pub mod error;
 pub mod events;
@@ -16,7 +20,7 @@ pub mod store;
 use std::sync::Arc;
 
 use quartet_clock::Clock;
-use quartet_messaging::{Broker, Messenger};
+use quartet_messaging::{Broker, Effects, Messenger};
 use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
 use tokio_util::sync::CancellationToken;
@@ -49,11 +53,11 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = store::open(&config).await?;
     let messenger = Messenger::new(database.clone(), deps.broker, deps.clock.clone(), config.messaging);
     let store: Arc<dyn store::Store> = store::over(database, messenger.publisher()).into();
-    let hearing = events::Hearing::new(store.clone(), deps.clock.clone());
-    let accounts = auth_accounts::AuthAccounts::new(deps.auth);
+    let effects = Effects::new(store.clone(), deps.clock.clone());
+    let accounts = accounts::Accounts::new(deps.auth);
     Ok(Service {
         rpc: rpc::Rpc::new(store, accounts, deps.clock),
-        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(events::CONSUMER, Arc::new(effects)),
     })
 }
 

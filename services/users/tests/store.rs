@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "store/news.rs"]
-mod news;
+#[path = "store/events.rs"]
+mod events;
 #[path = "store/profiles.rs"]
 mod profiles;
 #[path = "store/rate_limits.rs"]
@@ -18,21 +18,21 @@ use std::time::Duration;
 use quartet_clock::Clock;
 use quartet_kernel::{Deadline, Email, Role, Username};
 use quartet_messaging::Publisher;
-use quartet_store::Database;
+use quartet_store::{Context, Database};
 use quartet_testkit::database::Fresh;
 use quartet_users::domain::{Account, Tier, TierName, User};
 use quartet_users::store::{MIGRATIONS, Store, over};
 use uuid::Uuid;
 
 /// A migrated store.
-struct Kept {
+struct Fixture {
     store: Box<dyn Store>,
     database: Database,
     clock: Clock,
     _fresh: Fresh,
 }
 
-impl Kept {
+impl Fixture {
     async fn new(fresh: Fresh) -> Self {
         let database = fresh.open().await;
         MIGRATIONS.up(&database).await.unwrap();
@@ -44,6 +44,11 @@ impl Kept {
         }
     }
 
+    /// Work that begins now.
+    fn cx(&self) -> Context {
+        Context::new(&self.clock, Deadline::after(Duration::from_secs(20)))
+    }
+
     fn account(&self, username: &str) -> Account {
         account(self.clock.new_id(), username)
     }
@@ -51,23 +56,23 @@ impl Kept {
     /// Makes the user of a new account, a second after the one before.
     async fn user(&self, username: &str) -> Uuid {
         let account = self.account(username);
-        self.tell(&account).await;
+        self.ensure(&account).await;
         account.id
     }
 
     /// Ensures the account's user, a second after what was before; the name of their tier.
-    async fn tell(&self, account: &Account) -> Option<String> {
+    async fn ensure(&self, account: &Account) -> Option<String> {
         self.clock.advance(time::Duration::seconds(1));
-        self.store.ensure_user(account, self.clock.now(), soon()).await.unwrap()
+        self.store.ensure_user(account, &self.cx()).await.unwrap()
     }
 
     async fn find(&self, id: Uuid) -> Option<User> {
-        self.store.find_user(id, soon()).await.unwrap()
+        self.store.find_user(id, &self.cx()).await.unwrap()
     }
 
     async fn delete(&self, id: Uuid) {
-        let open = self.store.open_delete(id, self.clock.now(), soon()).await.unwrap();
-        open.unwrap().commit().await.unwrap();
+        let deletion = self.store.begin_delete(id, &self.cx()).await.unwrap();
+        deletion.unwrap().commit().await.unwrap();
     }
 
     async fn tier(&self, name: &str) -> TierName {
@@ -78,7 +83,7 @@ impl Kept {
             created_at: now,
             updated_at: now,
         };
-        assert!(self.store.insert_tier(&tier, soon()).await.unwrap());
+        assert!(self.store.insert_tier(&tier, &self.cx()).await.unwrap());
         tier_name(name)
     }
 }
@@ -96,8 +101,4 @@ fn account(id: Uuid, username: &str) -> Account {
 
 fn tier_name(name: &str) -> TierName {
     TierName::parse(name).unwrap()
-}
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(20))
 }

@@ -9,8 +9,8 @@ use crate::{Setting, Source};
 pub fn file(sections: &[(&str, Vec<Setting>)]) -> String {
     let mut text = String::from(
         "# Every setting of the suite, with its default. Copy to `.env`, uncomment what you change.\n\
-         # Layers, the later one wins: defaults, .env, .env.{ENVIRONMENT}, the environment, files in SECRETS_DIR named\n\
-         # as the setting.\n",
+         # Layers, the later one wins: defaults, .env, .env.{ENVIRONMENT}, the environment, files in SECRETS_DIR\n\
+         # named as the setting.\n",
     );
     for (title, settings) in sections {
         let _ = write!(text, "\n# ==== {title} ====\n");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment after which nobody waits for the answer. It shrinks from hop to hop: each hop passes on what is left.
+/// The moment after which nobody waits for the answer. It shrinks from hop to hop: each hop passes
+/// on what is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 

@@ -6,9 +6,9 @@ use email_address::EmailAddress;
 
 use crate::{Rule, text};
 
-/// An e-mail address as people have them: the mailbox of RFC 5321 §4.1.2 with a dot-string before the `@` and a domain
-/// name of at least two labels after it. It is kept as its owner writes it and compared without regard to case. The auth
-/// service sees to it that no two accounts share one.
+/// An e-mail address as people have them: the mailbox of RFC 5321 §4.1.2 with a dot-string before
+/// the `@` and a domain name of at least two labels after it. It is kept as its owner writes it and
+/// compared without regard to case. The auth service sees to it that no two accounts share one.
 #[derive(Debug, Clone)]
 pub struct Email(String);
 
@@ -18,8 +18,8 @@ impl Email {
 
     /// Parses an address.
     ///
-    /// Quoted local parts and address literals are refused, since hardly a mail system takes them. An internationalised
-    /// domain is written in its ASCII form (`xn--…`).
+    /// Quoted local parts and address literals are refused, since hardly a mail system takes them.
+    /// An internationalised domain is written in its ASCII form (`xn--…`).
     pub fn parse(raw: &str) -> Result<Self, Rule> {
         let address = text::length(raw, 1, Self::MAX)?;
         text::refuse_control_characters(&address)?;
@@ -34,8 +34,8 @@ impl Email {
         &self.0
     }
 
-    /// What the address is unique and found by: the address in lower case. The standard lets a mail system tell `A@…`
-    /// from `a@…`; none that matters does, and people type both.
+    /// What the address is unique and found by: the address in lower case. The standard lets a mail
+    /// system tell `A@…` from `a@…`; none that matters does, and people type both.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -60,13 +60,15 @@ impl fmt::Display for Email {
     }
 }
 
-/// A dot-string of at most 64 characters (RFC 5321 §4.1.2). The library takes quoted strings and other scripts too.
+/// A dot-string of at most 64 characters (RFC 5321 §4.1.2). The library takes quoted strings and
+/// other scripts too.
 fn is_local(local: &str) -> bool {
     local.is_ascii() && !local.starts_with('"') && EmailAddress::is_valid_local_part(local)
 }
 
-/// A domain name of letters, digits and inner hyphens; the last label has a letter, so that no IPv4 address passes for
-/// one. The library takes single labels, address literals and other characters too.
+/// A domain name of letters, digits and inner hyphens; the last label has a letter, so that no IPv4
+/// address passes for one. The library takes single labels, address literals and other characters
+/// too.
 fn is_domain(domain: &str) -> bool {
     let Some((_, top)) = domain.rsplit_once('.') else {
         return false;

@@ -2,9 +2,9 @@
 
 use crate::DeadlineExceeded;
 
-/// Why the suite itself could not do what was requested, whatever the request was. It is where the crates below gRPC
-/// meet the one above them: a store makes one of these of its errors, `quartet-rpc` makes an answer of it. Whoever makes
-/// one has logged the source, which is never sent.
+/// Why the suite itself could not do what was requested, whatever the request was. It is where the
+/// crates below gRPC meet it: a store makes one of these of its errors, and the gRPC crate makes an
+/// answer of that. Whoever makes one has logged the source, which is never sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The deadline passed.

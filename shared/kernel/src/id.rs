@@ -9,7 +9,8 @@ pub fn parse(text: &str) -> Result<Uuid, Rule> {
     if text.is_empty() {
         return Err(Rule::required());
     }
-    // Only the hyphenated form: the other spellings that the parser takes would name one thing in several ways.
+    // Only the hyphenated form: the other spellings that the parser takes would name one thing in
+    // several ways.
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
     Uuid::try_parse(text)
         .ok()

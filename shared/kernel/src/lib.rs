@@ -2,14 +2,18 @@
 //!
 //! In reading order:
 //! - [`deadline`]: until when somebody waits for an answer;
-//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request, gathered;
+//! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request,
+//!   gathered;
 //! - [`fault`]: why the suite itself could not do what was requested;
 //! - [`failure`]: whether another attempt may succeed;
-//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services build on;
-//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an account's fields.
+//! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services
+//!   build on;
+//! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an
+//!   account's fields;
+//! - [`language`]: the languages that the suite writes to people in, and the choice among them.
 //!
-//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other crate of the suite;
-//! `tests/architecture` holds that.
+//! Parse, don't validate: who holds an [`Email`] holds a right one. The crate depends on no other
+//! crate of the suite; `tests/architecture` holds that.
 
 pub mod deadline;
 pub mod display_name;
@@ -17,6 +21,7 @@ pub mod email;
 pub mod failure;
 pub mod fault;
 pub mod id;
+pub mod language;
 pub mod role;
 pub mod rule;
 pub mod text;
@@ -29,6 +34,7 @@ pub use display_name::DisplayName;
 pub use email::Email;
 pub use failure::Failure;
 pub use fault::Fault;
+pub use language::Language;
 pub use role::Role;
 pub use rule::Rule;
 pub use username::Username;

@@ -1,10 +1,12 @@
 //! A rule that a value breaks.
 
-/// A rule that a value breaks: its name for programs and its text for people. The error type of domain parsers.
+/// A rule that a value breaks: its name for programs and its text for people. The error type of
+/// domain parsers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Rule {
-    /// Name in upper case, such as `STRING_MAX_LEN`: the rule's id in `buf.validate`, where it has one.
+    /// Name in upper case, such as `STRING_MAX_LEN`: the rule's id in `buf.validate`, where it has
+    /// one.
     pub name: &'static str,
     /// The rule in English, such as `must be at most 100 characters`.
     pub text: String,

@@ -2,8 +2,8 @@
 
 use crate::Rule;
 
-/// One line of `min` to `max` characters (Unicode scalar values, which is how `buf.validate` counts). Blanks around it
-/// are dropped; control characters are refused.
+/// One line of `min` to `max` characters (Unicode scalar values, which is how `buf.validate`
+/// counts). Blanks around it are dropped; control characters are refused.
 pub fn line(raw: &str, min: usize, max: usize) -> Result<String, Rule> {
     let text = raw.trim();
     if text.is_empty() && min > 0 {
@@ -13,7 +13,8 @@ pub fn line(raw: &str, min: usize, max: usize) -> Result<String, Rule> {
     length(text, min, max)
 }
 
-/// Text of at most `max` characters. Line breaks and tabs are kept; other control characters are refused.
+/// Text of at most `max` characters. Line breaks and tabs are kept; other control characters are
+/// refused.
 pub fn block(raw: &str, max: usize) -> Result<String, Rule> {
     if raw.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Rule::new(
@@ -37,7 +38,8 @@ pub fn length(text: &str, min: usize, max: usize) -> Result<String, Rule> {
     }
 }
 
-/// Text of at most `max` characters without control characters, kept with the blanks around it; empty is "required".
+/// Text of at most `max` characters without control characters, kept with the blanks around it;
+/// empty is "required".
 pub fn required(text: &str, max: usize) -> Result<&str, Rule> {
     if text.is_empty() {
         return Err(Rule::required());
@@ -49,14 +51,14 @@ pub fn required(text: &str, max: usize) -> Result<&str, Rule> {
     Ok(text)
 }
 
-/// The text without control characters, cut to `max` characters: for what a client says of itself, which is shown and
-/// never trusted.
+/// The text without control characters, cut to `max` characters: for what a client says of itself,
+/// which is shown and never trusted.
 pub fn sanitize(text: &str, max: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(max).collect()
 }
 
-/// Refuses NUL and the other control characters: no single line of text needs them, and a PostgreSQL text cannot hold
-/// NUL.
+/// Refuses NUL and the other control characters: no single line of text needs them, and a
+/// PostgreSQL text cannot hold NUL.
 pub(crate) fn refuse_control_characters(text: &str) -> Result<(), Rule> {
     if text.chars().any(char::is_control) {
         return Err(Rule::new("CONTROL_CHARACTERS", "must not contain control characters"));

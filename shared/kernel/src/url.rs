@@ -4,9 +4,9 @@ use ::url::Url;
 
 use crate::{Rule, text};
 
-/// An absolute `http` or `https` URL of at most `max` characters, with a host and without a password in it, spelled with
-/// the characters of RFC 3986 §2 alone. It is kept as given: the parser of browsers would mend backslashes, blanks and
-/// tabs, and what it mends is refused here.
+/// An absolute `http` or `https` URL of at most `max` characters, with a host and without a
+/// password in it, spelled with the characters of RFC 3986 §2 alone. It is kept as given: the
+/// parser of browsers would mend backslashes, blanks and tabs, and what it mends is refused here.
 pub fn http(raw: &str, max: usize) -> Result<String, Rule> {
     let url = text::length(raw, 1, max)?;
     let wrong = || Rule::new("STRING_URI", "must be an http or https URL");

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::{Rule, text};
 
-/// A user name: 2 to 20 lower-case ASCII letters and digits. The auth service sees to it that no two accounts share one.
+/// A user name: 2 to 20 lower-case ASCII letters and digits. The auth service sees to it that no
+/// two accounts share one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
@@ -14,8 +15,8 @@ impl Username {
     /// Characters of a user name at the most.
     pub const MAX: usize = 20;
 
-    /// Parses a name exactly as it is given: nothing is trimmed, and a name that differs in case is refused, not folded,
-    /// so that what a client sent is what it gets.
+    /// Parses a name exactly as it is given: nothing is trimmed, and a name that differs in case is
+    /// refused, not folded, so that what a client sent is what it gets.
     pub fn parse(raw: &str) -> Result<Self, Rule> {
         let username = text::length(raw, Self::MIN, Self::MAX)?;
         if username

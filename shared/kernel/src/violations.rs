@@ -15,13 +15,23 @@ pub struct Violation {
 
 /// The fields of a request that break their rules, one at the least. The request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidFields(Vec<Violation>);
+pub struct InvalidFields {
+    violations: Vec<Violation>,
+    omitted: usize,
+}
+
+impl InvalidFields {
+    /// How many more violations there are than those that are listed.
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+}
 
 impl fmt::Display for InvalidFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
+        match self.violations.as_slice() {
             [one] => write!(f, "{}: {}", one.field, one.rule),
-            many => write!(f, "{} fields break their rules", many.len()),
+            many => write!(f, "{} fields break their rules", many.len() + self.omitted),
         }
     }
 }
@@ -33,15 +43,25 @@ impl IntoIterator for InvalidFields {
     type IntoIter = std::vec::IntoIter<Violation>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.violations.into_iter()
     }
 }
 
-/// Gathers broken rules while a request is parsed: [`Violations::check`] each field, then [`Violations::finish`].
+/// Gathers broken rules while a request is parsed: [`Violations::check`] each field, then
+/// [`Violations::finish`].
 ///
-/// `check` returns `None` for a broken field; after `finish` succeeded every checked value is `Some`.
+/// `check` returns `None` for a broken field; after `finish` succeeded every checked value is
+/// `Some`.
+/// [`MAX_LISTED`] of them are kept; the rest is counted, so that a request of a thousand mistakes costs
+/// what one of a hundred does.
 #[derive(Debug, Clone, Default)]
-pub struct Violations(Vec<Violation>);
+pub struct Violations {
+    listed: Vec<Violation>,
+    omitted: usize,
+}
+
+/// Violations that are listed of one request at the most.
+pub const MAX_LISTED: usize = 100;
 
 impl Violations {
     /// No violation yet.
@@ -49,8 +69,8 @@ impl Violations {
         Self::default()
     }
 
-    /// Records the rule that `field` breaks, if it breaks one. `field` is a path from the request message, such as
-    /// `todo.title`.
+    /// Records the rule that `field` breaks, if it breaks one. `field` is a path from the request
+    /// message, such as `todo.title`.
     pub fn check<T>(&mut self, field: impl Into<String>, parsed: Result<T, Rule>) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
@@ -63,7 +83,11 @@ impl Violations {
 
     /// Records that `field` breaks `rule`.
     pub fn add(&mut self, field: impl Into<String>, rule: Rule) {
-        self.0.push(Violation {
+        if self.listed.len() == MAX_LISTED {
+            self.omitted += 1;
+            return;
+        }
+        self.listed.push(Violation {
             field: field.into(),
             rule,
         });
@@ -71,25 +95,33 @@ impl Violations {
 
     /// Records every violation of `others`.
     pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+        self.omitted += others.omitted;
+        for violation in others.listed {
+            self.add(violation.field, violation.rule);
+        }
     }
 
     /// The error that lists all violations; `Ok` when there are none.
     pub fn finish(self) -> Result<(), InvalidFields> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(InvalidFields(self.0))
+        if self.listed.is_empty() {
+            return Ok(());
         }
+        Err(InvalidFields {
+            violations: self.listed,
+            omitted: self.omitted,
+        })
     }
 }
 
 /// The error of one field that breaks one rule.
 pub fn one(field: impl Into<String>, rule: Rule) -> InvalidFields {
-    InvalidFields(vec![Violation {
-        field: field.into(),
-        rule,
-    }])
+    InvalidFields {
+        violations: vec![Violation {
+            field: field.into(),
+            rule,
+        }],
+        omitted: 0,
+    }
 }
 
 #[cfg(test)]
@@ -108,5 +140,20 @@ mod tests {
         let fields: Vec<String> = invalid.into_iter().map(|violation| violation.field).collect();
         assert_eq!(fields, ["b", "c"]);
         assert_eq!(Violations::new().finish(), Ok(()));
+    }
+
+    #[test]
+    fn violations_past_the_bound_are_counted() {
+        let mut violations = Violations::new();
+        for number in 0..250 {
+            violations.add(format!("ids[{number}]"), Rule::required());
+        }
+        let mut both = Violations::new();
+        both.add("name", Rule::required());
+        both.extend(violations);
+        let invalid = both.finish().unwrap_err();
+        assert_eq!(invalid.omitted(), 151);
+        assert_eq!(invalid.to_string(), "251 fields break their rules");
+        assert_eq!(invalid.into_iter().count(), MAX_LISTED);
     }
 }

@@ -14,31 +14,31 @@ pub mod descriptors;
 pub mod events;
 pub mod options;
 
-/// `quartet.auth.v1`
-pub mod auth {
-    pub mod v1 {
-        tonic::include_proto!("quartet.auth.v1");
-    }
-}
+pub use quartet::{auth, jobs, todos, users};
 
-/// `quartet.users.v1`
-pub mod users {
-    pub mod v1 {
-        tonic::include_proto!("quartet.users.v1");
-    }
-}
-
-/// `quartet.todos.v1`
-pub mod todos {
-    pub mod v1 {
-        tonic::include_proto!("quartet.todos.v1");
-    }
-}
-
-pub use quartet::jobs;
-
-/// At the depth of its package: code that names `google.api` does so by a relative path.
+/// At the depth of their packages: code that names another package does so by a relative path.
 mod quartet {
+    /// `quartet.auth.v1`
+    pub mod auth {
+        pub mod v1 {
+            tonic::include_proto!("quartet.auth.v1");
+        }
+    }
+
+    /// `quartet.users.v1`
+    pub mod users {
+        pub mod v1 {
+            tonic::include_proto!("quartet.users.v1");
+        }
+    }
+
+    /// `quartet.todos.v1`
+    pub mod todos {
+        pub mod v1 {
+            tonic::include_proto!("quartet.todos.v1");
+        }
+    }
+
     /// `quartet.jobs.v1`
     pub mod jobs {
         pub mod v1 {

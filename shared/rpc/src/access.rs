@@ -30,13 +30,13 @@ use crate::{Call, Caller, Failure, User, Verifier, timeout};
 /// Metadata in which the gateway proves itself by a service token, beside the client's own token.
 pub const GATEWAY_TOKEN: &str = "x-gateway-token";
 
-/// The policy of every method, by its path, as `/quartet.todos.v1.TodoService/GetTodo`.
+/// The policy of every method, by its path, such as `/quartet.todos.v1.TodoService/GetTodo`.
 #[derive(Clone)]
 pub struct Policies(Arc<HashMap<String, Policy>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Policy {
-    /// The method's name, as `quartet.todos.v1.TodoService/GetTodo`.
+    /// The method's name, such as `quartet.todos.v1.TodoService/GetTodo`.
     name: Arc<str>,
     access: Access,
     streams: Streams,
@@ -50,7 +50,7 @@ enum Streams {
     /// A file in pieces: it ends by itself, and whoever was let in at its start may have all of it.
     File,
     /// Replies that may go on for as long as anybody listens.
-    News,
+    Endless,
 }
 
 impl Policies {
@@ -64,7 +64,7 @@ impl Policies {
             let streams = match (method.is_server_streaming(), method.output().full_name()) {
                 (false, _) => Streams::No,
                 (true, "google.api.HttpBody") => Streams::File,
-                (true, _) => Streams::News,
+                (true, _) => Streams::Endless,
             };
             Some(Policy {
                 name: name.into(),
@@ -78,7 +78,7 @@ impl Policies {
             "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ];
-        // They tell nobody's secrets, so that nobody's standing matters to their streams.
+        // They reveal nobody's data, so that nobody's session matters to their streams.
         let standard = standard.into_iter().map(|name| Policy {
             name: name.into(),
             access: Access::Public,
@@ -209,11 +209,11 @@ where
                 Err(late) => return Ok(refuse(late.into())),
             }
             if layer.is_from_gateway(request.headers()).await {
-                call.believe_gateway(request.headers());
+                call.trust_gateway(request.headers());
             }
             let user = match (&call.caller, streams) {
                 (_, Streams::No) | (Caller::Anonymous | Caller::Service(_), _) => None,
-                (Caller::User(user), Streams::File | Streams::News) => Some(user.clone()),
+                (Caller::User(user), Streams::File | Streams::Endless) => Some(user.clone()),
             };
             request.extensions_mut().insert(call);
             match deadline

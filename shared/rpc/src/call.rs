@@ -21,9 +21,9 @@ pub struct Call {
     pub request_id: String,
     /// The client's preferred languages, as sent: `accept-language`.
     pub accept_language: String,
-    /// The client's program: `user-agent`, or what the gateway tells of its client's.
+    /// The client's program: `user-agent`, or what the gateway forwards of its client's.
     pub user_agent: String,
-    /// The client's address: where the call comes from, or what the gateway tells of its client.
+    /// The client's address: where the call comes from, or what the gateway forwards of its client.
     pub client_address: Option<IpAddr>,
     /// The position of the call in its trace.
     pub trace: Option<TraceContext>,
@@ -57,7 +57,7 @@ impl Call {
         }
     }
 
-    /// What can be told of a caller who is yet to be identified: the headers that are theirs to write, and the address they come from.
+    /// What is known of a caller who is yet to be identified: the headers that are theirs to write, and the address they come from.
     pub(crate) fn from_headers(headers: &HeaderMap, deadline: Deadline, peer: Option<IpAddr>) -> Self {
         Self {
             caller: Caller::Anonymous,
@@ -70,11 +70,11 @@ impl Call {
         }
     }
 
-    /// Takes the gateway's word for who its client is. Anybody else could write these headers too, and so pass for another address.
-    pub(crate) fn believe_gateway(&mut self, headers: &HeaderMap) {
+    /// Trusts the gateway's headers about its client. Anybody else could write these headers too, and so pass for another address.
+    pub(crate) fn trust_gateway(&mut self, headers: &HeaderMap) {
         self.user_agent = text(headers, "x-forwarded-user-agent").to_owned();
-        let told = text(headers, "x-forwarded-for").split(',').next();
-        self.client_address = told.and_then(|address| address.trim().parse().ok());
+        let forwarded = text(headers, "x-forwarded-for").split(',').next();
+        self.client_address = forwarded.and_then(|address| address.trim().parse().ok());
     }
 }
 

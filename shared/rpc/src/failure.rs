@@ -23,6 +23,7 @@ pub struct Failure {
     message: String,
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
+    omitted: usize,
     retry_after: Option<Duration>,
 }
 
@@ -35,6 +36,7 @@ impl Failure {
             message: message.into(),
             metadata: HashMap::new(),
             violations: Vec::new(),
+            omitted: 0,
             retry_after: None,
         }
     }
@@ -54,26 +56,27 @@ impl Failure {
         .with("what", what)
     }
 
-    /// INVALID_ARGUMENT with the fields that break their rules.
-    pub fn invalid(violations: Vec<FieldViolation>) -> Self {
+    /// INVALID_ARGUMENT with fields that break their rules, and how many more there are.
+    pub fn invalid(violations: Vec<FieldViolation>, omitted: usize) -> Self {
         let message = match violations.as_slice() {
-            [one] => format!("{}: {}", one.field, one.description),
-            many => format!("{} fields break their rules", many.len()),
+            [one] if omitted == 0 => format!("{}: {}", one.field, one.description),
+            many => format!("{} fields break their rules", many.len() + omitted),
         };
         Self {
             violations,
+            omitted,
             ..Self::new(Code::InvalidArgument, Reason::ValidationFailed, message)
         }
     }
 
-    /// Adds a datum that the reason is about, as `todo_id`.
+    /// Adds a datum that the reason is about, such as `todo_id`.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.metadata.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// Tells when to try again.
+    /// Sets when to try again.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
@@ -94,7 +97,7 @@ impl Failure {
 impl From<Failure> for Status {
     /// The status, never larger than [`MAX_BYTES`] whatever the failure holds.
     fn from(failure: Failure) -> Self {
-        let bounded = Bounded::new(&failure.message, failure.metadata, failure.violations, 0);
+        let bounded = Bounded::new(&failure.message, failure.metadata, failure.violations, failure.omitted);
         let mut details = ErrorDetails::new();
         details.set_error_info(failure.reason.code(), DOMAIN, bounded.metadata);
         if !bounded.violations.is_empty() {
@@ -107,7 +110,7 @@ impl From<Failure> for Status {
     }
 }
 
-/// The reason that a status of the suite carries, as `TODO_NOT_FOUND`; `None` when it carries none.
+/// The reason that a status of the suite carries, such as `TODO_NOT_FOUND`; `None` when it carries none.
 pub fn reason_of(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
 }

@@ -9,13 +9,14 @@ use crate::Failure;
 
 impl From<InvalidFields> for Failure {
     fn from(invalid: InvalidFields) -> Self {
+        let omitted = invalid.omitted();
         let violations = invalid.into_iter().map(|violation| FieldViolation {
             field: violation.field,
             description: violation.rule.text,
             reason: violation.rule.name.to_owned(),
             localized_message: None,
         });
-        Self::invalid(violations.collect())
+        Self::invalid(violations.collect(), omitted)
     }
 }
 

@@ -126,7 +126,7 @@ impl Host {
     }
 }
 
-/// Runs one service as a process: reads the settings, has `build` make the service and tell its address, and serves it until SIGTERM or SIGINT.
+/// Runs one service as a process: reads the settings, has `build` make the service and return its address, and serves it until SIGTERM or SIGINT.
 /// The service named `auth` reaches itself without the network.
 pub async fn main<S: Hosted>(
     name: &str,

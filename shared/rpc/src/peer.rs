@@ -68,7 +68,7 @@ impl Peer {
         Ok(request)
     }
 
-    /// The failure of a call to this peer, for a caller who did not ask for the peer: away stays away, late stays late, and anything else is ours
+    /// The failure of a call to this peer, for a caller who did not call the peer: away stays away, late stays late, and anything else is ours
     /// to explain, so it is logged here and INTERNAL to the caller. Match the reasons that you expect before.
     pub fn failure(&self, status: &Status) -> Failure {
         match status.code() {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{Peer, User};
 
-/// The auth service says something at least every five seconds; a stream that is silent for longer than this is lost.
+/// The auth service sends something at least every five seconds; a stream that is silent for longer than this is lost.
 const SILENCE: Duration = Duration::from_secs(15);
 /// Wait between two attempts to get the stream back.
 const RETRY: Duration = Duration::from_millis(500);
@@ -60,7 +60,8 @@ impl Revocations {
         }
     }
 
-    /// Hears at once when this session ends, for what lasts longer than a call's first check. One that has ended already is heard as well.
+    /// Notifies at once when this session ends, for what lasts longer than a call's first check. One that
+    /// has ended already is notified as well.
     pub fn watch_session(&self, session_id: Uuid) -> SessionWatch {
         let mut state = self.state.write();
         let (ended, watchers) = state.watched.entry(session_id).or_default();
@@ -76,7 +77,7 @@ impl Revocations {
         }
     }
 
-    /// Adds ended sessions, each with the moment after which it may be forgotten, and forgets those whose moment has come.
+    /// Adds ended sessions, each with the time after which it may be forgotten, and forgets those whose time has come.
     pub fn add(&self, ended: impl IntoIterator<Item = (Uuid, OffsetDateTime)>) {
         let now = self.clock.now();
         let mut state = self.state.write();
@@ -121,7 +122,7 @@ impl Revocations {
         }
     }
 
-    /// Keeps the set equal to what the auth service tells, until `stop`.
+    /// Keeps the set equal to what the auth service streams, until `stop`.
     pub async fn watch(self, auth: Peer, stop: CancellationToken) {
         loop {
             let result = stop.run_until_cancelled(self.follow(&auth)).await;
@@ -157,7 +158,7 @@ impl Revocations {
     }
 }
 
-/// Hears when a session ends.
+/// Notified when a session ends.
 pub struct SessionWatch {
     revocations: Revocations,
     session_id: Uuid,
@@ -215,7 +216,7 @@ mod tests {
                 .await
                 .is_ok()
         );
-        // Whoever comes later hears it as well.
+        // Whoever comes later is notified as well.
         let late = revocations.watch_session(mine);
         assert!(tokio::time::timeout(Duration::from_secs(5), late.ended()).await.is_ok());
     }

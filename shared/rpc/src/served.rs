@@ -13,7 +13,7 @@ use quartet_telemetry::metrics::RPC_SERVER_CALL_DURATION;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// A call that is being served. It is told of when dropped: to the end of the reply, or to where its caller went away.
+/// A call that is being served. It is recorded when dropped: at the end of the reply, or when its caller went away.
 pub(crate) struct Served {
     traced_span: TracedSpan,
     /// `None` for what is no method of ours, which anybody can make up any number of.
@@ -61,7 +61,7 @@ impl Drop for Served {
             let service = method.split_once('/').map_or("", |(service, _)| service).to_owned();
             self.traced_span.set_name(method.to_string());
             self.traced_span.set_attribute("rpc.system.name", "grpc");
-            // What it was called before the conventions were settled; many dashboards still ask for it.
+            // What it was called before the conventions were settled; many dashboards still query it.
             self.traced_span.set_attribute("rpc.system", "grpc");
             self.traced_span.set_attribute("rpc.service", service);
             self.traced_span.set_attribute("rpc.method", method.to_string());
@@ -85,7 +85,7 @@ impl Drop for Served {
     }
 }
 
-/// The body of a reply, whose trailers tell how the call went.
+/// The body of a reply, whose trailers hold the outcome of the call.
 struct Followed {
     inner: Body,
     served: Served,
@@ -171,7 +171,7 @@ mod tests {
     const GATEWAY: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     /// The span that is left of a call after `work`, and what was left of it before.
-    async fn told(work: impl AsyncFnOnce(Served, &dyn Fn() -> usize)) -> SpanData {
+    async fn recorded(work: impl AsyncFnOnce(Served, &dyn Fn() -> usize)) -> SpanData {
         let (exporter, _here) = InMemoryExporter::install();
         let cause = TraceContext::parse(GATEWAY, None);
         let traced_span = TracedSpan::child_of(tracing::info_span!("rpc", otel.kind = "server"), cause.as_ref());
@@ -194,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_told_of_at_the_end_of_its_reply_with_the_code_of_the_trailers() {
-        let span = told(async |served, finished| {
+        let span = recorded(async |served, finished| {
             let body = served.follow(reply("13"), true).into_body();
             assert_eq!(finished(), 0);
             assert_eq!(body.collect().await.unwrap().to_bytes(), "message");
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_told_of_at_once_and_is_no_fault_of_the_service() {
-        let span = told(async |served, finished| {
+        let span = recorded(async |served, finished| {
             let refused = served.follow(Status::not_found("no").into_http(), false);
             assert_eq!(finished(), 1);
             drop(refused);
@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_whose_caller_goes_away_was_cancelled() {
-        let span = told(async |served, _| drop(served.follow(reply("0"), false))).await;
+        let span = recorded(async |served, _| drop(served.follow(reply("0"), false))).await;
         assert_eq!(attribute(&span, "rpc.response.status_code"), "CANCELLED");
     }
 }

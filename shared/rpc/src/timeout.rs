@@ -1,4 +1,5 @@
-//! The `grpc-timeout` header (gRPC over HTTP/2, "Timeout"), which carries a deadline from hop to hop.
+//! The `grpc-timeout` header (gRPC over HTTP/2, "Timeout"), which carries a deadline from hop to
+//! hop.
 
 use std::time::Duration;
 

@@ -83,7 +83,7 @@ impl Upstream {
         )
     }
 
-    /// The backend's name, as `todos`.
+    /// The backend's name, such as `todos`.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -20,7 +20,7 @@ use crate::{Caller, Failure, User};
 
 /// Verified tokens remembered at the most.
 const REMEMBERED: u64 = 100_000;
-/// How often a stream's token and session are looked at, beside the news of ended sessions, which comes at once.
+/// How often a stream's token and session are checked, beside the stream of ended sessions, which is immediate.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A longer token is none of ours, and is not worth decoding.
 const MAX_LENGTH: usize = 4_096;
@@ -60,7 +60,7 @@ impl Verifier {
 
     /// Who `token` speaks for.
     ///
-    /// Errors: UNAUTHENTICATED `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED`; UNAVAILABLE when that cannot be told for now.
+    /// Errors: UNAUTHENTICATED `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED`; UNAVAILABLE when that is unknown for now.
     pub async fn verify(&self, token: &str) -> Result<Caller, Failure> {
         if token.len() > MAX_LENGTH {
             return Err(invalid());
@@ -94,7 +94,7 @@ impl Verifier {
         }
     }
 
-    /// Waits until what `user` was admitted for has to end, and tells why: their session was ended, which is heard at once, nobody can tell
+    /// Waits until what `user` was admitted for has to end, and returns why: their session was ended, which is immediate, nobody knows
     /// whether it was, or, unless `past_expiry`, their token has expired. For what lasts longer than the check at its start.
     pub async fn until_unwelcome(&self, user: &User, past_expiry: bool) -> Failure {
         let watch = self.revocations.watch_session(user.session_id);
@@ -126,7 +126,7 @@ impl Verifier {
     async fn check_access(&self, token: &str, header: &Header) -> Result<(Caller, OffsetDateTime), Failure> {
         let kid = header.kid.as_deref().ok_or_else(invalid)?;
         let key = self.keys.find(kid).await?.ok_or_else(invalid)?;
-        // RFC 8725 §3.1: the key, not the token, says which algorithm verifies it.
+        // RFC 8725 §3.1: the key, not the token, decides which algorithm verifies it.
         let mut validation = validation(key.algorithm, &self.audience);
         validation.set_issuer(&[&self.issuer]);
         let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &validation)

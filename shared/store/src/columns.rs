@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 use time::OffsetDateTime;
 
-/// A moment, to the microsecond: `timestamptz` in PostgreSQL; in SQLite an integer of microseconds since the epoch, since text sorts wrongly
+/// A point in time, to the microsecond: `timestamptz` in PostgreSQL; in SQLite an integer of microseconds since the epoch, since text sorts wrongly
 /// as soon as the number of digits differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub OffsetDateTime);
@@ -31,7 +31,7 @@ impl Timestamp {
         (self.0.unix_timestamp_nanos() / 1_000) as i64
     }
 
-    /// The moment this many microseconds after the epoch.
+    /// The time this many microseconds after the epoch.
     pub fn from_micros(micros: i64) -> Option<Self> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
             .ok()
@@ -80,6 +80,6 @@ impl Encode<'_, Sqlite> for Timestamp {
 impl<'r> Decode<'r, Sqlite> for Timestamp {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         let micros = <i64 as Decode<'r, Sqlite>>::decode(value)?;
-        Self::from_micros(micros).ok_or_else(|| format!("{micros} µs is no moment").into())
+        Self::from_micros(micros).ok_or_else(|| format!("{micros} µs is no time").into())
     }
 }

@@ -1,4 +1,4 @@
-//! What a store has to be told beside the data: when it is, until when somebody waits, and where in
+//! What every piece of work on a store needs beside the data: the time, until when somebody waits, and where in
 //! a trace the work belongs.
 
 use quartet_clock::Clock;

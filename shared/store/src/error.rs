@@ -1,4 +1,4 @@
-//! What can go wrong in a store, told apart by what a caller can do about it.
+//! What can go wrong in a store, by what a caller can do about it.
 
 use quartet_kernel::{DeadlineExceeded, Failure, Fault};
 
@@ -24,7 +24,7 @@ pub enum Error {
 
 impl Error {
     /// Whether a unique constraint refused the row: `name` is the constraint's name (PostgreSQL, and SQLite's indexes on expressions), `columns` the
-    /// way SQLite writes the columns of any other, as `tags.user_id, tags.name`.
+    /// way SQLite writes the columns of any other, such as `tags.user_id, tags.name`.
     pub fn violates(&self, name: &str, columns: &str) -> bool {
         matches!(self, Self::Unique { constraint } if constraint == name || constraint == columns)
     }
@@ -89,17 +89,17 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// PostgreSQL names the constraint; SQLite tells the columns, or the index of an expression, in its message.
+/// PostgreSQL names the constraint; SQLite puts the columns, or the index of an expression, into its message.
 fn constraint(error: &dyn sqlx::error::DatabaseError) -> String {
     if let Some(name) = error.constraint() {
         return name.to_owned();
     }
     let message = error.message();
-    let told = message
+    let named = message
         .split_once("constraint failed: ")
         .map_or(message, |(_, rest)| rest);
-    match told.strip_prefix("index '") {
+    match named.strip_prefix("index '") {
         Some(index) => index.trim_end_matches('\'').to_owned(),
-        None => told.to_owned(),
+        None => named.to_owned(),
     }
 }

@@ -7,26 +7,26 @@
 //! - [`context`]: the time, the deadline and the trace of one piece of work;
 //! - [`dialect`]: the literals in which the SQL of the two differs;
 //! - [`columns`]: column types that both databases store alike;
-//! - [`error`]: what can go wrong, told apart by what a caller can do about it;
+//! - [`error`]: what can go wrong, by what a caller can do about it;
 //! - [`page`]: pages by number and by opaque keyset token;
-//! - [`patience`]: waiting for a database that is away while a process starts.
+//! - [`connect_retry`]: waiting for a database that is away while a process starts.
 
 pub mod backend;
 pub mod columns;
 pub mod config;
+pub mod connect_retry;
 pub mod context;
 pub mod database;
 pub mod dialect;
 pub mod error;
 pub mod migrations;
 pub mod page;
-pub mod patience;
 
 pub use backend::Backend;
 pub use columns::Timestamp;
 pub use config::Config;
+pub use connect_retry::ConnectRetry;
 pub use context::Context;
 pub use database::{Database, Postgres, Sqlite};
 pub use error::Error;
 pub use migrations::Migrations;
-pub use patience::Patience;

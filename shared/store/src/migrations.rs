@@ -45,13 +45,13 @@ impl Migrations {
             Database::Postgres(database) => database,
             Database::Sqlite(database) => return self.sqlite.run(database.pool()).await,
         };
-        let patience = database.patience();
+        let retry = database.connect_retry();
         loop {
             let done = run_unbounded(self.postgres, database.pool()).await;
             let (Err(MigrateError::Execute(error)) | Err(MigrateError::ExecuteMigration(error, _))) = &done else {
                 return done;
             };
-            if !is_away(error) || !patience.wait(error).await {
+            if !is_away(error) || !retry.wait(error).await {
                 return done;
             }
         }

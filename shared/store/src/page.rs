@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Rows on a page when the caller does not say.
+/// Rows on a page by default.
 pub const DEFAULT_SIZE: i32 = 10;
 /// Rows on a page at the most.
 pub const MAX_SIZE: i32 = 100;
 /// Rows of a filtered list that are counted at the most. What is kept as a number has no such bound.
 pub const MAX_COUNTED: i64 = 10_000;
 
-/// Which page is asked for. `K` is the key that the list is ordered by.
+/// Which page is requested. `K` is the key that the list is ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<K> {
     /// Rows on the page: 1 to 100.
@@ -66,7 +66,7 @@ pub struct PageResult<T> {
 }
 
 impl<K: DeserializeOwned> Page<K> {
-    /// The page that `request` names. `list` tells the list apart from every other: its name, owner, filters and order; a token of another list is
+    /// The page that `request` names. `list` identifies the list among all others: its name, owner, filters and order; a token of another list is
     /// refused. What breaks a rule is noted in `violations` and answered `None`.
     pub fn parse(request: PageRequest<'_>, list: &str, violations: &mut Violations) -> Option<Self> {
         let size_field = if request.page_size.is_some() {
@@ -105,7 +105,7 @@ impl<K> Page<K> {
         }
     }
 
-    /// The key to start after, if the page was asked for by token.
+    /// The key to start after, if the page was requested by token.
     pub fn after(&self) -> Option<&K> {
         match &self.start {
             Start::Number(_) => None,
@@ -138,7 +138,7 @@ impl<K> Page<K> {
         }
     }
 
-    /// The page's number in a reply: 0 when it was asked for by token.
+    /// The page's number in a reply: 0 when it was requested by token.
     pub fn number(&self) -> i32 {
         match self.start {
             Start::Number(number) => number,
@@ -146,7 +146,7 @@ impl<K> Page<K> {
         }
     }
 
-    /// Rows to ask the store for: one more than the page has, which tells whether another page follows.
+    /// Rows to read: one more than the page has, which shows whether another page follows.
     pub fn fetch(&self) -> i64 {
         i64::from(self.size) + 1
     }

@@ -1,4 +1,5 @@
-//! Logs, traces and metrics of every process, set up in one call: [`start`] at the top of `main`, before anything else is built.
+//! Logs, traces and metrics of every process, set up in one call: [`start`] at the top of `main`, before
+//! anything else is built.
 //!
 //! In reading order:
 //! - [`logs`]: which lines are written, and in which format;

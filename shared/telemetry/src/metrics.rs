@@ -20,15 +20,15 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long the edge took over a request, its reply included, in seconds. Labels: method, route, status.
+/// How long the edge took for a request, its reply included, in seconds. Labels: method, route, status.
 pub const HTTP_SERVER_REQUEST_DURATION: &str = "http_server_request_duration_seconds";
-/// How long a service took over a call, its stream included, in seconds. Labels: method, status.
+/// How long a service took for a call, its stream included, in seconds. Labels: method, status.
 pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
-/// How long a handler took over a message, in seconds. Labels: kind, outcome (done, retry, dead).
+/// How long a handler took for a message, in seconds. Labels: kind, outcome (done, retry, dead).
 pub const MESSAGING_PROCESS_DURATION: &str = "messaging_process_duration_seconds";
 /// Messages that the broker has confirmed. Label: service.
 pub const MESSAGING_CLIENT_SENT_MESSAGES: &str = "messaging_client_sent_messages_total";
-/// Attempts to send a message that failed and are made again. Labels: service, reason.
+/// Attempts to send a message that failed and are retried. Labels: service, reason.
 pub const OUTBOX_FAILED_ATTEMPTS: &str = "outbox_failed_attempts_total";
 /// Messages in the outbox that are not sent. Label: service.
 pub const OUTBOX_UNSENT_MESSAGES: &str = "outbox_unsent_messages";
@@ -95,20 +95,20 @@ fn recorder() -> Result<PrometheusHandle, String> {
 fn describe() {
     describe_histogram!(
         HTTP_SERVER_REQUEST_DURATION,
-        "How long the edge took over a request, its reply included."
+        "How long the edge took for a request, its reply included."
     );
     describe_histogram!(
         RPC_SERVER_CALL_DURATION,
-        "How long a service took over a call, its stream included."
+        "How long a service took for a call, its stream included."
     );
-    describe_histogram!(MESSAGING_PROCESS_DURATION, "How long a handler took over a message.");
+    describe_histogram!(MESSAGING_PROCESS_DURATION, "How long a handler took for a message.");
     describe_counter!(
         MESSAGING_CLIENT_SENT_MESSAGES,
         "Messages that the broker has confirmed."
     );
     describe_counter!(
         OUTBOX_FAILED_ATTEMPTS,
-        "Attempts to send a message that failed and are made again."
+        "Attempts to send a message that failed and are retried."
     );
     describe_gauge!(OUTBOX_UNSENT_MESSAGES, "Messages in the outbox that are not sent.");
     describe_gauge!(

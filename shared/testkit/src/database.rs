@@ -1,22 +1,24 @@
-//! A throw-away database per test.
+//! A temporary database per test.
 
 use quartet_store::database::DatabaseUrl;
 use quartet_store::{Config, Database};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
 
-/// The variable that names a PostgreSQL server where tests may make databases: a URL with the rights to do so. `make test` sets it.
+/// The variable with the URL of a PostgreSQL server on which tests may create databases. `make test` sets
+/// it.
 pub const SERVER: &str = "TEST_POSTGRES_URL";
 
-/// A database that no other test sees. The file goes when it is dropped; databases go with the throw-away server.
+/// A database for one test. A SQLite file is removed when it is dropped; a PostgreSQL database with the
+/// temporary server.
 pub struct Fresh {
-    /// Where it is.
+    /// Its URL.
     pub url: DatabaseUrl,
     _folder: Option<TempDir>,
 }
 
 impl Fresh {
-    /// The database of another `Fresh`, which has to outlive this one.
+    /// The database of another `Fresh`, which must outlive this one.
     pub fn at(url: DatabaseUrl) -> Self {
         Self { url, _folder: None }
     }
@@ -27,7 +29,7 @@ impl Fresh {
         Database::open(&self.url, &config).await.expect("the database opens")
     }
 
-    /// The URL, as a setting has it.
+    /// The URL, in the format of a setting.
     pub fn setting(&self) -> String {
         match &self.url {
             DatabaseUrl::Postgres(url) => url.clone(),
@@ -46,19 +48,19 @@ pub async fn sqlite() -> Fresh {
     }
 }
 
-/// A new database on the server that [`SERVER`] names.
+/// A new database on the server of [`SERVER`].
 pub async fn postgres() -> Fresh {
     #[expect(clippy::disallowed_methods, reason = "a test's server is no setting of the product")]
     let server = std::env::var(SERVER)
         .unwrap_or_else(|_| panic!("{SERVER} is not set; `make test` starts a server and sets it"));
     let options: sqlx::postgres::PgConnectOptions = server.parse().expect("a PostgreSQL URL");
     let mut connection = options.connect().await.expect("the test server answers");
-    #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
+    #[expect(clippy::disallowed_methods, reason = "a unique name")]
     let name = format!("test_{}", uuid::Uuid::new_v4().simple());
     connection
         .execute(sqlx::AssertSqlSafe(format!("create database {name}")))
         .await
-        .expect("a database is made");
+        .expect("a database is created");
     connection.close().await.expect("the connection closes");
     let (base, _) = server.rsplit_once('/').expect("a URL with a database");
     Fresh {
@@ -67,7 +69,8 @@ pub async fn postgres() -> Fresh {
     }
 }
 
-/// Runs each of these `async fn(Fresh)` once over SQLite and once over PostgreSQL, where tests are ignored unless a server is there.
+/// Runs each of these `async fn(Fresh)` once over SQLite and once over PostgreSQL, where the tests are
+/// ignored by default.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($name:ident),* $(,)?) => {

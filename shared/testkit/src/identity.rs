@@ -1,4 +1,4 @@
-//! Tokens for tests, signed with a secret that the tested stack shares.
+//! Tokens for tests, signed with secrets that the tested stack shares.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use quartet_clock::Clock;
@@ -11,9 +11,9 @@ use tonic::Request;
 use uuid::Uuid;
 
 /// Signs the tested stack's access tokens.
-pub const HS256_SECRET: &str = "a secret that only tests know, of 32+";
+pub const HS256_SECRET: &str = "the secret of access tokens in tests";
 /// Signs the tested stack's service tokens.
-pub const SERVICE_SECRET: &str = "another secret that only tests know";
+pub const SERVICE_SECRET: &str = "the secret of service tokens in tests";
 
 /// A signed-in user of a test.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ pub fn service_request<T>(name: &str, clock: &Clock, message: T) -> Request<T> {
     bearer(&tokens.current().expect("claims are signed"), message)
 }
 
-/// Makes `request` one that the gateway sends for a client at `address`.
+/// Adds the metadata with which the gateway forwards a request of a client at `address`.
 pub fn for_client_at<T>(request: &mut Request<T>, address: &str, clock: &Clock) {
     let tokens = ServiceTokens::new("gateway", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
     let proof = tokens.current().expect("claims are signed");
@@ -94,7 +94,7 @@ pub fn for_client_at<T>(request: &mut Request<T>, address: &str, clock: &Clock) 
     }
 }
 
-/// A request that bears `token`.
+/// A request with `token`.
 pub fn bearer<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert(

@@ -1,7 +1,8 @@
-//! What tests of several crates need.
+//! Support for the tests of several crates.
 //!
-//! [`database`] makes a throw-away database per test, [`rabbitmq`] a virtual host, [`on_both_databases!`] runs one suite over both kinds, [`identity`] signs tokens,
-//! [`stack`] puts a service behind the access layer in this process, as `cargo run` does.
+//! [`database`] creates a temporary database per test, [`rabbitmq`] a virtual host,
+//! [`on_both_databases!`] runs one suite over both kinds, [`identity`] signs tokens, [`stack`] puts a
+//! service behind the access layer in this process, as the suite in one process does.
 
 pub mod database;
 pub mod identity;

@@ -1,17 +1,18 @@
-//! A throw-away virtual host of a RabbitMQ server.
+//! A temporary virtual host of a RabbitMQ server.
 
 use std::process::Command;
 
-/// The variable that names a RabbitMQ server for tests; `make test` sets it.
+/// The variable with the URL of a RabbitMQ server for tests; `make test` sets it.
 pub const SERVER: &str = "TEST_RABBITMQ_URL";
-/// The variable that names the program `rabbitmqctl` of that server.
+/// The variable with the path of the program `rabbitmqctl` of that server.
 pub const CTL: &str = "TEST_RABBITMQ_CTL";
 
-/// The URL of a new virtual host on the server that [`SERVER`] names; `None` when it names none. It goes with the throw-away server.
+/// The URL of a new virtual host on the server of [`SERVER`]; `None` when that is not set. It is removed with
+/// the temporary server.
 pub fn vhost() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "a test's server is no setting of the product")]
     let (server, ctl) = (std::env::var(SERVER).ok()?, std::env::var(CTL).ok()?);
-    #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
+    #[expect(clippy::disallowed_methods, reason = "a unique name")]
     let name = format!("test-{}", uuid::Uuid::new_v4().simple());
     let (base, _) = server.rsplit_once('/').expect("a URL with a virtual host");
     let user = base

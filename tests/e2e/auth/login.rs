@@ -1,4 +1,4 @@
-//! Signing in, by JSON, by form and by cookie.
+//! Login, by JSON, by form and by cookie.
 
 use serde_json::json;
 
@@ -7,12 +7,12 @@ use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
     a_user_signs_in_by_name_or_by_address,
-    a_wrong_name_and_a_wrong_password_are_one_answer,
+    a_wrong_name_and_a_wrong_password_have_the_same_answer,
     logins_of_one_user_at_once_all_succeed,
-    repeated_failures_are_slowed_and_say_for_how_long,
-    an_access_token_says_who_and_for_how_long,
-    the_token_endpoint_takes_a_form_with_the_password_grant,
-    the_token_endpoint_takes_a_form_with_the_refresh_grant,
+    repeated_failures_are_throttled_with_a_retry_delay,
+    an_access_token_has_a_subject_and_an_expiry,
+    the_token_endpoint_accepts_a_form_with_the_password_grant,
+    the_token_endpoint_accepts_a_form_with_the_refresh_grant,
     another_grant_is_refused,
     a_browser_keeps_its_refresh_token_in_a_cookie,
     a_cookie_from_a_page_of_another_origin_is_refused,
@@ -30,7 +30,7 @@ async fn a_user_signs_in_by_name_or_by_address(app: App) {
     }
 }
 
-async fn a_wrong_name_and_a_wrong_password_are_one_answer(app: App) {
+async fn a_wrong_name_and_a_wrong_password_have_the_same_answer(app: App) {
     let ada = app.register().await;
     let wrong = json!({"username_or_email": ada.username, "password": "not the password"});
     let unknown = json!({"username_or_email": format!("x{}", &ada.username[2..]), "password": "not the password"});
@@ -53,7 +53,7 @@ async fn logins_of_one_user_at_once_all_succeed(app: App) {
     }
 }
 
-async fn repeated_failures_are_slowed_and_say_for_how_long(app: App) {
+async fn repeated_failures_are_throttled_with_a_retry_delay(app: App) {
     let ada = app.register().await;
     let wrong = json!({"username_or_email": ada.username, "password": "not the password"});
     for attempt in 0.. {
@@ -67,12 +67,12 @@ async fn repeated_failures_are_slowed_and_say_for_how_long(app: App) {
         reply.problem(401, "invalid_credentials");
         assert!(attempt < 10, "never slowed");
     }
-    // Another user is none the slower.
+    // Other users are not slowed.
     let other = app.register().await;
     app.login(&other).await;
 }
 
-async fn an_access_token_says_who_and_for_how_long(app: App) {
+async fn an_access_token_has_a_subject_and_an_expiry(app: App) {
     let ada = app.register().await;
     let header = ada.access_token.split('.').next().unwrap();
     let header = claims(&format!(".{header}."));
@@ -86,7 +86,7 @@ async fn an_access_token_says_who_and_for_how_long(app: App) {
     assert!(claims["jti"].is_string() && claims["sid"].is_string());
 }
 
-async fn the_token_endpoint_takes_a_form_with_the_password_grant(app: App) {
+async fn the_token_endpoint_accepts_a_form_with_the_password_grant(app: App) {
     let ada = app.register().await;
     let form = [
         ("grant_type", "password"),
@@ -100,7 +100,7 @@ async fn the_token_endpoint_takes_a_form_with_the_password_grant(app: App) {
     ada.with_tokens(&tokens).get("/api/v1/todos").await.expect(200);
 }
 
-async fn the_token_endpoint_takes_a_form_with_the_refresh_grant(app: App) {
+async fn the_token_endpoint_accepts_a_form_with_the_refresh_grant(app: App) {
     let ada = app.register().await;
     let form = [
         ("grant_type", "refresh_token"),
@@ -120,9 +120,9 @@ async fn another_grant_is_refused(app: App) {
         .send()
         .await;
     let problem = reply.json();
-    let told = (reply.status, problem["error_code"].as_str().unwrap());
+    let failure = (reply.status, problem["error_code"].as_str().unwrap());
     assert!(
-        matches!(told, (400, "unsupported_grant_type") | (422, "validation_failed")),
+        matches!(failure, (400, "unsupported_grant_type") | (422, "validation_failed")),
         "{problem}"
     );
 }
@@ -155,7 +155,7 @@ async fn a_browser_keeps_its_refresh_token_in_a_cookie(app: App) {
     let successor = Cookie::of(&reply);
     assert_ne!(successor.value, cookie.value);
 
-    let signed_in = app.bearing(next["access_token"].as_str().unwrap());
+    let signed_in = app.with_token(next["access_token"].as_str().unwrap());
     let reply = signed_in.post("/api/v1/auth/logout", json!({})).await;
     reply.expect(204);
     let cleared = Cookie::of(&reply);

@@ -1,4 +1,4 @@
-//! Ending sessions: one's own, all, another one; and how fast that counts everywhere.
+//! Logout: of this session, of all, of another one; and how fast every process enforces it.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use quartet_tests::grpc::reason;
 use quartet_tests::{App, Person, on_both_topologies};
 
 on_both_topologies!(
-    a_logout_counts_everywhere_within_a_second,
+    a_logout_takes_effect_everywhere_within_a_second,
     a_logout_ends_the_refresh_token_too,
     logging_out_everywhere_ends_every_session,
-    sessions_are_listed_with_the_one_that_asks,
+    sessions_are_listed_with_the_current_one,
     a_session_is_ended_from_another_one,
     the_session_of_somebody_else_is_not_found,
     changing_the_password_ends_the_other_sessions,
 );
 
-/// Over REST, and over gRPC straight to a service that is not auth.
+/// Over REST, and over gRPC to a service other than auth.
 async fn is_revoked_within_a_second(app: &App, person: &Person) {
     let mut todos = TodoServiceClient::new(app.channel("todos").await);
     eventually(Duration::from_secs(1), "the token is revoked everywhere", async || {
@@ -37,7 +37,7 @@ async fn is_revoked_within_a_second(app: &App, person: &Person) {
     person.get("/api/v1/auth/me").await.problem(401, "token_revoked");
 }
 
-async fn a_logout_counts_everywhere_within_a_second(app: App) {
+async fn a_logout_takes_effect_everywhere_within_a_second(app: App) {
     let ada = app.register().await;
     let mut todos = TodoServiceClient::new(app.channel("todos").await);
     todos
@@ -70,7 +70,7 @@ async fn logging_out_everywhere_ends_every_session(app: App) {
     app.login(&phone).await.get("/api/v1/todos").await.expect(200);
 }
 
-async fn sessions_are_listed_with_the_one_that_asks(app: App) {
+async fn sessions_are_listed_with_the_current_one(app: App) {
     let phone = app.register().await;
     let body = json!({"username_or_email": phone.username, "password": phone.password});
     let call = app.call(http::Method::POST, "/api/v1/auth/login").json(&body);

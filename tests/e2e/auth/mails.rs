@@ -1,4 +1,4 @@
-//! What is proven by a mail: a forgotten password, an address.
+//! Mails with a token: password reset and verification of the address.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use quartet_tests::app::{eventually, unique};
 use quartet_tests::{App, mail, on_both_topologies};
 
 on_both_topologies!(
-    a_forgotten_password_is_set_anew_with_the_mail,
+    a_forgotten_password_is_reset_with_the_mail,
     an_unknown_address_gets_the_same_answer_and_no_mail,
-    an_address_is_proven_with_the_mail,
+    an_address_is_verified_with_the_mail,
     a_token_that_was_not_sent_is_refused,
 );
 
-async fn a_forgotten_password_is_set_anew_with_the_mail(app: App) {
+async fn a_forgotten_password_is_reset_with_the_mail(app: App) {
     let ada = app.register().await;
     app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
         .await
         .expect(202);
-    let token = mail::token(&app, &ada.email, mail::RESET).await;
+    let token = mail::token_of_link(&app, &ada.email, mail::RESET).await;
 
     let reset = |password: &str| {
         app.post(
@@ -52,24 +52,25 @@ async fn an_unknown_address_gets_the_same_answer_and_no_mail(app: App) {
     app.post("/api/v1/auth/password:request-reset", json!({"email": address}))
         .await
         .expect(202);
-    // Mails are asked for in order, and sent by several workers at once: once two later ones are there, one after the other, this one would be.
+    // Mails are requested in order, and several workers send them at once: once two later ones are sent, one
+    // after the other, this one would be as well.
     for _ in 0..2 {
         let ada = app.register().await;
         app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))
             .await
             .expect(202);
-        mail::token(&app, &ada.email, mail::RESET).await;
+        mail::token_of_link(&app, &ada.email, mail::RESET).await;
     }
-    assert!(!mail::is_known(&app, &address));
+    assert!(!mail::was_mailed(&app, &address));
 }
 
-async fn an_address_is_proven_with_the_mail(app: App) {
+async fn an_address_is_verified_with_the_mail(app: App) {
     let ada = app.register().await;
     assert_eq!(ada.get("/api/v1/auth/me").await.expect(200)["email_verified"], false);
     ada.post("/api/v1/auth/email:request-verification", json!({}))
         .await
         .expect(202);
-    let token = mail::token(&app, &ada.email, mail::VERIFY).await;
+    let token = mail::token_of_link(&app, &ada.email, mail::VERIFY).await;
     app.post("/api/v1/auth/email:verify", json!({"token": token}))
         .await
         .expect(204);

@@ -1,4 +1,4 @@
-//! Exchanging refresh tokens.
+//! Refresh tokens.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ on_both_topologies!(
     a_retried_refresh_gets_the_same_successor,
     refreshes_at_once_get_the_same_successor,
     a_replayed_refresh_token_revokes_its_family,
-    a_refresh_token_that_nobody_issued_is_refused,
+    an_unknown_refresh_token_is_refused,
     an_access_token_is_no_refresh_token,
 );
 
@@ -56,7 +56,7 @@ async fn a_replayed_refresh_token_revokes_its_family(app: App) {
     let ada = app.register().await;
     let elsewhere = app.login(&ada).await;
     let successor = next(&app, &ada).await;
-    // The window in which a retry is answered has to end first; a replay within it would be a retry.
+    // The reuse window has to end first; within it, a replay counts as a retry.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     refresh(&app, &ada.refresh_token)
         .await
@@ -72,7 +72,7 @@ async fn a_replayed_refresh_token_revokes_its_family(app: App) {
     next(&app, &elsewhere).await;
 }
 
-async fn a_refresh_token_that_nobody_issued_is_refused(app: App) {
+async fn an_unknown_refresh_token_is_refused(app: App) {
     for token in ["nonsense", "\u{1F511}", &"x".repeat(512), "a.b.c"] {
         refresh(&app, token).await.problem(401, "invalid_refresh_token");
     }
@@ -83,7 +83,7 @@ async fn an_access_token_is_no_refresh_token(app: App) {
     let ada = app.register().await;
     let refused = refresh(&app, &ada.access_token).await;
     assert!(matches!(refused.status, 401 | 422), "{}", refused.text());
-    app.bearing(&ada.refresh_token)
+    app.with_token(&ada.refresh_token)
         .get("/api/v1/todos")
         .await
         .problem(401, "token_invalid");

@@ -1,4 +1,4 @@
-//! Opening an account.
+//! Registration.
 
 use serde_json::json;
 
@@ -7,16 +7,21 @@ use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
     a_new_user_is_created_signed_in_and_located,
-    a_taken_name_and_a_taken_address_are_told_apart,
+    a_taken_name_and_a_taken_address_have_distinct_reasons,
     an_address_is_taken_whatever_its_case,
     a_weak_password_is_refused,
-    every_broken_rule_is_named_at_once,
-    the_name_is_the_user_name_unless_given,
+    every_broken_rule_is_reported_at_once,
+    the_display_name_defaults_to_the_user_name,
 );
 
 async fn a_new_user_is_created_signed_in_and_located(app: App) {
     let name = unique("u");
-    let body = json!({"name": "Ada", "username": name, "email": format!("{name}@example.org"), "password": "correct horse battery"});
+    let body = json!({
+        "name": "Ada",
+        "username": name,
+        "email": format!("{name}@example.org"),
+        "password": "correct horse battery",
+    });
     let reply = app.post("/api/v1/auth/register", body).await;
     let registered = reply.expect(201);
     let id = registered["user"]["id"].as_str().unwrap();
@@ -27,13 +32,13 @@ async fn a_new_user_is_created_signed_in_and_located(app: App) {
     assert_eq!(registered["expires_in"], 900);
     assert_eq!(registered.get("password"), None);
 
-    let signed_in = app.bearing(registered["access_token"].as_str().unwrap());
+    let signed_in = app.with_token(registered["access_token"].as_str().unwrap());
     assert_eq!(signed_in.get("/api/v1/auth/me").await.expect(200)["id"], id);
     let user = signed_in.get(reply.header("location").unwrap()).await.expect(200);
     assert_eq!((&user["name"], &user["username"]), (&json!("Ada"), &json!(name)));
 }
 
-async fn a_taken_name_and_a_taken_address_are_told_apart(app: App) {
+async fn a_taken_name_and_a_taken_address_have_distinct_reasons(app: App) {
     let ada = app.register().await;
     let other = unique("u");
     let body = json!({"username": ada.username, "email": format!("{other}@example.org"), "password": ada.password});
@@ -68,7 +73,7 @@ async fn a_weak_password_is_refused(app: App) {
     }
 }
 
-async fn every_broken_rule_is_named_at_once(app: App) {
+async fn every_broken_rule_is_reported_at_once(app: App) {
     let body = json!({"name": "A", "username": "No Such", "email": "nowhere", "password": "x"});
     let problem = app.post("/api/v1/auth/register", body).await.invalid("username");
     let mut fields: Vec<_> = problem["errors"]
@@ -82,7 +87,7 @@ async fn every_broken_rule_is_named_at_once(app: App) {
     assert_eq!(fields, ["email", "name", "password", "username"]);
 }
 
-async fn the_name_is_the_user_name_unless_given(app: App) {
+async fn the_display_name_defaults_to_the_user_name(app: App) {
     let name = unique("u");
     let body = json!({"username": name, "email": format!("{name}@example.org"), "password": "correct horse battery"});
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What superusers do with accounts.
+//! Roles and status of accounts, which superusers set.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use quartet_tests::app::eventually;
 use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
-    a_new_role_ends_the_sessions_that_speak_for_the_old_one,
+    a_new_role_ends_the_sessions_of_the_old_one,
     a_disabled_account_cannot_sign_in_until_it_is_enabled,
-    a_user_gives_nobody_a_role,
-    an_account_that_is_not_there_is_not_found,
+    a_user_cannot_set_roles,
+    an_unknown_account_is_not_found,
 );
 
-async fn a_new_role_ends_the_sessions_that_speak_for_the_old_one(app: App) {
+async fn a_new_role_ends_the_sessions_of_the_old_one(app: App) {
     let (root, ada) = (app.superuser().await, app.register().await);
     let path = format!("/api/v1/auth/accounts/{}/role", ada.id);
     let account = root.put(&path, json!({"role": "ROLE_SUPERUSER"})).await.expect(200);
@@ -58,7 +58,7 @@ async fn a_disabled_account_cannot_sign_in_until_it_is_enabled(app: App) {
     app.login(&ada).await.get("/api/v1/todos").await.expect(200);
 }
 
-async fn a_user_gives_nobody_a_role(app: App) {
+async fn a_user_cannot_set_roles(app: App) {
     let ada = app.register().await;
     let path = format!("/api/v1/auth/accounts/{}/role", ada.id);
     ada.put(&path, json!({"role": "ROLE_SUPERUSER"}))
@@ -67,7 +67,7 @@ async fn a_user_gives_nobody_a_role(app: App) {
     assert_eq!(ada.get("/api/v1/auth/me").await.expect(200)["role"], "ROLE_USER");
 }
 
-async fn an_account_that_is_not_there_is_not_found(app: App) {
+async fn an_unknown_account_is_not_found(app: App) {
     let root = app.superuser().await;
     let path = "/api/v1/auth/accounts/01890000-0000-7000-8000-000000000000/role";
     root.put(path, json!({"role": "ROLE_USER"}))

@@ -1,4 +1,4 @@
-//! Making and deleting many todos, all or none.
+//! Batches: creation and deletion of many todos, all or none.
 
 use serde_json::{Value, json};
 
@@ -6,9 +6,9 @@ use super::{create, path};
 use quartet_tests::{App, on_both_topologies};
 
 on_both_topologies!(
-    a_batch_is_made_in_the_order_of_the_request,
-    one_wrong_todo_in_a_batch_makes_none,
-    a_batch_is_deleted_whole_or_not_at_all,
+    a_batch_is_created_in_the_order_of_the_request,
+    one_invalid_todo_in_a_batch_fails_the_batch,
+    a_batch_is_deleted_completely_or_not_at_all,
     a_batch_is_at_most_a_hundred,
 );
 
@@ -16,25 +16,25 @@ async fn total(person: &quartet_tests::Person) -> Value {
     person.get("/api/v1/todos").await.expect(200)["total_count"].clone()
 }
 
-async fn a_batch_is_made_in_the_order_of_the_request(app: App) {
+async fn a_batch_is_created_in_the_order_of_the_request(app: App) {
     let ada = app.register().await;
     let titles: Vec<String> = (0..100).map(|number| format!("Todo {number:02}")).collect();
     let todos: Vec<Value> = titles.iter().map(|title| json!({"title": title})).collect();
-    let made = ada
+    let created = ada
         .post("/api/v1/todos:batchCreate", json!({"todos": todos}))
         .await
         .expect(201);
-    let made: Vec<_> = made["data"]
+    let created: Vec<_> = created["data"]
         .as_array()
         .unwrap()
         .iter()
         .map(|todo| todo["title"].as_str().unwrap())
         .collect();
-    assert_eq!(made, titles);
+    assert_eq!(created, titles);
     assert_eq!(total(&ada).await, 100);
 }
 
-async fn one_wrong_todo_in_a_batch_makes_none(app: App) {
+async fn one_invalid_todo_in_a_batch_fails_the_batch(app: App) {
     let ada = app.register().await;
     let todos = json!({"todos": [{"title": "Good"}, {"title": ""}, {"title": "Good"}]});
     ada.post("/api/v1/todos:batchCreate", todos)
@@ -48,7 +48,7 @@ async fn one_wrong_todo_in_a_batch_makes_none(app: App) {
     assert_eq!(total(&ada).await, 0);
 }
 
-async fn a_batch_is_deleted_whole_or_not_at_all(app: App) {
+async fn a_batch_is_deleted_completely_or_not_at_all(app: App) {
     let (ada, eve) = (app.register().await, app.register().await);
     let (one, two, foreign) = (
         create(&ada, "One").await,

@@ -10,7 +10,7 @@ on_both_topologies!(
     text_is_found_in_title_and_description_without_regard_to_case,
     signs_of_patterns_are_found_as_themselves,
     every_order_sorts_both_ways_with_undated_todos_last,
-    pages_by_number_tell_where_they_are,
+    pages_by_number_have_their_position,
     pages_by_token_visit_every_todo_once_while_others_are_added,
     every_order_pages_by_token_without_gaps,
     the_standard_page_size_wins,
@@ -125,7 +125,7 @@ async fn every_order_sorts_both_ways_with_undated_todos_last(app: App) {
     ada.get("/api/v1/todos?sort=user_id").await.invalid("sort");
 }
 
-async fn pages_by_number_tell_where_they_are(app: App) {
+async fn pages_by_number_have_their_position(app: App) {
     let ada = app.register().await;
     for number in 0..12 {
         create(&ada, &format!("{number:02}")).await;
@@ -164,7 +164,7 @@ async fn pages_by_token_visit_every_todo_once_while_others_are_added(app: App) {
                 .iter()
                 .map(|todo| todo["title"].as_str().unwrap().to_owned()),
         );
-        // With offsets, a newer todo in front would show the last one of this page again.
+        // With offsets, a newer todo in front would repeat the last one of this page.
         create(&ada, "new").await;
         token = page["next_page_token"].as_str().unwrap().to_owned();
         assert_eq!(page["has_more"], !token.is_empty());
@@ -178,13 +178,18 @@ async fn pages_by_token_visit_every_todo_once_while_others_are_added(app: App) {
 async fn every_order_pages_by_token_without_gaps(app: App) {
     let ada = app.register().await;
     for number in 0..7 {
-        // Equal values in every column, so that an order has to be made whole by the id.
+        // Equal values in every column, so that only the id makes an order total.
         let due_at = if number % 3 == 0 {
             Value::Null
         } else {
             json!(format!("2030-01-0{}T00:00:00Z", number % 3))
         };
-        let body = json!({"title": format!("{}", number % 2), "description": format!("{number}"), "due_at": due_at, "priority": number % 3});
+        let body = json!({
+            "title": format!("{}", number % 2),
+            "description": format!("{number}"),
+            "due_at": due_at,
+            "priority": number % 3,
+        });
         ada.post("/api/v1/todos", body).await.expect(201);
     }
     for sort in ["created_at", "updated_at", "due_at", "priority", "title"]

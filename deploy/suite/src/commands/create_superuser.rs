@@ -6,9 +6,9 @@ use quartet_config::Secret;
 use quartet_kernel::Role;
 
 use crate::settings::Settings;
-use crate::stores::{Stores, Wanted, told};
+use crate::stores::{Stores, Wanted, describe};
 
-/// The superuser to make. What is not given comes from the settings.
+/// The superuser to create. The settings are the defaults.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Name shown to others [setting: ADMIN_NAME]
@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// E-mail address [setting: ADMIN_EMAIL]
     #[arg(long)]
     email: Option<String>,
-    /// Password; one is made and printed when none is given. Prefer the setting: other users of the machine can read a command line
-    /// [setting: ADMIN_PASSWORD]
+    /// Password; one is generated and printed when none is given. Prefer the setting: other users of the
+    /// machine can read a command line [setting: ADMIN_PASSWORD]
     #[arg(long)]
     password: Option<String>,
 }
@@ -39,8 +39,8 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
         secret: auth::Secret::Password(&password),
         role: Role::Superuser,
     };
-    let there = stores.ensure_user(wanted).await.map_err(|status| told(&status))?;
-    if !there.made {
+    let ensured = stores.ensure_user(wanted).await.map_err(|status| describe(&status))?;
+    if !ensured.created {
         println!("{username} is a superuser already; nothing was changed");
     } else if given.is_some() {
         println!("{username} is a superuser now");

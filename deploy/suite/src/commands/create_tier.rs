@@ -3,9 +3,9 @@
 use quartet_users::domain::{Tier, TierName};
 
 use crate::settings::Settings;
-use crate::stores::{Stores, patience, told};
+use crate::stores::{Stores, describe};
 
-/// The tier to make.
+/// The tier to create.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Name: 1 to 50 lower-case letters, digits, `-` and `_` [setting: TIER_NAME]
@@ -23,12 +23,12 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
         created_at: now,
         updated_at: now,
     };
-    let made = stores
+    let created = stores
         .users
-        .insert_tier(&tier, patience())
+        .insert_tier(&tier, &stores.cx())
         .await
-        .map_err(|error| told(&error.into()))?;
-    let outcome = if made { "was made" } else { "is there already" };
+        .map_err(|error| describe(&error.into()))?;
+    let outcome = if created { "was created" } else { "exists already" };
     println!("the tier {} {outcome}", name.as_str());
     Ok(())
 }

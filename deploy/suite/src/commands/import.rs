@@ -1,4 +1,5 @@
-//! `quartet import`: users, tags and todos from a JSON file. What is there is skipped, a bad row is named with its line, and the rest goes on.
+//! `quartet import`: users, tags and todos from a JSON file. Rows that exist are skipped; an invalid row is
+//! reported with its line, and the import continues.
 
 mod file;
 
@@ -17,9 +18,9 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, patience, told};
+use crate::stores::{Stores, Wanted, deadline, describe};
 
-/// The file to bring in.
+/// The file to import.
 #[derive(clap::Args)]
 #[command(after_help = r#"The file is an object of three lists, each of which may be missing:
   {
@@ -34,25 +35,26 @@ pub(crate) struct Args {
     file: PathBuf,
 }
 
-/// What became of the rows of one list.
+/// The outcomes of the rows of one list.
 #[derive(Default)]
 struct Count {
-    made: usize,
-    there: usize,
-    bad: usize,
+    created: usize,
+    existing: usize,
+    invalid: usize,
 }
 
 struct Import {
     stores: Stores,
     users: HashMap<String, Uuid>,
-    /// How often the file has had a todo of this owner, title and date so far: equal rows are several todos.
+    /// How often the file has had a todo of this owner, title and date so far: equal rows are distinct todos.
     seen: HashMap<(Uuid, String, String), usize>,
 }
 
 pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     let name = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("reading {name}"))?;
-    let lists: file::Lists<'_> = serde_json::from_str(&text).with_context(|| format!("{name} is not such a file"))?;
+    let lists: file::Lists<'_> =
+        serde_json::from_str(&text).with_context(|| format!("{name} is not an import file"))?;
     let mut import = Import {
         stores: Stores::open(settings).await?,
         users: HashMap::new(),
@@ -68,10 +70,10 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
                 _ => import.todo(row).await,
             };
             match outcome {
-                Ok(true) => counts[list].made += 1,
-                Ok(false) => counts[list].there += 1,
+                Ok(true) => counts[list].created += 1,
+                Ok(false) => counts[list].existing += 1,
                 Err(error) => {
-                    counts[list].bad += 1;
+                    counts[list].invalid += 1;
                     eprintln!("{name}:{}: {error:#}", file::line_of(&text, row));
                 }
             }
@@ -79,17 +81,17 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
     }
     for (list, count) in ["users", "tags", "todos"].into_iter().zip(&counts) {
         println!(
-            "{list}: {} made, {} there already, {} bad",
-            count.made, count.there, count.bad
+            "{list}: {} created, {} existing, {} invalid",
+            count.created, count.existing, count.invalid
         );
     }
-    match counts.iter().map(|count| count.bad).sum::<usize>() {
+    match counts.iter().map(|count| count.invalid).sum::<usize>() {
         0 => Ok(()),
-        bad => Err(anyhow!("{bad} rows were left out")),
+        invalid => Err(anyhow!("{invalid} rows were not imported")),
     }
 }
 
-/// Each brings in one row: whether it was made.
+/// Each method imports one row; it returns whether the row was created.
 impl Import {
     async fn user(&mut self, row: &RawValue) -> anyhow::Result<bool> {
         let row: file::User = parse(row)?;
@@ -111,9 +113,13 @@ impl Import {
             secret,
             role,
         };
-        let there = self.stores.ensure_user(wanted).await.map_err(|status| told(&status))?;
-        self.users.insert(row.username, there.id);
-        Ok(there.made)
+        let ensured = self
+            .stores
+            .ensure_user(wanted)
+            .await
+            .map_err(|status| describe(&status))?;
+        self.users.insert(row.username, ensured.id);
+        Ok(ensured.created)
     }
 
     async fn tag(&mut self, row: &RawValue) -> anyhow::Result<bool> {
@@ -137,7 +143,7 @@ impl Import {
         let names: Vec<TagName> = names.collect();
         violations
             .finish()
-            .map_err(|invalid| told(&Status::from(Failure::from(invalid))))?;
+            .map_err(|invalid| describe(&Status::from(Failure::from(invalid))))?;
         let (Some(title), Some(description)) = (title, description) else {
             return Err(anyhow!("the row breaks a rule"));
         };
@@ -178,22 +184,26 @@ impl Import {
         match self
             .stores
             .todos
-            .insert_todos(user_id, &[new], self.stores.clock.now(), patience())
+            .insert_todos(user_id, &[new], self.stores.clock.now(), deadline())
             .await
         {
             Ok(_) => Ok(true),
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => Ok(false),
-            Err(error) => Err(told(&error.into())),
+            Err(error) => Err(describe(&error.into())),
         }
     }
 
-    /// The id of a user of the file, or of one who is there.
+    /// The id of a user of the file or of the store.
     async fn owner(&mut self, username: &str) -> anyhow::Result<Uuid> {
         if let Some(id) = self.users.get(username) {
             return Ok(*id);
         }
-        let found = self.stores.auth.find_account_by_username(username, patience()).await;
-        let account = found.map_err(|error| told(&error.into()))?;
+        let found = self
+            .stores
+            .auth
+            .find_account_by_username(username, &self.stores.cx())
+            .await;
+        let account = found.map_err(|error| describe(&error.into()))?;
         let account = account.ok_or_else(|| anyhow!("user `{username}` is neither in the file nor in the store"))?;
         self.users.insert(username.to_owned(), account.id);
         Ok(account.id)
@@ -209,21 +219,21 @@ impl Import {
             created_at: now,
             updated_at: now,
         };
-        match self.stores.todos.insert_tag(&tag, patience()).await {
+        match self.stores.todos.insert_tag(&tag, deadline()).await {
             Ok(()) => Ok(true),
             Err(quartet_todos::Error::TagNameTaken { .. }) => Ok(false),
-            Err(error) => Err(told(&error.into())),
+            Err(error) => Err(describe(&error.into())),
         }
     }
 
     async fn tag_id(&self, user_id: Uuid, name: &TagName) -> anyhow::Result<Option<Uuid>> {
-        let found = self.stores.todos.find_tag_by_name(user_id, name, patience()).await;
-        Ok(found.map_err(|error| told(&error.into()))?.map(|tag| tag.id))
+        let found = self.stores.todos.find_tag_by_name(user_id, name, deadline()).await;
+        Ok(found.map_err(|error| describe(&error.into()))?.map(|tag| tag.id))
     }
 }
 
 fn parse<T: DeserializeOwned>(row: &RawValue) -> anyhow::Result<T> {
-    // The position that serde tells counts from the row; the file's line stands before the message already.
+    // The position in serde's message is relative to the row; the line of the file precedes the message.
     serde_json::from_str(row.get()).map_err(|error| {
         let text = error.to_string();
         anyhow!(

@@ -3,14 +3,14 @@
 use quartet_auth::admin;
 
 use crate::settings::Settings;
-use crate::stores::{Stores, patience, told};
+use crate::stores::{Stores, describe};
 
 /// What to do with the keys.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Print every key: its name, algorithm, state and times.
     List,
-    /// Make a new key and sign with it from now on; the old one verifies until its last token has expired.
+    /// Generate a new key and sign with it from now on; the old one verifies until its last token has expired.
     Rotate,
 }
 
@@ -18,12 +18,12 @@ pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Resul
     let stores = Stores::open(settings).await?;
     let (store, clock) = (stores.auth.as_ref(), &stores.clock);
     if matches!(command, Command::Rotate) {
-        let rotated = admin::rotate_keys(store, clock, &settings.auth.own, patience()).await;
-        let key = rotated.map_err(|error| told(&error.into()))?;
+        let rotated = admin::rotate_keys(store, clock, &settings.auth.own, &stores.cx()).await;
+        let key = rotated.map_err(|error| describe(&error.into()))?;
         println!("tokens will be signed with {}", key.kid);
     }
-    let keys = admin::list_keys(store, clock, patience()).await;
-    for key in keys.map_err(|error| told(&error.into()))? {
+    let keys = admin::list_keys(store, &stores.cx()).await;
+    for key in keys.map_err(|error| describe(&error.into()))? {
         let expires = key
             .expires_at
             .map(|at| format!(", verifies until {at}"))

@@ -8,23 +8,23 @@ use uuid::Uuid;
 use crate::settings::Settings;
 use crate::{broker, data_folder};
 
-/// Dead letters that are looked at together.
-const MANY: u32 = 1_000;
+/// Dead letters of one page.
+const PAGE: u32 = 1_000;
 
 /// What to do with the messages.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Print how every queue stands.
+    /// Print the state of every queue.
     Queues,
-    /// Print the messages that could not take effect, the oldest first, with what their consumer said last.
+    /// Print the dead letters, the oldest first, with the last error of their consumer.
     Dead {
         /// Only those of this queue.
         #[arg(long)]
         queue: Option<String>,
     },
-    /// Put dead letters back into their queue, as new.
+    /// Return dead letters to their queue, with new attempts.
     Replay {
-        /// The queue that they were in.
+        /// The queue of the dead letters.
         #[arg(long)]
         queue: String,
         /// The messages.
@@ -34,12 +34,12 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
-    /// Stop handing out the messages of a queue, in every process, until `resume`.
+    /// Stop the delivery of a queue's messages, in every process, until `resume`.
     Pause {
         /// The queue.
         queue: String,
     },
-    /// Hand out the messages of a queue again.
+    /// Deliver the messages of a queue again.
     Resume {
         /// The queue.
         queue: String,
@@ -47,21 +47,21 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
-    data_folder::make(&settings.own.data_dir)?;
+    data_folder::create(&settings.own.data_dir)?;
     let broker = broker::open(settings, Clock::system()).await?;
     let broker = broker.as_ref();
     match command {
         Command::Queues => print_queues(broker).await,
-        Command::Dead { queue: Some(queue) } => print_dead(broker, known(queue)?).await,
+        Command::Dead { queue: Some(queue) } => print_dead(broker, checked_name(queue)?).await,
         Command::Dead { queue: None } => {
             for queue in queues() {
                 print_dead(broker, &queue.name).await?;
             }
             Ok(())
         }
-        Command::Replay { queue, ids, all } => replay(broker, known(queue)?, ids, *all).await,
-        Command::Pause { queue } => Ok(broker.pause(known(queue)?).await?),
-        Command::Resume { queue } => Ok(broker.resume(known(queue)?).await?),
+        Command::Replay { queue, ids, all } => replay(broker, checked_name(queue)?, ids, *all).await,
+        Command::Pause { queue } => Ok(broker.pause(checked_name(queue)?).await?),
+        Command::Resume { queue } => Ok(broker.resume(checked_name(queue)?).await?),
     }
 }
 
@@ -72,8 +72,8 @@ fn queues() -> Vec<Queue> {
     queues
 }
 
-/// A queue that a person names. A broker would take any name, and find nothing there.
-fn known(name: &str) -> anyhow::Result<&str> {
+/// Checks the name of a queue, since a broker accepts any name and finds nothing there.
+fn checked_name(name: &str) -> anyhow::Result<&str> {
     let queues = queues();
     if queues.iter().any(|queue| queue.name == name) {
         return Ok(name);
@@ -88,9 +88,9 @@ async fn print_queues(broker: &dyn Broker) -> anyhow::Result<()> {
         "queue", "ready", "delayed", "dead", "consumers"
     );
     for queue in queues() {
-        // One that no service has declared yet is empty.
+        // A queue that no service has declared yet is empty.
         let Some(stats) = broker.queue_stats(&queue.name).await? else {
-            println!("{:<16} not there yet", queue.name);
+            println!("{:<16} not declared yet", queue.name);
             continue;
         };
         let paused = if stats.paused { "  paused" } else { "" };
@@ -103,7 +103,7 @@ async fn print_queues(broker: &dyn Broker) -> anyhow::Result<()> {
 }
 
 async fn print_dead(broker: &dyn Broker, queue: &str) -> anyhow::Result<()> {
-    for letter in broker.dead_letters(queue, MANY).await? {
+    for letter in broker.dead_letters(queue, PAGE).await? {
         let message = &letter.message;
         let since = letter.dead_since.map(|at| format!(" since {at}")).unwrap_or_default();
         println!(
@@ -117,11 +117,11 @@ async fn print_dead(broker: &dyn Broker, queue: &str) -> anyhow::Result<()> {
 async fn replay(broker: &dyn Broker, queue: &str, ids: &[Uuid], all: bool) -> anyhow::Result<()> {
     let mut replayed = 0;
     if all {
-        // Those that were dead at the start: one that dies again is not replayed for ever.
+        // Only those that are dead now: one that dies again is not replayed forever.
         let mut left = broker.queue_stats(queue).await?.map_or(0, |stats| stats.dead);
         while left > 0 {
             let letters = broker
-                .dead_letters(queue, MANY.min(u32::try_from(left).unwrap_or(MANY)))
+                .dead_letters(queue, PAGE.min(u32::try_from(left).unwrap_or(PAGE)))
                 .await?;
             if letters.is_empty() {
                 break;

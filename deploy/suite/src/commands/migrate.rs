@@ -10,19 +10,19 @@ use crate::settings::Settings;
 /// Which way to migrate.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Apply what has not been applied.
+    /// Apply the pending migrations.
     Up {
         /// Only this service's store.
         #[arg(long, value_parser = SERVICES)]
         service: Option<String>,
     },
-    /// Take back the newest migration of one service. What its tables held is lost.
+    /// Revert the newest migration of one service. The data in its tables is lost.
     Down {
         /// The service.
         #[arg(long, value_parser = SERVICES)]
         service: String,
     },
-    /// Print where every store stands.
+    /// Print the migrations of every store.
     Status,
 }
 
@@ -45,14 +45,14 @@ fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 4] 
 }
 
 pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
-    data_folder::make(&settings.own.data_dir)?;
+    data_folder::create(&settings.own.data_dir)?;
     for (service, url, migrations) in stores(settings) {
-        let asked = match command {
+        let only = match command {
             Command::Up { service } => service.as_deref(),
             Command::Down { service } => Some(service.as_str()),
             Command::Status => None,
         };
-        if asked.is_some_and(|asked| asked != service) {
+        if only.is_some_and(|only| only != service) {
             continue;
         }
         let store = &settings.todos.store;
@@ -62,14 +62,14 @@ pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Resul
         match command {
             Command::Up { .. } => migrations.up(&database).await?,
             Command::Down { .. } => match migrations.down(&database).await? {
-                Some(taken) => println!("{service}: took back {:04} {}", taken.version, taken.description),
-                None => println!("{service}: nothing to take back"),
+                Some(reverted) => println!("{service}: reverted {:04} {}", reverted.version, reverted.description),
+                None => println!("{service}: nothing to revert"),
             },
             Command::Status => {}
         }
-        for standing in migrations.status(&database).await? {
-            let state = if standing.applied { "applied" } else { "pending" };
-            println!("{service}: {:04} {} {state}", standing.version, standing.description);
+        for migration in migrations.status(&database).await? {
+            let state = if migration.applied { "applied" } else { "pending" };
+            println!("{service}: {:04} {} {state}", migration.version, migration.description);
         }
         database.close().await;
     }

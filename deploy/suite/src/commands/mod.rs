@@ -1,4 +1,5 @@
-//! Administrative commands, one file each. They work on the stores, whether the suite runs or not, and doing one twice changes nothing.
+//! Administrative commands, one file each. They work on the stores, whether the suite is running or not,
+//! and are idempotent.
 
 pub(crate) mod config;
 pub(crate) mod create_superuser;

@@ -1,4 +1,4 @@
-//! `quartet seed`: believable demo data. The same numbers give the same data, so seeding twice adds nothing.
+//! `quartet seed`: demo data. The same arguments generate the same data, so a second run adds nothing.
 
 mod words;
 
@@ -13,20 +13,20 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, patience, told};
+use crate::stores::{Stores, Wanted, deadline, describe};
 
 /// Todos written in one transaction.
 const BATCH: usize = 100;
 /// Password of every demo user.
 const PASSWORD: &str = "quartet demo password";
 
-/// How much data to make.
+/// How much data to generate.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Users to make: `demo1`, `demo2` and so on, all with the password `quartet demo password`.
+    /// Users to create: `demo1`, `demo2` and so on, all with the password `quartet demo password`.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     users: u32,
-    /// Todos to make, spread over the users.
+    /// Todos to create, spread over the users.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     todos: u32,
 }
@@ -42,8 +42,8 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
     let mut owners = Vec::new();
     let mut new_users = 0;
     for number in 1..=args.users {
-        let (owner, made) = ensure_owner(&stores, number).await?;
-        new_users += u32::from(made);
+        let (owner, created) = ensure_owner(&stores, number).await?;
+        new_users += u32::from(created);
         owners.push(owner);
     }
     let bar = ProgressBar::new(u64::from(args.todos));
@@ -54,14 +54,14 @@ pub(crate) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<()> 
     let mut new_todos = 0;
     for (position, owner) in owners.iter().enumerate() {
         // Todo `n` belongs to owner `n` modulo the number of owners.
-        let mine: Vec<u32> = (0..args.todos).skip(position).step_by(owners.len()).collect();
-        for numbers in mine.chunks(BATCH) {
+        let own: Vec<u32> = (0..args.todos).skip(position).step_by(owners.len()).collect();
+        for numbers in own.chunks(BATCH) {
             new_todos += insert(&stores, owner, numbers).await?;
             bar.inc(numbers.len() as u64);
         }
     }
     bar.finish_and_clear();
-    println!("made {new_users} users and {new_todos} todos; demo1 signs in with the password `{PASSWORD}`");
+    println!("created {new_users} users and {new_todos} todos; demo1 has the password `{PASSWORD}`");
     Ok(())
 }
 
@@ -74,59 +74,59 @@ async fn ensure_owner(stores: &Stores, number: u32) -> anyhow::Result<(Owner, bo
         secret: Secret::Password(PASSWORD),
         role: Role::User,
     };
-    let there = stores.ensure_user(wanted).await.map_err(|status| told(&status))?;
+    let ensured = stores.ensure_user(wanted).await.map_err(|status| describe(&status))?;
     let mut tags = Vec::new();
     for name in words::TAGS {
-        let id = stable_id(&["tag", &there.id.to_string(), name]);
+        let id = stable_id(&["tag", &ensured.id.to_string(), name]);
         let now = stores.clock.now();
         let tag = Tag {
             id,
-            user_id: there.id,
+            user_id: ensured.id,
             name: (*name).to_owned(),
             created_at: now,
             updated_at: now,
         };
-        match stores.todos.insert_tag(&tag, patience()).await {
+        match stores.todos.insert_tag(&tag, deadline()).await {
             Ok(()) => tags.push(id),
-            // Seeded before, unless the user has one of their own of that name.
+            // Of an earlier run, unless the user has created one of that name.
             Err(quartet_todos::Error::TagNameTaken { .. }) => {
                 tags.extend(
                     stores
                         .todos
-                        .find_tag(there.id, id, patience())
+                        .find_tag(ensured.id, id, deadline())
                         .await
-                        .map_err(|error| told(&error.into()))?
+                        .map_err(|error| describe(&error.into()))?
                         .map(|tag| tag.id),
                 );
             }
-            Err(error) => return Err(told(&error.into())),
+            Err(error) => return Err(describe(&error.into())),
         }
     }
-    Ok((Owner { id: there.id, tags }, there.made))
+    Ok((Owner { id: ensured.id, tags }, ensured.created))
 }
 
-/// Writes these todos, or those of them that are missing; how many there were.
+/// Creates those of these todos that do not exist; returns how many.
 async fn insert(stores: &Stores, owner: &Owner, numbers: &[u32]) -> anyhow::Result<usize> {
     let now = stores.clock.now();
     let todos = numbers
         .iter()
         .map(|number| todo(owner, *number, now))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    match stores.todos.insert_todos(owner.id, &todos, now, patience()).await {
-        Ok(made) => return Ok(made.len()),
+    match stores.todos.insert_todos(owner.id, &todos, now, deadline()).await {
+        Ok(created) => return Ok(created.len()),
         Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
-        Err(error) => return Err(told(&error.into())),
+        Err(error) => return Err(describe(&error.into())),
     }
-    // Some are there from before: one by one, then.
-    let mut made = 0;
+    // Some exist from an earlier run: one by one, then.
+    let mut created = 0;
     for todo in todos {
-        match stores.todos.insert_todos(owner.id, &[todo], now, patience()).await {
-            Ok(_) => made += 1,
+        match stores.todos.insert_todos(owner.id, &[todo], now, deadline()).await {
+            Ok(_) => created += 1,
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
-            Err(error) => return Err(told(&error.into())),
+            Err(error) => return Err(describe(&error.into())),
         }
     }
-    Ok(made)
+    Ok(created)
 }
 
 fn todo(owner: &Owner, number: u32, now: OffsetDateTime) -> anyhow::Result<NewTodo> {

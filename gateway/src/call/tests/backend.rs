@@ -1,4 +1,4 @@
-//! A backend that remembers its calls and answers as it is told.
+//! A backend that records its calls and answers with what the test gave it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,22 +19,22 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::call::raw::Raw;
 use crate::testing;
 
-/// What the backend says to a call.
+/// The backend's answer to a call.
 #[derive(Clone)]
 pub(super) enum Answer {
     /// These messages and failures, one after another.
-    Say(Vec<Result<Bytes, Status>>),
-    /// As `Say`, and then nothing, without an end.
-    SayAndHang(Vec<Result<Bytes, Status>>),
-    /// As `SayAndHang`, without reading the request to its end.
-    SayAtOnce(Vec<Result<Bytes, Status>>),
+    Messages(Vec<Result<Bytes, Status>>),
+    /// The same, and then nothing, without an end.
+    MessagesThenHang(Vec<Result<Bytes, Status>>),
+    /// The same as `MessagesThenHang`, without reading the request to its end.
+    MessagesAtOnce(Vec<Result<Bytes, Status>>),
     /// A failure in place of a stream.
     Refuse(Status),
     /// An answer after a while.
     After(Duration, Bytes),
 }
 
-/// A call as the backend saw it.
+/// A call that the backend has received.
 pub(super) struct Seen {
     pub(super) method: String,
     pub(super) metadata: MetadataMap,
@@ -107,7 +107,7 @@ impl Drop for Guard {
     }
 }
 
-/// Counts a broken-off request unless it is told otherwise.
+/// Counts a broken-off request unless it is set.
 struct Whole(Arc<Backend>, bool);
 
 impl Drop for Whole {
@@ -129,11 +129,15 @@ impl StreamingService<Bytes> for Serve {
             let metadata = request.metadata().clone();
             let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
             let service = testing::pool().get_service_by_name(service).unwrap();
-            let descriptor = service.methods().find(|known| known.name() == method).unwrap().input();
+            let descriptor = service
+                .methods()
+                .find(|candidate| candidate.name() == method)
+                .unwrap()
+                .input();
             let mut whole = Whole(Arc::clone(&backend), false);
             let mut messages = Vec::new();
             let mut incoming = request.into_inner();
-            if let Answer::SayAtOnce(replies) = backend.answer.clone() {
+            if let Answer::MessagesAtOnce(replies) = backend.answer.clone() {
                 let reading = futures::stream::once(async move {
                     // Counts as broken when the call is dropped.
                     let _whole = whole;
@@ -155,8 +159,8 @@ impl StreamingService<Bytes> for Serve {
             let guard = Guard(Arc::clone(&backend));
             let replies: Self::ResponseStream = match backend.answer.clone() {
                 Answer::Refuse(status) => return Err(status),
-                Answer::Say(replies) => Box::pin(futures::stream::iter(replies)),
-                Answer::SayAtOnce(replies) | Answer::SayAndHang(replies) => {
+                Answer::Messages(replies) => Box::pin(futures::stream::iter(replies)),
+                Answer::MessagesAtOnce(replies) | Answer::MessagesThenHang(replies) => {
                     Box::pin(futures::stream::iter(replies).chain(futures::stream::pending()))
                 }
                 Answer::After(delay, reply) => {

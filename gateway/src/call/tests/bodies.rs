@@ -30,7 +30,7 @@ fn chunks(chunks: Vec<Result<&'static str, std::io::Error>>) -> Body {
 
 #[tokio::test]
 async fn a_body_goes_down_as_it_is() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(raw("text/csv", "a,b\n"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(raw("text/csv", "a,b\n"))]));
     let request = request("GET", "/v1/downloads/x")
         .header(header::ACCEPT, "text/csv")
         .body(Body::empty())
@@ -38,7 +38,7 @@ async fn a_body_goes_down_as_it_is() {
     let response = kitchen.send(request).await.unwrap();
     assert_eq!(header_text(response.headers(), "content-type"), Some("text/csv"));
     assert_eq!(text(response).await, "a,b\n");
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let response = kitchen.get("/v1/downloads/x").await.unwrap();
     assert_eq!(
         header_text(response.headers(), "content-type"),
@@ -48,7 +48,7 @@ async fn a_body_goes_down_as_it_is() {
 
 #[tokio::test]
 async fn pieces_go_down_one_after_another() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(raw("text/csv", "a,")), Ok(raw("", "b\n"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(raw("text/csv", "a,")), Ok(raw("", "b\n"))]));
     let response = kitchen.get("/v1/download-parts/x").await.unwrap();
     assert_eq!(header_text(response.headers(), "content-type"), Some("text/csv"));
     assert_eq!(text(response).await, "a,b\n");
@@ -56,14 +56,17 @@ async fn pieces_go_down_one_after_another() {
 
 #[tokio::test]
 async fn a_download_that_fails_midway_breaks_off() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(raw("text/csv", "a,")), Err(Status::internal("x"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![
+        Ok(raw("text/csv", "a,")),
+        Err(Status::internal("x")),
+    ]));
     let response = kitchen.get("/v1/download-parts/x").await.unwrap();
     assert!(response.into_body().collect().await.is_err());
 }
 
 #[tokio::test]
 async fn a_body_of_any_type_goes_up_whole() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     kitchen
         .send(upload("/v1/uploads/x?public=true", Body::from("PNG")))
         .await
@@ -76,7 +79,7 @@ async fn a_body_of_any_type_goes_up_whole() {
 
 #[tokio::test]
 async fn a_body_goes_up_in_pieces_and_only_the_first_carries_the_rest_of_the_request() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{\"taste\":1}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish("{\"taste\":1}"))]));
     let body = chunks(vec![Ok("one"), Ok("two")]);
     let response = kitchen
         .send(upload("/v1/upload-parts/x?public=true", body))
@@ -94,14 +97,14 @@ async fn a_body_goes_up_in_pieces_and_only_the_first_carries_the_rest_of_the_req
 
 #[tokio::test]
 async fn an_empty_upload_is_one_message() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     kitchen.send(upload("/v1/upload-parts/x", Body::empty())).await.unwrap();
     assert_eq!(kitchen.backend.message(), "name:\"x\",file{content_type:\"image/png\"}");
 }
 
 #[tokio::test]
 async fn an_upload_that_breaks_off_never_looks_whole_to_the_service() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let body = chunks(vec![Ok("half"), Err(std::io::Error::other("gone"))]);
     let problem = kitchen.send(upload("/v1/upload-parts/x", body)).await.unwrap_err();
     assert_eq!(problem.status, StatusCode::BAD_REQUEST);
@@ -111,7 +114,7 @@ async fn an_upload_that_breaks_off_never_looks_whole_to_the_service() {
 
 #[tokio::test]
 async fn an_upload_over_the_limit_of_the_edge_is_413() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let body = Body::new(http_body_util::Limited::new(chunks(vec![Ok("one"), Ok("two")]), 4));
     let problem = kitchen.send(upload("/v1/upload-parts/x", body)).await.unwrap_err();
     assert_eq!(problem.reason, "BODY_TOO_LARGE");
@@ -119,7 +122,7 @@ async fn an_upload_over_the_limit_of_the_edge_is_413() {
 
 #[tokio::test]
 async fn a_body_goes_up_while_replies_come_down() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}")), Ok(dish("{}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish("{}")), Ok(dish("{}"))]));
     let mut request = upload("/v1/transforms/x", chunks(vec![Ok("one"), Ok("two")]));
     request
         .headers_mut()
@@ -131,7 +134,7 @@ async fn a_body_goes_up_while_replies_come_down() {
 
 #[tokio::test]
 async fn an_upload_that_breaks_off_after_the_first_reply_ends_the_replies() {
-    let kitchen = Kitchen::new(Answer::SayAtOnce(vec![Ok(dish("{}"))]));
+    let kitchen = Kitchen::new(Answer::MessagesAtOnce(vec![Ok(dish("{}"))]));
     let (breaks, broken) = tokio::sync::oneshot::channel::<()>();
     let body = futures::stream::once(async { Ok(Bytes::from_static(b"half")) }).chain(futures::stream::once(async {
         let _ = broken.await;
@@ -151,9 +154,9 @@ async fn an_upload_that_breaks_off_after_the_first_reply_ends_the_replies() {
 }
 
 #[tokio::test]
-async fn the_body_of_somebody_unknown_is_not_read_where_a_token_is_needed() {
+async fn the_body_of_a_client_without_a_token_is_not_read_where_one_is_needed() {
     let unread = || Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish("{}"))]));
     for authorization in [None, Some("Basic YTpi"), Some("Bearer")] {
         let mut order = request("POST", "/v1/orders");
         if let Some(authorization) = authorization {
@@ -162,7 +165,7 @@ async fn the_body_of_somebody_unknown_is_not_read_where_a_token_is_needed() {
         let answer = kitchen.send(order.body(unread()).unwrap());
         let problem = tokio::time::timeout(Duration::from_secs(2), answer)
             .await
-            .expect("nobody waits for the body")
+            .expect("the body is not waited for")
             .unwrap_err();
         assert_eq!(
             (problem.status.as_u16(), problem.reason.as_str()),

@@ -13,7 +13,7 @@ fn sign_in(body: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn a_cookie_fills_its_field_and_nothing_else_does() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let mut request = sign_in("{\"password\":\"p\"}");
     request
         .headers_mut()
@@ -21,7 +21,7 @@ async fn a_cookie_fills_its_field_and_nothing_else_does() {
     kitchen.send(request).await.unwrap();
     assert_eq!(kitchen.backend.message(), "password:\"p\",session:\"s3cret\"");
 
-    let kitchen = Kitchen::new(Answer::Say(vec![]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![]));
     let problem = kitchen.send(sign_in("{\"session\":\"forged\"}")).await.unwrap_err();
     assert_eq!(
         (problem.status.as_u16(), problem.violations[0].field.as_str()),
@@ -39,9 +39,12 @@ fn sign_in_from(origin: &str, cookie: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn a_cookie_from_a_page_of_another_origin_is_refused() {
-    for origin in ["https://theirs.example", "https://client.example"] {
-        let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
-        let problem = kitchen.send(sign_in_from(origin, "session=s")).await.unwrap_err();
+    for listed in ["https://ours.example", "*"] {
+        let kitchen = Kitchen::with(Answer::Messages(vec![Ok(Bytes::new())]), |config| {
+            config.origins = origins(listed);
+        });
+        let request = sign_in_from("https://theirs.example", "session=s");
+        let problem = kitchen.send(request).await.unwrap_err();
         assert_eq!(
             (problem.status.as_u16(), problem.reason.as_str()),
             (403, "ORIGIN_NOT_ALLOWED")
@@ -52,7 +55,10 @@ async fn a_cookie_from_a_page_of_another_origin_is_refused() {
 
 #[tokio::test]
 async fn a_page_that_may_not_read_the_reply_cannot_plant_a_cookie_and_nothing_is_done_for_it() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"s\"}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(message(
+        "SignInReply",
+        "{\"session\":\"s\"}",
+    ))]));
     let problem = kitchen
         .send(sign_in_from("https://theirs.example", "other=s"))
         .await
@@ -72,23 +78,19 @@ async fn a_page_that_may_not_read_the_reply_cannot_plant_a_cookie_and_nothing_is
 
 #[tokio::test]
 async fn a_page_that_may_read_the_reply_is_served_but_gets_no_cookie() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"user\":\"u\"}"))]));
-    let response = kitchen
-        .send(sign_in_from("https://client.example", "other=s"))
-        .await
-        .unwrap();
+    let send = async |reply: &str| {
+        let answer = Answer::Messages(vec![Ok(message("SignInReply", reply))]);
+        let kitchen = Kitchen::with(answer, |config| config.origins = origins("*"));
+        kitchen.send(sign_in_from("https://client.example", "other=s")).await
+    };
+    let response = send("{\"user\":\"u\"}").await.unwrap();
     assert!(text(response).await.contains("\"user\":\"u\""));
-
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"s\"}"))]));
-    let problem = kitchen
-        .send(sign_in_from("https://client.example", "other=s"))
-        .await
-        .unwrap_err();
+    let problem = send("{\"session\":\"s\"}").await.unwrap_err();
     assert_eq!(problem.reason, "ORIGIN_NOT_ALLOWED");
 }
 
 async fn set(reply: &str) -> (Option<String>, String) {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", reply))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(message("SignInReply", reply))]));
     let response = kitchen.send(sign_in("{}")).await.unwrap();
     let cookie = header_text(response.headers(), "set-cookie").map(str::to_owned);
     (cookie, text(response).await)
@@ -116,7 +118,7 @@ async fn a_field_that_is_set_but_empty_deletes_the_cookie_and_an_unset_one_leave
 
 #[tokio::test]
 async fn a_reply_without_a_body_still_deletes_its_cookie() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("SignInReply", "{\"session\":\"\"}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(message("SignInReply", "{\"session\":\"\"}"))]));
     let response = kitchen
         .send(request("POST", "/v1/sign-out").body(Body::empty()).unwrap())
         .await
@@ -132,7 +134,7 @@ async fn a_reply_without_a_body_still_deletes_its_cookie() {
 
 #[tokio::test]
 async fn a_value_that_could_forge_attributes_is_never_sent() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message(
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(message(
         "SignInReply",
         "{\"session\":\"a; Domain=evil\"}",
     ))]));

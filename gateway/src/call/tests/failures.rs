@@ -34,12 +34,12 @@ async fn every_code_has_its_status_and_reason() {
             (status, reason),
             "{code:?}"
         );
-        let told = problem.message.contains("secret");
-        assert_eq!(told, status != 500, "{code:?} tells `{}`", problem.message);
+        let is_shown = problem.message.contains("secret");
+        assert_eq!(is_shown, status != 500, "{code:?} shows `{}`", problem.message);
     }
 }
 
-fn refusal(code: Code, reason: &str, fill: impl FnOnce(&mut ErrorDetails)) -> Answer {
+fn refusal(code: Code, reason: &str, message: &str, fill: impl FnOnce(&mut ErrorDetails)) -> Answer {
     let mut details = ErrorDetails::new();
     details.set_error_info(
         reason,
@@ -47,12 +47,12 @@ fn refusal(code: Code, reason: &str, fill: impl FnOnce(&mut ErrorDetails)) -> An
         HashMap::from([("dish_id".to_owned(), "7".to_owned())]),
     );
     fill(&mut details);
-    Answer::Refuse(Status::with_error_details(code, "dish.taste: is sour", details))
+    Answer::Refuse(Status::with_error_details(code, message, details))
 }
 
 #[tokio::test]
 async fn a_failure_keeps_its_reason_metadata_and_delay() {
-    let answer = refusal(Code::ResourceExhausted, "HASHING_BUSY", |details| {
+    let answer = refusal(Code::ResourceExhausted, "HASHING_BUSY", "busy", |details| {
         details.set_retry_info(Some(Duration::from_secs(3)));
     });
     let problem = Kitchen::new(answer).get("/v1/dishes/7").await.unwrap_err();
@@ -66,7 +66,7 @@ async fn a_failure_keeps_its_reason_metadata_and_delay() {
 
 #[tokio::test]
 async fn violations_are_named_as_the_body_names_them() {
-    let answer = refusal(Code::InvalidArgument, "VALIDATION_FAILED", |details| {
+    let answer = refusal(Code::InvalidArgument, "VALIDATION_FAILED", "in any words", |details| {
         details.add_bad_request_violation("dish.taste", "is sour");
         details.add_bad_request_violation("dish_id", "is odd");
         details.add_bad_request_violation("dishes.taste", "is elsewhere");
@@ -94,13 +94,29 @@ async fn violations_are_named_as_the_body_names_them() {
 }
 
 #[tokio::test]
-async fn a_challenge_says_whether_the_token_was_bad_or_missing() {
+async fn a_message_that_only_looks_like_a_violation_stays_as_it_is() {
+    let message = "dish.taste: is out of season";
+    let answer = refusal(Code::FailedPrecondition, "OUT_OF_SEASON", message, |details| {
+        details.add_bad_request_violation("dish.taste", "is sour");
+    });
+    let problem = Kitchen::new(answer)
+        .json("PUT", "/v1/dishes/7", "{}")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (problem.message.as_str(), problem.violations[0].field.as_str()),
+        (message, "taste")
+    );
+}
+
+#[tokio::test]
+async fn a_challenge_shows_whether_the_token_was_bad_or_missing() {
     for (reason, token, challenge) in [
         ("TOKEN_MISSING", None, "Bearer"),
         ("TOKEN_EXPIRED", Some("Bearer x"), "Bearer error=\"invalid_token\""),
         ("INVALID_CREDENTIALS", None, "Bearer"),
     ] {
-        let kitchen = Kitchen::new(refusal(Code::Unauthenticated, reason, |_| {}));
+        let kitchen = Kitchen::new(refusal(Code::Unauthenticated, reason, "no", |_| {}));
         let mut request = request("GET", "/v1/dishes/7");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, token);
@@ -115,7 +131,7 @@ async fn a_challenge_says_whether_the_token_was_bad_or_missing() {
 }
 
 #[tokio::test]
-async fn a_deprecated_method_says_so_in_its_failures_too() {
+async fn the_failures_of_a_deprecated_method_show_it_too() {
     let kitchen = Kitchen::new(Answer::Refuse(Status::not_found("x")));
     let problem = kitchen.json("POST", "/v1/dishes/7:cook", "{}").await.unwrap_err();
     assert!(problem.headers.iter().any(|(name, _)| name == "deprecation"));
@@ -123,7 +139,7 @@ async fn a_deprecated_method_says_so_in_its_failures_too() {
 
 #[tokio::test]
 async fn a_backend_that_cannot_be_reached_is_503() {
-    // A port that was free a moment ago, and that nobody listens on.
+    // A port that was just free, and on which there is no server.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -141,7 +157,8 @@ async fn a_backend_that_cannot_be_reached_is_503() {
 /// Starts a transcoder over a service with one method.
 fn start(method: &str, backends: &[&str]) -> Result<(), String> {
     let text = format!(
-        "syntax = \"proto3\"; package t; import \"google/api/annotations.proto\"; import \"quartet/options/v1/options.proto\";\n\
+        "syntax = \"proto3\"; package t;\n\
+         import \"google/api/annotations.proto\"; import \"quartet/options/v1/options.proto\";\n\
          message M {{ string a = 1; int32 n = 2; M m = 3; }}\n\
          message C {{ string c = 1 [(quartet.options.v1.cookie) = {{name: \"c\" max_age_field: \"nope\"}}]; }}\n\
          message N {{ int32 c = 1 [(quartet.options.v1.cookie) = {{name: \"c\"}}]; }}\n\
@@ -161,7 +178,8 @@ fn start(method: &str, backends: &[&str]) -> Result<(), String> {
 fn what_cannot_be_served_stops_the_start_and_is_named() {
     let edge = |edge: &str| {
         format!(
-            "rpc Do(M) returns (M) {{ option (google.api.http) = {{get: \"/x\"}}; option (quartet.options.v1.edge) = {{{edge}}}; }}"
+            "rpc Do(M) returns (M) {{ option (google.api.http) = {{get: \"/x\"}}; \
+             option (quartet.options.v1.edge) = {{{edge}}}; }}"
         )
     };
     let plain = "rpc Do(M) returns (M) { option (google.api.http) = {get: \"/x\"}; }";

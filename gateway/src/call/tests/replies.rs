@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_reply_is_json_with_its_declared_status_and_headers() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish(
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish(
         "{\"string_field\":\"a/b\",\"nested\":{\"name\":\"é\"}}",
     ))]));
     let response = kitchen.json("POST", "/v1/dishes/7:cook", "{}").await.unwrap();
@@ -35,14 +35,14 @@ async fn a_reply_is_json_with_its_declared_status_and_headers() {
 
 #[tokio::test]
 async fn a_location_with_a_hole_is_left_out() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{\"string_field\":\"a\"}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish("{\"string_field\":\"a\"}"))]));
     let response = kitchen.json("POST", "/v1/dishes/7:cook", "{}").await.unwrap();
     assert_eq!(header_text(response.headers(), "location"), None);
 }
 
 #[tokio::test]
 async fn no_content_has_no_body_whatever_the_client_accepts() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let request = request("DELETE", "/v1/dishes/7")
         .header(header::ACCEPT, "text/html")
         .body(Body::empty())
@@ -55,12 +55,15 @@ async fn no_content_has_no_body_whatever_the_client_accepts() {
 
 #[tokio::test]
 async fn response_body_picks_one_field() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(message("NamesRequest", "{\"names\":[\"a\"]}"))]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(message(
+        "NamesRequest",
+        "{\"names\":[\"a\"]}",
+    ))]));
     assert_eq!(
         text(kitchen.json("PUT", "/v1/names/7", "[]").await.unwrap()).await,
         "[\"a\"]"
     );
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     assert_eq!(
         text(kitchen.json("PUT", "/v1/names/7", "[]").await.unwrap()).await,
         "[]"
@@ -69,7 +72,7 @@ async fn response_body_picks_one_field() {
 
 #[tokio::test]
 async fn head_is_get_without_its_body() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let length = text(kitchen.get("/v1/dishes/7").await.unwrap()).await.len();
     let response = kitchen
         .send(request("HEAD", "/v1/dishes/7").body(Body::empty()).unwrap())
@@ -88,7 +91,7 @@ async fn head_is_get_without_its_body() {
 
 #[tokio::test]
 async fn a_client_that_accepts_nothing_that_there_is_gets_406_and_no_call_is_made() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let request = request("GET", "/v1/dishes/7")
         .header(header::ACCEPT, "text/html")
         .body(Body::empty())
@@ -107,7 +110,7 @@ async fn a_reply_that_does_not_decode_or_is_too_large_is_an_inner_failure() {
         Bytes::from_static(b"\xff\xff\xff"),
         Bytes::from(vec![0; 2 * 1024 * 1024]),
     ] {
-        let kitchen = Kitchen::new(Answer::Say(vec![Ok(reply)]));
+        let kitchen = Kitchen::new(Answer::Messages(vec![Ok(reply)]));
         let problem = kitchen.get("/v1/dishes/7").await.unwrap_err();
         assert!(
             problem.status.is_server_error() || problem.status == StatusCode::BAD_REQUEST,

@@ -3,7 +3,7 @@
 use super::*;
 
 async fn mapped(verb: &str, path: &str, content_type: Option<&str>, body: &str) -> Result<String, Problem> {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let mut request = request(verb, path);
     if let Some(content_type) = content_type {
         request = request.header(header::CONTENT_TYPE, content_type);
@@ -108,7 +108,7 @@ async fn each_part_of_a_request_fills_its_own_fields() {
             "{\"style\":\"x\",\"minutes\":5}",
             "dish_id:\"7\",style:\"x\",minutes:5",
         ),
-        // The path has the last word.
+        // The path wins.
         (
             "POST",
             "/v1/dishes/7:cook",
@@ -298,7 +298,7 @@ async fn requests_that_are_no_requests_are_400_413_414_or_415() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_of_the_edge_is_413() {
-    let kitchen = Kitchen::new(Answer::Say(vec![]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![]));
     let body = Body::new(http_body_util::Limited::new(Body::from("{\"style\":\"long\"}"), 4));
     let request = request("POST", "/v1/dishes/7:cook")
         .header(header::CONTENT_TYPE, "application/json")
@@ -375,7 +375,7 @@ async fn a_patch_of_nothing_is_refused_instead_of_writing_everything() {
 
 #[tokio::test]
 async fn headers_that_services_trust_are_passed_on_and_others_are_not() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let mut request = request("GET", "/v1/dishes/7")
         .header("authorization", "Bearer t")
         .header("accept-language", "ru")
@@ -414,8 +414,8 @@ async fn headers_that_services_trust_are_passed_on_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn the_gateway_proves_itself_on_every_call_and_no_client_can_in_its_place() {
-    let ask = || {
+async fn the_gateway_s_token_is_on_every_call_and_no_client_can_send_one() {
+    let forged = || {
         let request = request("GET", "/v1/dishes/7").header("x-gateway-token", "forged");
         request.body(Body::empty()).unwrap()
     };
@@ -424,14 +424,16 @@ async fn the_gateway_proves_itself_on_every_call_and_no_client_can_in_its_place(
         let proof = |call: &backend::Seen| Some(call.metadata.get("x-gateway-token")?.to_str().unwrap().to_owned());
         seen.iter().map(proof).collect()
     };
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(dish("{}"))]));
-    kitchen.send(ask()).await.unwrap();
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(dish("{}"))]));
+    kitchen.send(forged()).await.unwrap();
     assert_eq!(proofs(&kitchen), [None]);
 
     let secret = quartet_config::Secret::new("0123456789abcdef0123456789abcdef");
     let tokens = quartet_rpc::token::ServiceTokens::new("gateway", "quartet", &secret, quartet_clock::Clock::system());
     let current = tokens.current().unwrap();
-    let kitchen = Kitchen::with(Answer::Say(vec![Ok(dish("{}"))]), |config| config.tokens = Some(tokens));
-    kitchen.send(ask()).await.unwrap();
+    let kitchen = Kitchen::with(Answer::Messages(vec![Ok(dish("{}"))]), |config| {
+        config.tokens = Some(tokens)
+    });
+    kitchen.send(forged()).await.unwrap();
     assert_eq!(proofs(&kitchen), [Some(current)]);
 }

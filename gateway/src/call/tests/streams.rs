@@ -3,6 +3,7 @@
 use tonic::Status;
 
 use super::*;
+use crate::problem::render;
 use crate::transcode::json::Writer;
 
 fn menu(names: &[&str]) -> Vec<Result<Bytes, Status>> {
@@ -40,7 +41,7 @@ async fn accept_chooses_between_an_array_lines_and_events() {
         ("application/x-ndjson", "application/x-ndjson", "a\nb\n"),
         ("text/event-stream", "text/event-stream", "data: a\n\ndata: b\n\n"),
     ] {
-        let kitchen = Kitchen::new(Answer::Say(menu(&["a", "b"])));
+        let kitchen = Kitchen::new(Answer::Messages(menu(&["a", "b"])));
         let response = kitchen.send(watch(accept)).await.unwrap();
         assert_eq!(header_text(response.headers(), "content-type"), Some(content_type));
         assert_eq!(short(response).await, body, "{accept}");
@@ -54,7 +55,7 @@ async fn an_empty_stream_is_still_a_document() {
         ("application/x-ndjson", ""),
         ("text/event-stream", ""),
     ] {
-        let kitchen = Kitchen::new(Answer::Say(vec![]));
+        let kitchen = Kitchen::new(Answer::Messages(vec![]));
         assert_eq!(text(kitchen.send(watch(accept)).await.unwrap()).await, body, "{accept}");
     }
 }
@@ -62,7 +63,7 @@ async fn an_empty_stream_is_still_a_document() {
 #[tokio::test]
 async fn a_failure_before_the_first_message_is_a_status() {
     let failure = Status::not_found("no such dish");
-    for answer in [Answer::Refuse(failure.clone()), Answer::Say(vec![Err(failure)])] {
+    for answer in [Answer::Refuse(failure.clone()), Answer::Messages(vec![Err(failure)])] {
         for accept in ["application/json", "application/x-ndjson", "text/event-stream"] {
             let kitchen = Kitchen::new(answer.clone());
             assert_eq!(
@@ -76,23 +77,14 @@ async fn a_failure_before_the_first_message_is_a_status() {
 #[tokio::test]
 async fn a_failure_later_is_the_last_element() {
     for (accept, body) in [
-        (
-            "application/json",
-            "[a,{\"error\":{\"reason\":\"UNAVAILABLE\",\"status\":503}}]",
-        ),
-        (
-            "application/x-ndjson",
-            "a\n{\"error\":{\"reason\":\"UNAVAILABLE\",\"status\":503}}\n",
-        ),
-        (
-            "text/event-stream",
-            "data: a\n\nevent: error\ndata: {\"reason\":\"UNAVAILABLE\",\"status\":503}\n\n",
-        ),
+        ("application/json", "[a,{\"error\":PROBLEM}]"),
+        ("application/x-ndjson", "a\n{\"error\":PROBLEM}\n"),
+        ("text/event-stream", "data: a\n\nevent: error\ndata: PROBLEM\n\n"),
     ] {
         let mut replies = menu(&["a"]);
         replies.push(Err(Status::unavailable("gone")));
-        let kitchen = Kitchen::new(Answer::Say(replies));
-        let body = body.replace("\"reason\":\"UNAVAILABLE\",\"status\":503", &rendered());
+        let kitchen = Kitchen::new(Answer::Messages(replies));
+        let body = body.replace("PROBLEM", &rendered(&Status::unavailable("gone")));
         assert_eq!(
             short(kitchen.send(watch(accept)).await.unwrap()).await,
             body,
@@ -101,15 +93,17 @@ async fn a_failure_later_is_the_last_element() {
     }
 }
 
-/// What the test's renderer writes, without its braces.
-fn rendered() -> String {
-    let text = serde_json::json!({"status": 503, "reason": "UNAVAILABLE"}).to_string();
-    text.trim_matches(['{', '}']).to_owned()
+/// The problem document of a failure.
+fn rendered(failure: &Status) -> String {
+    let document = render::for_stream(&status::to_problem(failure), &HeaderMap::new());
+    let text = String::from_utf8(document.to_vec()).unwrap();
+    assert!(text.contains("\"status\":503,"), "{text}");
+    text
 }
 
 #[tokio::test]
 async fn an_idle_event_stream_is_kept_open_with_comments() {
-    let kitchen = Kitchen::new(Answer::SayAndHang(menu(&["a"])));
+    let kitchen = Kitchen::new(Answer::MessagesThenHang(menu(&["a"])));
     let response = kitchen.send(watch("text/event-stream")).await.unwrap();
     assert_eq!(header_text(response.headers(), "cache-control"), Some("no-cache"));
     let mut body = response.into_body();
@@ -127,7 +121,7 @@ async fn an_idle_event_stream_is_kept_open_with_comments() {
 
 #[tokio::test]
 async fn an_event_stream_opens_before_its_first_message() {
-    let kitchen = Kitchen::new(Answer::SayAndHang(vec![]));
+    let kitchen = Kitchen::new(Answer::MessagesThenHang(vec![]));
     let response = tokio::time::timeout(Duration::from_secs(4), kitchen.send(watch("text/event-stream")))
         .await
         .unwrap();
@@ -136,7 +130,7 @@ async fn an_event_stream_opens_before_its_first_message() {
 
 #[tokio::test]
 async fn a_client_that_leaves_cancels_its_stream() {
-    let kitchen = Kitchen::new(Answer::SayAndHang(menu(&["a"])));
+    let kitchen = Kitchen::new(Answer::MessagesThenHang(menu(&["a"])));
     let response = kitchen.send(watch("application/x-ndjson")).await.unwrap();
     assert_eq!(kitchen.backend.ended.load(std::sync::atomic::Ordering::SeqCst), 0);
     drop(response);
@@ -145,15 +139,15 @@ async fn a_client_that_leaves_cancels_its_stream() {
 
 #[tokio::test]
 async fn streams_end_well_when_the_gateway_drains() {
-    let kitchen = Kitchen::new(Answer::SayAndHang(menu(&["a"])));
+    let kitchen = Kitchen::new(Answer::MessagesThenHang(menu(&["a"])));
     let response = kitchen.send(watch("application/json")).await.unwrap();
     kitchen.closing.cancel();
     let body = tokio::time::timeout(Duration::from_secs(5), short(response)).await;
     assert_eq!(body.unwrap(), "[a]");
 }
 
-fn listen(query: &str, last_event_id: Option<&str>) -> Request<Body> {
-    let request = request("GET", &format!("/v1/listen{query}")).header(header::ACCEPT, "text/event-stream");
+fn follow(query: &str, last_event_id: Option<&str>) -> Request<Body> {
+    let request = request("GET", &format!("/v1/follow{query}")).header(header::ACCEPT, "text/event-stream");
     let request = last_event_id
         .into_iter()
         .fold(request, |request, id| request.header("last-event-id", id));
@@ -161,15 +155,15 @@ fn listen(query: &str, last_event_id: Option<&str>) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn events_carry_the_id_to_resume_from_and_say_when_to_come_back() {
-    let heard = [
+async fn events_carry_the_id_to_resume_from_and_the_time_to_connect_again() {
+    let events = [
         "{\"id\":\"7\",\"word\":\"a\"}",
         "{\"word\":\"b\"}",
         "{\"id\":\"8\\ndata: forged\"}",
     ];
-    let replies = heard.iter().map(|json| Ok(message("Heard", json))).collect();
-    let kitchen = Kitchen::new(Answer::Say(replies));
-    let body = text(kitchen.send(listen("", None)).await.unwrap()).await;
+    let replies = events.iter().map(|json| Ok(message("Word", json))).collect();
+    let kitchen = Kitchen::new(Answer::Messages(replies));
+    let body = text(kitchen.send(follow("", None)).await.unwrap()).await;
     let (retry, events) = body.split_once("\n\n").unwrap();
     let retry: u64 = retry.strip_prefix("retry: ").unwrap().parse().unwrap();
     assert!((1_000..3_000).contains(&retry));
@@ -182,15 +176,15 @@ async fn events_carry_the_id_to_resume_from_and_say_when_to_come_back() {
 
 #[tokio::test]
 async fn last_event_id_wins_over_the_query_of_the_first_attempt() {
-    for (query, header, asked) in [
+    for (query, header, filled) in [
         ("", Some("7"), "after:\"7\""),
         ("?after=1", Some("7"), "after:\"7\""),
         ("?after=1", None, "after:\"1\""),
         ("?after=1", Some(""), "after:\"1\""),
         ("", None, ""),
     ] {
-        let kitchen = Kitchen::new(Answer::Say(vec![]));
-        text(kitchen.send(listen(query, header)).await.unwrap()).await;
-        assert_eq!(kitchen.backend.message(), asked, "{query} {header:?}");
+        let kitchen = Kitchen::new(Answer::Messages(vec![]));
+        text(kitchen.send(follow(query, header)).await.unwrap()).await;
+        assert_eq!(kitchen.backend.message(), filled, "{query} {header:?}");
     }
 }

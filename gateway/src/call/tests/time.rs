@@ -29,7 +29,7 @@ async fn a_call_past_its_deadline_is_504() {
 
 #[tokio::test]
 async fn a_request_whose_time_is_over_makes_no_call() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     let problem = kitchen
         .send(slow("/v1/dishes/7", Some(Duration::ZERO)))
         .await
@@ -48,7 +48,7 @@ async fn a_method_s_own_timeout_replaces_the_general_one() {
         .unwrap_err();
     assert_eq!(problem.status, StatusCode::GATEWAY_TIMEOUT);
     assert!((Duration::from_millis(900)..Duration::from_secs(5)).contains(&started.elapsed()));
-    // What the client asks for itself still holds.
+    // A time that the client sets itself still holds.
     let mut request = slow("/v1/slow/7", Some(Duration::from_millis(50)));
     request.extensions_mut().insert(DeadlineRequested);
     let started = Instant::now();
@@ -58,7 +58,7 @@ async fn a_method_s_own_timeout_replaces_the_general_one() {
 
 #[tokio::test]
 async fn the_time_that_is_left_travels_with_the_call() {
-    let kitchen = Kitchen::new(Answer::Say(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
     kitchen
         .send(slow("/v1/dishes/7", Some(Duration::from_secs(2))))
         .await
@@ -95,7 +95,7 @@ async fn a_unary_call_is_not_cancelled_when_its_client_hangs_up() {
 
 #[tokio::test]
 async fn a_stream_outlives_the_general_timeout() {
-    let kitchen = Kitchen::new(Answer::SayAndHang(vec![Ok(Bytes::new())]));
+    let kitchen = Kitchen::new(Answer::MessagesThenHang(vec![Ok(Bytes::new())]));
     let response = kitchen
         .send(slow("/v1/watch/7", Some(Duration::from_millis(50))))
         .await

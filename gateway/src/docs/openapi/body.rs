@@ -4,9 +4,11 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use quartet_proto::options;
 use serde_json::{Value, json};
 
-use super::Object;
-use super::schema::{Direction, Schemas, object_of};
+use super::direction::Direction;
+use super::object::{Object, object_of};
+use super::schema::Schemas;
 use crate::routes::{Binding, BodyTarget};
+use crate::transcode::known::is_http_body;
 
 /// The request body of a binding; `None` when it carries nothing.
 pub(super) fn describe(binding: &Binding, schemas: &mut Schemas<'_>) -> Option<Value> {
@@ -37,7 +39,8 @@ pub(super) fn describe(binding: &Binding, schemas: &mut Schemas<'_>) -> Option<V
     Some(json!({"required": required, "content": content}))
 }
 
-/// Whether the keys of the body tell which fields are changed: a PATCH of one field, beside which the request has a mask.
+/// Whether the keys of the body decide which fields are changed: a PATCH of one field, beside which
+/// the request has a mask.
 fn is_masked(binding: &Binding) -> bool {
     binding.verb == "PATCH" && mask_field(&binding.method.input()).is_some()
 }
@@ -50,7 +53,8 @@ pub(super) fn mask_field(message: &MessageDescriptor) -> Option<FieldDescriptor>
     })
 }
 
-/// The message but for what travels in the path, and whether anything of it has to be there; `None` when nothing is left.
+/// The message without what travels in the path, and whether anything of it is required; `None`
+/// when nothing is left.
 fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>) -> Option<(Object, bool)> {
     let in_path: Vec<FieldDescriptor> = binding
         .path_fields
@@ -74,11 +78,7 @@ fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>
     Some((schemas.named(format!("{name}Body"), schema), required))
 }
 
-/// Whether a message is the body itself, whatever it holds.
-pub(super) fn is_http_body(message: &MessageDescriptor) -> bool {
-    message.full_name() == "google.api.HttpBody"
-}
-
 fn binary() -> Value {
-    json!({"required": true, "content": {"*/*": {"schema": object_of([("contentMediaType", json!("application/octet-stream"))])}}})
+    let schema = object_of([("contentMediaType", json!("application/octet-stream"))]);
+    json!({"required": true, "content": {"*/*": {"schema": schema}}})
 }

@@ -1,4 +1,5 @@
-//! Which errors an RPC answers with, as its comment tells: `Errors: NOT_FOUND `TODO_NOT_FOUND`; as CreateTodo.`
+//! The errors of an RPC, read from its comment: `Errors: NOT_FOUND `TODO_NOT_FOUND`; as
+//! CreateTodo.`
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use quartet_proto::options::Reason;
 use tonic::Code;
 
 use crate::call;
-use crate::docs::comments::Comments;
+use crate::comments::Comments;
 
 /// The paragraph of a comment that names the errors starts with this.
 pub(super) const MARK: &str = "Errors:";
@@ -50,7 +51,7 @@ fn collect(method: &MethodDescriptor, comments: &Comments, errors: &mut Errors, 
     add_unnamed(errors, current);
 }
 
-/// A code that no reason follows stands for the reason that usually goes with it.
+/// A code that no reason follows means the reason that usually goes with it.
 fn add_unnamed(errors: &mut Errors, code: Option<(Code, bool)>) {
     let Some((code, false)) = code else { return };
     let reason = match code {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_lends_its_errors() {
+    fn the_errors_of_another_method_are_included() {
         let errors = errors("quartet.auth.v1.AuthService/Token");
         assert!(
             errors.contains(&(

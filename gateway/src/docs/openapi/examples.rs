@@ -1,10 +1,10 @@
-//! Believable values, so that the docs page can be tried as it stands.
+//! Realistic values, so that the docs page can be tried at once.
 
 use prost_reflect::{FieldDescriptor, Kind};
 use quartet_proto::options;
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 
 /// Values by the name of the field or the end of it; the first one that passes the field's rules is shown.
 const BY_NAME: &[(&str, &[&str])] = &[
@@ -33,15 +33,16 @@ const BY_NAME: &[(&str, &[&str])] = &[
 ];
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-const MOMENT: &str = "2026-01-31T09:30:00Z";
+const TIMESTAMP: &str = "2026-01-31T09:30:00Z";
 
-/// A value for a field whose schema this is; `None` for secrets, for whole messages, and where nothing believable fits.
+/// A value for a field whose schema this is; `None` for secrets, for whole messages, and where no
+/// realistic value fits.
 pub(super) fn of(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
     if options::secret(field) || field.is_map() {
         return None;
     }
     if field.is_list() {
-        // An id that leads nowhere would make the example fail where the list may be empty.
+        // An id of nothing would make the example fail where the list may be empty.
         if is_id(field.name()) && !schema.contains_key("minItems") {
             return Some(json!([]));
         }
@@ -61,7 +62,7 @@ fn single(field: &FieldDescriptor, schema: &Object) -> Option<Value> {
             None => descriptor.values().last().map(|value| json!(value.name())),
         },
         Kind::Message(message) => match message.full_name() {
-            "google.protobuf.Timestamp" => Some(json!(MOMENT)),
+            "google.protobuf.Timestamp" => Some(json!(TIMESTAMP)),
             "google.protobuf.Duration" => Some(json!("1.5s")),
             _ => None,
         },
@@ -83,7 +84,7 @@ fn is_id(name: &str) -> bool {
 
 /// A number by name, within the bounds.
 fn whole(name: &str, schema: &Object) -> Option<Value> {
-    let believable = match name {
+    let realistic = match name {
         "page" => 1,
         "items_per_page" | "page_size" => 10,
         "expires_in" => 900,
@@ -100,7 +101,7 @@ fn whole(name: &str, schema: &Object) -> Option<Value> {
     let free = !["exclusiveMinimum", "exclusiveMaximum", "enum", "const"]
         .iter()
         .any(|keyword| schema.contains_key(*keyword));
-    (free && low <= high).then(|| json!(believable.clamp(low, high)))
+    (free && low <= high).then(|| json!(realistic.clamp(low, high)))
 }
 
 fn text(field: &FieldDescriptor, schema: &Object) -> Option<String> {

@@ -3,8 +3,8 @@
 use prost_reflect::MessageDescriptor;
 use serde_json::{Value, json};
 
-use super::Object;
-use crate::docs::openapi::schema::Direction;
+use super::direction::Direction;
+use super::object::{Object, allow_null};
 
 /// The schema of a well-known message; `None` for any other.
 pub(super) fn schema(message: &MessageDescriptor, direction: Direction) -> Option<Object> {
@@ -18,7 +18,12 @@ pub(super) fn schema(message: &MessageDescriptor, direction: Direction) -> Optio
         "google.protobuf.Value" => json!({}),
         "google.protobuf.Any" => json!({
             "type": "object",
-            "properties": {"@type": {"type": "string", "description": "The message's type, as `type.googleapis.com/package.Message`."}},
+            "properties": {
+                "@type": {
+                    "type": "string",
+                    "description": "The message's type, such as `type.googleapis.com/package.Message`.",
+                },
+            },
             "required": ["@type"],
             "additionalProperties": true,
         }),
@@ -42,11 +47,12 @@ fn wrapper(name: &str, direction: Direction) -> Option<Object> {
         "google.protobuf.DoubleValue" => float("double"),
         _ => return None,
     };
-    super::schema::allow_null(&mut schema);
+    allow_null(&mut schema);
     Some(schema)
 }
 
-/// A whole number within the range of its type: a client that generates values knows the formats' ranges not.
+/// A whole number within the range of its type: a client that generates values may not use the
+/// range of the format.
 pub(super) fn integer(minimum: i64, maximum: i64, format: &str) -> Object {
     object(json!({"type": "integer", "format": format, "minimum": minimum, "maximum": maximum})).unwrap_or_default()
 }

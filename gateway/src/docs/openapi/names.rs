@@ -49,8 +49,8 @@ impl Names {
         format!("{segment}.{name}")
     }
 
-    /// The component of a message as clients send it. It has a name of its own where the message is sent back as well, because what is optional
-    /// in a request is always there in a reply.
+    /// The component of a message as clients send it. It has a name of its own where the message is
+    /// sent back as well, because what is optional in a request is always there in a reply.
     pub(super) fn of_input(&self, message: &MessageDescriptor) -> String {
         let name = self.of(message.full_name(), message.package_name());
         if self.outputs.contains(message.full_name()) {

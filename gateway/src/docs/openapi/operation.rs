@@ -4,10 +4,11 @@ use quartet_proto::options::{self, Access};
 use serde_json::{Value, json};
 
 use super::errors::MARK;
+use super::object::object_of;
 use super::path::Path;
-use super::schema::{Schemas, object_of};
+use super::schema::Schemas;
 use super::{body, parameters, responses, security};
-use crate::docs::comments::{Comments, first_sentence};
+use crate::comments::{Comments, first_sentence};
 use crate::routes::Binding;
 
 /// The methods of HTTP that a path item can describe, of those that the binding takes.
@@ -24,7 +25,7 @@ pub(super) fn verbs(binding: &Binding) -> Vec<String> {
     }
 }
 
-/// The group of an operation: its service, as `Todo` for `TodoService`.
+/// The group of an operation: its service, such as `Todo` for `TodoService`.
 pub(super) fn tag(binding: &Binding) -> String {
     let name = binding.method.parent_service().name();
     name.strip_suffix("Service")
@@ -95,7 +96,8 @@ fn summary(comment: &str, binding: &Binding) -> String {
     }
 }
 
-/// The comment but for its first sentence, which is the summary, and its errors, which stand with the responses; and what the options add.
+/// The comment without its first sentence, which is the summary, and without its errors, which
+/// stand with the responses; and what the options add.
 fn description(comment: &str, binding: &Binding) -> String {
     let rest = comment.strip_prefix(first_sentence(comment)).unwrap_or(comment);
     let mut paragraphs: Vec<String> = rest
@@ -111,7 +113,7 @@ fn description(comment: &str, binding: &Binding) -> String {
     if let Some(deprecation) = options::edge(&binding.method).deprecation {
         let mut text = format!("Deprecated since {}.", deprecation.since);
         if !deprecation.sunset.is_empty() {
-            text.push_str(&format!(" May be gone after {}.", deprecation.sunset));
+            text.push_str(&format!(" May be removed after {}.", deprecation.sunset));
         }
         if !deprecation.link.is_empty() {
             text.push_str(&format!(" See {}.", deprecation.link));

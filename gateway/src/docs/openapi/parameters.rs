@@ -5,10 +5,12 @@ use quartet_proto::options;
 use serde_json::{Value, json};
 
 use super::body::mask_field;
+use super::direction::Direction;
+use super::object::{Object, object_of};
 use super::path::{Parameter, Path};
 use super::rules::{Rules, add_pattern};
-use super::schema::{Direction, Schemas, object_of};
-use super::{Object, examples, known};
+use super::schema::Schemas;
+use super::{examples, known};
 use crate::routes::{Binding, BodyTarget};
 
 /// Nested messages are followed this deep; a message that holds itself would go on for ever.

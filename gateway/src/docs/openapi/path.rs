@@ -1,18 +1,19 @@
-//! A path template, as OpenAPI writes it.
+//! A path template, written for OpenAPI.
 
 use crate::routes::Binding;
 
 /// A path and its parameters.
 #[derive(Debug)]
 pub(super) struct Path {
-    /// The path, as `/api/v1/todos/{todo_id}:complete`.
+    /// The path, such as `/api/v1/todos/{todo_id}:complete`.
     pub(super) text: String,
     /// Each parameter: its name, and which of the binding's path fields it is part of.
     pub(super) parameters: Vec<Parameter>,
 }
 
-/// A parameter of a path. OpenAPI knows single segments only, so a field that the template spreads over several, as `{name=shelves/*/books/*}`, is
-/// a parameter per wildcard, with the literal parts in the path.
+/// A parameter of a path. OpenAPI has single segments only, so that a field which the template
+/// spreads over several, such as `{name=shelves/*/books/*}`, is a parameter per wildcard, with the
+/// literal parts in the path.
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: String,
@@ -63,7 +64,7 @@ impl Path {
         }
     }
 
-    /// A variable, as `todo_id` or `name=shelves/*`.
+    /// A variable, such as `todo_id` or `name=shelves/*`.
     fn variable(&mut self, variable: &str, field: usize) {
         let (name, segments) = variable.split_once('=').unwrap_or((variable, "*"));
         let wildcards = segments.split('/').filter(|segment| segment.starts_with('*')).count();

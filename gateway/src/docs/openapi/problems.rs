@@ -1,11 +1,10 @@
-//! Problem documents: their schema, and what each failure of an operation looks like.
+//! Problem documents: their schema, and an example of each failure of an operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::Object;
-use super::schema::object_of;
+use super::object::{Object, object_of};
 use crate::l10n::{self, Language};
 use crate::problem::page;
 
@@ -49,7 +48,7 @@ impl Problems {
     }
 }
 
-/// The response to whatever no operation names.
+/// The response to any failure that no operation names.
 pub(super) fn any() -> Value {
     json!({"description": "Any other failure.", "content": content(Object::new())})
 }
@@ -82,8 +81,8 @@ pub(super) fn schema() -> Value {
     let error = json!({
         "type": "object",
         "properties": {
-            "field": {"type": "string", "description": "Path of the field, as `todos[3].title`."},
-            "rule": {"type": "string", "description": "The rule's name, as `STRING_MAX_LEN`."},
+            "field": {"type": "string", "description": "Path of the field, such as `todos[3].title`."},
+            "rule": {"type": "string", "description": "The rule's name, such as `STRING_MAX_LEN`."},
             "message": {"type": "string", "description": "The rule, in the client's language."},
         },
         "required": ["field", "rule", "message"],
@@ -92,13 +91,13 @@ pub(super) fn schema() -> Value {
     let status =
         |description: &str| json!({"type": "integer", "description": description, "minimum": 400, "maximum": 599});
     let properties = json!({
-        "type": {"type": "string", "format": "uri-reference", "description": "Leads to what the code means."},
+        "type": {"type": "string", "format": "uri-reference", "description": "A page that explains the code."},
         "title": text("What is wrong, the same for every occurrence."),
         "status": status("The HTTP status."),
         "detail": text("What is wrong this time, in the client's language."),
         "instance": text("The path of the request."),
-        "status_code": status("As `status`."),
-        "message": text("As `detail`."),
+        "status_code": status("Equal to `status`."),
+        "message": text("Equal to `detail`."),
         "error_code": text("The reason, for programs."),
         "errors": {"type": "array", "items": error, "description": "The fields that break their rules."},
         "request_id": text("Finds the request in the logs."),

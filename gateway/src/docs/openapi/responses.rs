@@ -5,14 +5,17 @@ use prost_reflect::Kind;
 use quartet_proto::options::{self, Access, Reason};
 use serde_json::{Value, json};
 
-use super::body::is_http_body;
+use super::direction::Direction;
 use super::errors::{self, Errors};
-use super::schema::{Direction, Schemas, object_of};
-use super::{Object, problems};
-use crate::docs::comments::Comments;
+use super::object::{Object, object_of};
+use super::problems;
+use super::schema::Schemas;
+use crate::comments::Comments;
 use crate::routes::{Binding, BodyTarget};
+use crate::transcode::known::is_http_body;
 
-/// Every response of a binding; `has_parameters` tells whether the request carries anything beside its body.
+/// Every response of a binding; `has_parameters` is set when the request carries anything beside its
+/// body.
 pub(super) fn describe(
     binding: &Binding,
     has_body: bool,
@@ -45,7 +48,7 @@ fn success(binding: &Binding, status: u32, schemas: &mut Schemas<'_>) -> Value {
     if output.fields().any(|field| options::cookie(&field).is_some()) {
         headers.insert(
             "Set-Cookie".into(),
-            json!({"description": "The cookie, when asked for.", "schema": {"type": "string"}}),
+            json!({"description": "The cookie, when it was requested.", "schema": {"type": "string"}}),
         );
     }
     let code = u16::try_from(status)

@@ -6,7 +6,7 @@ mod read;
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, OneofDescriptor, Value as Proto};
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 use needed::takes_empty;
 use read::{copy, get, list, message, number_rules, plain};
 
@@ -51,7 +51,7 @@ impl Rules {
             .unwrap_or_default()
     }
 
-    /// Whether a default value passes whatever the rules say.
+    /// Whether a default value passes all rules.
     fn ignores_default(&self) -> bool {
         // IGNORE_IF_ZERO_VALUE = 1, IGNORE_ALWAYS = 3
         self.ignore() == Some(1) || self.ignore() == Some(3)
@@ -172,7 +172,7 @@ impl Rules {
         } else if self.required() {
             schema.entry("minLength").or_insert(json!(1));
         } else if self.ignores_default() && !takes_empty(schema) {
-            // The empty string stands beside what the rules allow.
+            // The empty string is allowed beside what the rules allow.
             let ruled = std::mem::take(schema);
             schema.insert("anyOf".into(), json!([{"type": "string", "const": ""}, ruled]));
         }
@@ -201,7 +201,7 @@ impl Rules {
                 schema.insert("enum".into(), values.into());
             }
         }
-        // Zero is how "not set" looks.
+        // Zero means "not set".
         let low = schema.get("minimum").and_then(Value::as_f64);
         if self.required() && low.is_none_or(|low| low <= 0.0) && !schema.contains_key("exclusiveMinimum") {
             schema.insert("not".into(), json!({"const": 0}));
@@ -230,7 +230,7 @@ impl Rules {
         get(self.0.as_ref()?, name)
     }
 
-    /// The rules of one type, as `string`.
+    /// The rules of one type, such as `string`.
     fn group(&self, name: &str) -> Option<DynamicMessage> {
         message(self.0.as_ref()?, name)
     }

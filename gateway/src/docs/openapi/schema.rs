@@ -6,23 +6,15 @@ use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, Messa
 use quartet_proto::options;
 use serde_json::{Value, json};
 
+use super::direction::Direction;
 use super::names::Names;
+use super::object::{Object, allow_null, object_of, reference_to};
+use super::oneofs::{exclude_pairs, require_one};
 use super::problems::Problems;
 use super::rules::Rules;
-use super::{Object, examples, known};
-use crate::docs::comments::Comments;
+use super::{examples, known};
+use crate::comments::Comments;
 use crate::routes::Binding;
-
-/// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// From the client. Null is "not set"; unknown names are refused.
-    Input,
-    /// From the client, where the names that are sent tell what is changed: none has to be there.
-    Patch,
-    /// To the client. Fields without presence are always there.
-    Output,
-}
 
 /// The components, as they become needed.
 pub(super) struct Schemas<'a> {
@@ -70,7 +62,8 @@ impl<'a> Schemas<'a> {
         reference_to(&name)
     }
 
-    /// A message whose names tell what is changed has a component of its own: nothing is required but to change something.
+    /// A message whose names decide what is changed has a component of its own: nothing is required
+    /// but to change something.
     fn patch_reference(&mut self, message: &MessageDescriptor, name: String) -> Object {
         let mut schema = self.message(message, Direction::Patch, &[]);
         schema.insert("minProperties".into(), json!(1));
@@ -154,7 +147,8 @@ impl<'a> Schemas<'a> {
 
     /// The schema of a field's value, rules included.
     pub(super) fn field(&mut self, field: &FieldDescriptor, direction: Direction) -> Object {
-        // What goes to the client obeys no rule but the type: an old row may be older than the rule.
+        // What goes to the client follows no rule but the type: an old row may be older than the
+        // rule.
         let rules = if direction == Direction::Output {
             Rules::default()
         } else {
@@ -239,80 +233,4 @@ impl<'a> Schemas<'a> {
         }
         reference_to(&name)
     }
-}
-
-/// Fields of one oneof exclude one another.
-fn exclude_pairs(message: &MessageDescriptor, without: &[FieldDescriptor], schema: &mut Object) {
-    let mut all = Vec::new();
-    for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
-        let names: Vec<String> = oneof
-            .fields()
-            .filter(|field| !without.contains(field))
-            .map(|field| field.name().to_owned())
-            .collect();
-        for (index, name) in names.iter().enumerate() {
-            all.extend(
-                names[index + 1..]
-                    .iter()
-                    .map(|other| json!({"not": {"required": [name, other]}})),
-            );
-        }
-    }
-    if !all.is_empty() {
-        schema.insert("allOf".into(), all.into());
-    }
-}
-
-/// One field of a required oneof is there. With several such oneofs, JSON Schema has one `anyOf` to say it with, so that the first one is stated.
-fn require_one(message: &MessageDescriptor, without: &[FieldDescriptor], schema: &mut Object) {
-    let required = message.oneofs().find(Rules::requires_one_of);
-    let names = required.iter().flat_map(|oneof| oneof.fields().collect::<Vec<_>>());
-    let any: Vec<_> = names
-        .filter(|field| !without.contains(field))
-        .map(|field| json!({"required": [field.name()]}))
-        .collect();
-    if !any.is_empty() {
-        schema.insert("anyOf".into(), any.into());
-    }
-}
-
-/// Lets a schema take null as well.
-pub(super) fn allow_null(schema: &mut Object) {
-    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
-        any.push(json!({"type": "null"}));
-        return;
-    }
-    if schema.contains_key("$ref") {
-        let described: Vec<_> = ["description", "examples"]
-            .into_iter()
-            .filter_map(|key| schema.remove_entry(key))
-            .collect();
-        let inner = std::mem::take(schema);
-        schema.insert("anyOf".into(), json!([inner, {"type": "null"}]));
-        schema.extend(described);
-        return;
-    }
-    match schema.get_mut("type") {
-        Some(Value::String(kind)) if kind != "null" => {
-            let both = json!([kind, "null"]);
-            schema.insert("type".into(), both);
-        }
-        Some(Value::Array(kinds)) if !kinds.contains(&json!("null")) => kinds.push(json!("null")),
-        // Without a type anything goes.
-        _ => return,
-    }
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        values.push(Value::Null);
-    }
-}
-
-pub(super) fn object_of<const N: usize>(pairs: [(&str, Value); N]) -> Object {
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-fn reference_to(name: &str) -> Object {
-    object_of([("$ref", json!(format!("#/components/schemas/{name}")))])
 }

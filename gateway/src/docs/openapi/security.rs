@@ -3,7 +3,7 @@
 use quartet_proto::options::{self, Access};
 use serde_json::{Value, json};
 
-use super::Object;
+use super::object::Object;
 use crate::routes::Binding;
 
 const BEARER: &str = "bearer";
@@ -44,7 +44,7 @@ pub(super) fn schemes(token_url: Option<&str>) -> Value {
     schemes.into()
 }
 
-/// What a binding asks for: nothing, or a token got either way.
+/// What a binding needs: nothing, or a token from either scheme.
 pub(super) fn of(binding: &Binding, has_token_url: bool) -> Value {
     match options::access(&binding.method) {
         Some(Access::Public) => json!([]),

@@ -24,14 +24,14 @@ fn kitchen() -> &'static Value {
     &DOCUMENT
 }
 
-/// Calls `look` with every object in a document.
-fn walk<'a>(value: &'a Value, look: &mut dyn FnMut(&'a Object)) {
+/// Calls `visit` with every object in a document.
+fn walk<'a>(value: &'a Value, visit: &mut dyn FnMut(&'a Object)) {
     match value {
         Value::Object(object) => {
-            look(object);
-            object.values().for_each(|value| walk(value, look));
+            visit(object);
+            object.values().for_each(|value| walk(value, visit));
         }
-        Value::Array(values) => values.iter().for_each(|value| walk(value, look)),
+        Value::Array(values) => values.iter().for_each(|value| walk(value, visit)),
         _ => {}
     }
 }
@@ -94,7 +94,7 @@ fn every_binding_is_an_operation_with_an_id_of_its_own() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_has_a_target() {
     for document in [suite(), kitchen()] {
         let mut references = BTreeSet::new();
         walk(document, &mut |object| {
@@ -209,7 +209,7 @@ fn rules_become_keywords() {
     assert_eq!(property("email")["format"], "email");
     assert_eq!(property("password")["format"], "password");
     assert_eq!(property("use_cookie")["type"], json!(["boolean", "null"]));
-    // Empty stands for "use the user name".
+    // Empty means "use the user name".
     assert_eq!(property("name")["anyOf"][0], json!({"type": "string", "const": ""}));
     assert_eq!(
         (
@@ -302,7 +302,7 @@ fn filters_are_query_parameters() {
 }
 
 #[test]
-fn responses_tell_the_success_and_the_failures() {
+fn responses_list_the_success_and_the_failures() {
     let create = operation(suite(), "TodoService_CreateTodo");
     let codes = |operation: &Value| {
         operation["responses"]
@@ -366,7 +366,7 @@ fn security_follows_the_access_policy() {
 }
 
 #[test]
-fn messages_of_one_name_are_told_apart_by_their_package() {
+fn messages_of_one_name_are_distinguished_by_their_package() {
     let names: Vec<&String> = suite()["components"]["schemas"].as_object().unwrap().keys().collect();
     assert!(
         names

@@ -1,7 +1,9 @@
-//! ProtoJSON (<https://protobuf.dev/programming-guides/json/>), read straight from the body and written straight to bytes.
+//! ProtoJSON (<https://protobuf.dev/programming-guides/json/>), read straight from the body and
+//! written straight to bytes.
 //!
-//! `prost-reflect`'s own serde forms are not used: they print maps in random order, refuse `3.0` for an integer and `null` for some
-//! fields, take a duplicate key silently, and stop at the first error with no path to it.
+//! `prost-reflect`'s own serde forms are not used: they print maps in random order, refuse `3.0`
+//! for an integer and `null` for some fields, take a duplicate key silently, and stop at the first
+//! error with no path to it.
 
 mod lexer;
 mod read;

@@ -24,9 +24,9 @@ pub(crate) struct Reader<'a> {
     pub(super) violations: Violations,
     /// Fields that no body may set; to a client they do not exist.
     barred: &'a [FieldDescriptor],
-    /// Messages that the value at hand lies in, as protobuf counts them.
+    /// Messages around the current value, counted as protobuf counts them.
     pub(super) messages: usize,
-    /// Set while the keys at hand belong in an update mask.
+    /// Set while the current keys belong in an update mask.
     recorded: Option<Recorded>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Also notes the path of each field that the body names.
+    /// Also records the path of each field that the body names.
     pub(crate) fn recording(mut self) -> Self {
         self.recorded = Some(Recorded::new());
         self
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     /// Reads the body as one field of `message`.
     ///
     /// # Errors
-    /// As [`Reader::message`].
+    /// See [`Reader::message`].
     pub(crate) fn field(mut self, message: &mut DynamicMessage, field: &FieldDescriptor) -> Result<Recorded, Problem> {
         let read = self.field_value(field).map(|value| {
             if let Some(value) = value {
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
         self.object(message, None)
     }
 
-    /// An object into the fields of `message`; the key `except` is passed over.
+    /// An object into the fields of `message`; the key `except` is skipped.
     pub(super) fn object(&mut self, message: &mut DynamicMessage, except: Option<&str>) -> Read<()> {
         let descriptor = message.descriptor();
         let mut seen: Vec<u32> = Vec::new();
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
             let before = recorded.len();
             self.recorded = Some(recorded);
             let value = self.field_value(field)?;
-            // An empty object names no field inside; it stands for the message itself.
+            // An empty object names no field inside; the path is the message's own.
             if let Some(recorded) = &mut self.recorded
                 && recorded.len() == before
             {
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Notes that the value at hand is of the wrong type, and passes over it.
+    /// Records that the current value is of the wrong type, and skips it.
     pub(super) fn refuse<T: Default>(&mut self, description: &str) -> Read<T> {
         let whole = self.violations.path.is_empty();
         let description = if whole {
@@ -189,8 +189,8 @@ impl<'a> Reader<'a> {
         Ok(T::default())
     }
 
-    /// The value, or `None` with its rule noted.
-    pub(super) fn kept<T>(&mut self, value: Result<T, Broken>) -> Option<T> {
+    /// The value, or `None` with its broken rule recorded.
+    pub(super) fn valid<T>(&mut self, value: Result<T, Broken>) -> Option<T> {
         value.map_err(|broken| self.violations.add(broken)).ok()
     }
 }

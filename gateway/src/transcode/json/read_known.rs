@@ -21,7 +21,7 @@ impl Reader<'_> {
                     return self.refuse("must be a string");
                 }
                 let read = text::message(descriptor, &self.lexer.string()?);
-                return Ok(self.kept(read));
+                return Ok(self.valid(read));
             }
             Some(Known::Wrapper) => {
                 let Some(field) = descriptor.get_field(1) else {
@@ -85,7 +85,7 @@ impl Reader<'_> {
         Ok(Some(any))
     }
 
-    /// Looks ahead for `@type`, which need not be the first key. `None` for an empty object.
+    /// Reads ahead to `@type`, which need not be the first key. `None` for an empty object.
     fn type_url(&self) -> Read<Result<Option<String>, Broken>> {
         let mut ahead = self.lexer.clone();
         ahead.open()?;
@@ -147,7 +147,7 @@ impl Reader<'_> {
         Ok(read)
     }
 
-    /// Any object, as `google.protobuf.Struct`.
+    /// Any object: a `google.protobuf.Struct`.
     fn structure(&mut self, mut message: DynamicMessage) -> Read<Option<DynamicMessage>> {
         if self.lexer.peek()? != Token::Object {
             return self.refuse("must be an object");
@@ -174,7 +174,7 @@ impl Reader<'_> {
         Ok(Some(message))
     }
 
-    /// Any array, as `google.protobuf.ListValue`.
+    /// Any array: a `google.protobuf.ListValue`.
     fn list_value(&mut self, mut message: DynamicMessage) -> Read<Option<DynamicMessage>> {
         if self.lexer.peek()? != Token::Array {
             return self.refuse("must be an array");
@@ -195,7 +195,8 @@ impl Reader<'_> {
         Ok(Some(message))
     }
 
-    /// Anything, as `google.protobuf.Value`: the number of its oneof's field, and that field's value.
+    /// Anything: a `google.protobuf.Value`, with the number of its oneof's field and that field's
+    /// value.
     fn value(&mut self, mut message: DynamicMessage) -> Read<Option<DynamicMessage>> {
         let (number, value) = match self.lexer.peek()? {
             Token::Null => {
@@ -204,7 +205,7 @@ impl Reader<'_> {
             }
             Token::Number => {
                 let number = text::number(&Kind::Double, self.lexer.number()?);
-                (2, self.kept(number))
+                (2, self.valid(number))
             }
             Token::String => (3, Some(Value::String(self.lexer.string()?.into_owned()))),
             Token::True => {

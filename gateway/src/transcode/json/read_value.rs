@@ -83,8 +83,8 @@ impl Reader<'_> {
         let Kind::Message(descriptor) = kind else {
             return self.value_of(kind);
         };
-        // JSON's own depth is not the message's: each level of a `Struct` is three messages, and a service refuses what nests deeper than
-        // 100 as undecodable.
+        // JSON's own depth is not the message's: each level of a `Struct` is three messages, and a
+        // service cannot decode what nests deeper than 100.
         let cost = if known(descriptor).is_some() { 3 } else { 1 };
         self.messages += cost;
         if self.messages > MAX_MESSAGES {
@@ -122,19 +122,19 @@ impl Reader<'_> {
             Kind::Bytes => match token {
                 Token::String => {
                     let bytes = text::bytes(&self.lexer.string()?);
-                    Ok(self.kept(bytes.map(|bytes| Value::Bytes(bytes.into()))))
+                    Ok(self.valid(bytes.map(|bytes| Value::Bytes(bytes.into()))))
                 }
                 _ => self.refuse("must be a string of base64"),
             },
             Kind::Enum(descriptor) => match token {
                 Token::String => {
                     let number = text::enum_number(descriptor, &self.lexer.string()?);
-                    Ok(self.kept(number.map(Value::EnumNumber)))
+                    Ok(self.valid(number.map(Value::EnumNumber)))
                 }
                 Token::Number => {
                     let number = text::number(&Kind::Int32, self.lexer.number()?);
                     Ok(self
-                        .kept(number)
+                        .valid(number)
                         .and_then(|number| number.as_i32())
                         .map(Value::EnumNumber))
                 }
@@ -144,11 +144,11 @@ impl Reader<'_> {
             number => match token {
                 Token::Number => {
                     let value = text::number(number, self.lexer.number()?);
-                    Ok(self.kept(value))
+                    Ok(self.valid(value))
                 }
                 Token::String => {
                     let value = text::number(number, &self.lexer.string()?);
-                    Ok(self.kept(value))
+                    Ok(self.valid(value))
                 }
                 _ => self.refuse("must be a number"),
             },

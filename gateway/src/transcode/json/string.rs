@@ -61,7 +61,8 @@ impl<'a> Lexer<'a> {
         Ok(plain)
     }
 
-    /// `uXXXX`, or two of them that make a surrogate pair. Half a pair is no character, and protobuf strings hold characters alone.
+    /// `uXXXX`, or two of them that make a surrogate pair. Half a pair is no character, and
+    /// protobuf strings hold characters alone.
     fn unicode(&mut self) -> Read<char> {
         let unit = self.hex()?;
         if !(0xd800..0xdc00).contains(&unit) {

@@ -1,4 +1,5 @@
-//! Writing messages as ProtoJSON: names as the protos spell them, fields without presence always there, unset ones with presence not.
+//! Writing messages as ProtoJSON: names as the protos spell them, fields without presence always
+//! there, unset ones with presence not.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +7,10 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessag
 
 use crate::transcode::known::known;
 
-/// As deep as protobuf itself reads messages.
+/// The depth to which protobuf itself reads messages.
 const MAX_DEPTH: usize = 100;
 
-/// Why a message has no JSON form, as a timestamp out of range.
+/// Why a message has no JSON form, such as a timestamp out of range.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unwritable(pub(super) String);
@@ -17,7 +18,7 @@ pub(crate) struct Unwritable(pub(super) String);
 /// Appends JSON to bytes.
 pub(crate) struct Writer<'a> {
     pub(super) out: &'a mut Vec<u8>,
-    /// Fields to leave out, as those that become cookies.
+    /// Fields to leave out, such as those that become cookies.
     omitted: &'a [FieldDescriptor],
     depth: usize,
 }
@@ -50,7 +51,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes the members of an object; `first` tells that none is there yet.
+    /// Writes the members of an object; `first` is set while there is none yet.
     pub(super) fn fields(&mut self, message: &DynamicMessage, mut first: bool) -> Written {
         let descriptor = message.descriptor();
         for field in descriptor.fields() {
@@ -73,7 +74,7 @@ impl<'a> Writer<'a> {
     /// Writes the value of a field: a list, a map or a single value.
     ///
     /// # Errors
-    /// As [`Writer::message`].
+    /// See [`Writer::message`].
     pub(crate) fn field(&mut self, field: &FieldDescriptor, value: &Value) -> Written {
         let kind = field.kind();
         match value {

@@ -44,14 +44,14 @@ pub(super) struct Gateway {
     pub(super) served: JoinHandle<()>,
 }
 
-/// The todos service as its fake sees it.
+/// A fake of the todos service.
 #[derive(Clone, Default)]
 pub(super) struct Todos(Arc<Mutex<Watches>>);
 
 #[derive(Default)]
 struct Watches {
     /// The token and the resume token of each WatchTodos.
-    asked: Vec<(String, String)>,
+    requests: Vec<(String, String)>,
     open: Vec<mpsc::UnboundedSender<Result<Frame<Bytes>, Status>>>,
     /// Answers that are refusals, the next one first.
     refusals: Vec<Status>,
@@ -70,7 +70,7 @@ impl Gateway {
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         let config = Config::read(&Source::of(settings.iter().copied())).unwrap();
         let host = stack::host("gateway", &clock, Upstream::local("auth").0);
-        // As if the auth service had told of every session that has ended: none.
+        // The auth service has reported every session that has ended: none.
         host.revocations().up();
         let todos = Todos::default();
         let mut upstreams: BTreeMap<String, Upstream> = crate::backends::services(quartet_proto::descriptors::pool())
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// Whether nothing comes for a while.
-    pub(super) async fn hears_nothing(&mut self) -> bool {
+    pub(super) async fn receives_nothing(&mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(100), self.socket.next())
             .await
             .is_err()
@@ -221,11 +221,11 @@ impl Todos {
         assert_eq!(request.uri().path(), "/quartet.todos.v1.TodoService/WatchTodos");
         let token = request.headers()["authorization"].to_str().unwrap().to_owned();
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        let asked = pb::WatchTodosRequest::decode(&body[5..]).unwrap();
+        let request = pb::WatchTodosRequest::decode(&body[5..]).unwrap();
         let mut watches = self.0.lock().unwrap();
         watches
-            .asked
-            .push((token.trim_start_matches("Bearer ").to_owned(), asked.resume_token));
+            .requests
+            .push((token.trim_start_matches("Bearer ").to_owned(), request.resume_token));
         if !watches.refusals.is_empty() {
             return watches.refusals.remove(0).into_http();
         }
@@ -238,8 +238,8 @@ impl Todos {
             .unwrap()
     }
 
-    /// Has every open stream tell a change of this id.
-    pub(super) fn tell(&self, id: &str) {
+    /// Sends a change of this id on every open stream.
+    pub(super) fn publish(&self, id: &str) {
         let change = pb::TodoChange {
             id: id.into(),
             kind: pb::todo_change::Kind::Created.into(),
@@ -268,11 +268,11 @@ impl Todos {
     }
 
     /// The token and the resume token of each call so far.
-    pub(super) fn asked(&self) -> Vec<(String, String)> {
-        self.0.lock().unwrap().asked.clone()
+    pub(super) fn requests(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().requests.clone()
     }
 
-    /// Streams that somebody still listens to.
+    /// Streams that are still read.
     pub(super) fn open(&self) -> usize {
         let mut watches = self.0.lock().unwrap();
         watches.open.retain(|stream| !stream.is_closed());

@@ -1,4 +1,4 @@
-//! What one client may cost, and how it is told that it was too much.
+//! What one client may cost, and how a connection that costs more is closed.
 
 use std::time::{Duration, Instant};
 
@@ -57,14 +57,14 @@ async fn a_client_that_sends_too_fast_is_closed() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_sign_of_life_is_closed_and_one_that_answers_pings_is_not() {
+async fn a_client_that_sends_nothing_is_closed_and_one_that_answers_pings_is_not() {
     let gateway = Gateway::with(&[("WS_IDLE_TIMEOUT", "400ms")]).await;
     let (mut dead, mut alive) = (gateway.join(&gateway.user()).await, gateway.join(&gateway.user()).await);
     // Reading answers the pings.
     let reading = async {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(900) {
-            assert!(alive.hears_only_pings().await);
+            assert!(alive.receives_only_pings().await);
         }
     };
     reading.await;
@@ -74,7 +74,7 @@ async fn a_client_without_a_sign_of_life_is_closed_and_one_that_answers_pings_is
 }
 
 impl super::fixture::Client {
-    async fn hears_only_pings(&mut self) -> bool {
+    async fn receives_only_pings(&mut self) -> bool {
         use futures::StreamExt;
         match tokio::time::timeout(Duration::from_millis(50), self.socket.next()).await {
             Ok(Some(Ok(message))) => message.is_ping(),
@@ -91,49 +91,49 @@ async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
     let (mut slow, mut quick) = (gateway.join(&gateway.user()).await, gateway.join(&gateway.user()).await);
     slow.subscribe("rooms/lobby").await;
     quick.subscribe("rooms/lobby").await;
-    let mut speaker = gateway.join(&gateway.user()).await;
+    let mut publisher = gateway.join(&gateway.user()).await;
     // More than the sockets' buffers hold.
     let data = "x".repeat(30_000);
-    let mut said = 0;
+    let mut sent = 0;
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(1_500) {
-        speaker
+        publisher
             .send(json!({"type": "publish", "topic": "rooms/lobby", "data": data}))
             .await;
         assert_eq!(quick.next().await["data"].as_str().map(str::len), Some(30_000));
-        said += 1;
+        sent += 1;
     }
-    assert!(said > 300, "{said} messages are too few to fill the buffers");
+    assert!(sent > 300, "{sent} messages are too few to fill the buffers");
     // What was on its way comes, and then the reason, if the client reads on in time.
-    let mut heard = 0;
+    let mut received = 0;
     let end = loop {
         match slow.try_next().await {
-            Ok(frame) if frame["type"] == "message" => heard += 1,
+            Ok(frame) if frame["type"] == "message" => received += 1,
             Ok(frame) => panic!("{frame}"),
             Err(close) => break close,
         }
     };
-    assert!(heard < said, "{heard} of {said}");
+    assert!(received < sent, "{received} of {sent}");
     assert!(matches!(end, None | Some(4409)), "{end:?}");
-    speaker
+    publisher
         .send(json!({"type": "publish", "topic": "rooms/lobby", "data": 1}))
         .await;
     assert_eq!(quick.next().await["data"], 1);
 }
 
 #[tokio::test]
-async fn a_slow_client_that_reads_again_in_time_hears_why_it_was_closed() {
+async fn a_slow_client_that_reads_again_in_time_gets_the_reason_of_its_close() {
     let settings = [("WS_SEND_TIMEOUT", "200ms"), ("WS_RATE", "100000"), ("WS_QUEUE", "8")];
     let gateway = Gateway::with(&settings).await;
     let mut slow = gateway.join(&gateway.user()).await;
     slow.subscribe("todos").await;
-    let mut told = 0;
-    // Until the connection no longer listens: its client is being sent away.
+    let mut published = 0;
+    // Until the connection no longer reads the stream: it is being closed.
     let begun = Instant::now();
     while gateway.todos.open() > 0 && begun.elapsed() < Duration::from_secs(20) {
         for _ in 0..100 {
-            gateway.todos.tell(&format!("{told}{}", "0".repeat(900)));
-            told += 1;
+            gateway.todos.publish(&format!("{published}{}", "0".repeat(900)));
+            published += 1;
         }
         tokio::task::yield_now().await;
     }

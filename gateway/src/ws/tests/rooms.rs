@@ -1,4 +1,4 @@
-//! Talking to others.
+//! Messages in rooms.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::fixture::Gateway;
-use crate::ws::rooms::{Carrier, Rooms};
+use crate::ws::rooms::{Rooms, Transport};
 
 #[tokio::test]
-async fn everyone_in_a_room_hears_what_is_said_and_nobody_else() {
+async fn a_message_reaches_everyone_in_its_room_and_nobody_else() {
     let gateway = Gateway::start().await;
     let (anna, boris) = (gateway.user(), gateway.user());
     let (mut first, mut second) = (gateway.join(&anna).await, gateway.join(&boris).await);
@@ -22,27 +22,27 @@ async fn everyone_in_a_room_hears_what_is_said_and_nobody_else() {
     first.subscribe("rooms/lobby").await;
     second.subscribe("rooms/lobby").await;
     elsewhere.subscribe("rooms/kitchen").await;
-    let said = json!({"text": "привет", "n": [1, {"x": null}]});
+    let data = json!({"text": "привет", "n": [1, {"x": null}]});
     first
-        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": said, "ref": "p"}))
+        .send(json!({"type": "publish", "topic": "rooms/lobby", "data": data, "ref": "p"}))
         .await;
 
-    let heard = second.next().await;
-    assert_eq!(heard["type"], "message");
-    assert_eq!((&heard["topic"], &heard["data"]), (&json!("rooms/lobby"), &said));
+    let received = second.next().await;
+    assert_eq!(received["type"], "message");
+    assert_eq!((&received["topic"], &received["data"]), (&json!("rooms/lobby"), &data));
     assert_eq!(
-        (&heard["user_id"], &heard["at"]),
+        (&received["user_id"], &received["at"]),
         (&json!(anna.id), &json!("2026-01-01T00:00:00Z"))
     );
-    // The sender hears itself, and that its message went out, in either order.
+    // The sender receives its own message, and the confirmation, in either order.
     let mut own = [first.next().await, first.next().await];
     own.sort_by_key(|frame| frame["type"].to_string());
-    assert_eq!(own[0], heard);
+    assert_eq!(own[0], received);
     assert_eq!(
         own[1],
-        json!({"type": "published", "topic": "rooms/lobby", "id": heard["id"], "ref": "p"})
+        json!({"type": "published", "topic": "rooms/lobby", "id": received["id"], "ref": "p"})
     );
-    assert!(elsewhere.hears_nothing().await);
+    assert!(elsewhere.receives_nothing().await);
 
     second
         .send(json!({"type": "unsubscribe", "topic": "rooms/lobby"}))
@@ -52,18 +52,19 @@ async fn everyone_in_a_room_hears_what_is_said_and_nobody_else() {
         .send(json!({"type": "publish", "topic": "rooms/lobby", "data": 1}))
         .await;
     assert_eq!(first.next().await["data"], 1);
-    assert!(second.hears_nothing().await);
+    assert!(second.receives_nothing().await);
 }
 
-/// What is said on either side arrives once at both.
+/// A message that is published on either side arrives once at both.
 async fn reach_across(one: Gateway, two: Gateway) {
     let (mut first, mut second) = (one.join(&one.user()).await, two.join(&two.user()).await);
     first.subscribe("rooms/lobby").await;
     second.subscribe("rooms/lobby").await;
-    // An instance that has just started may not be connected to the others yet, and rooms keep nothing for it.
+    // An instance that has just started may not be connected to the others yet, and rooms store nothing
+    // for it.
     let call = json!({"type": "publish", "topic": "rooms/lobby", "data": "anybody there?"});
     let begun = Instant::now();
-    while second.hears_nothing().await {
+    while second.receives_nothing().await {
         assert!(begun.elapsed() < Duration::from_secs(20), "nothing comes across");
         first.send(call.clone()).await;
         assert_eq!(first.next().await["data"], "anybody there?");
@@ -78,27 +79,27 @@ async fn reach_across(one: Gateway, two: Gateway) {
         .await;
     assert_eq!(second.next().await["data"], json!({"n": 1}));
     assert_eq!(first.next().await["data"], json!({"n": 1}));
-    assert!(first.hears_nothing().await && second.hears_nothing().await);
+    assert!(first.receives_nothing().await && second.receives_nothing().await);
 }
 
 #[tokio::test]
 async fn a_room_reaches_across_instances() {
-    /// Takes what one instance says straight to the other.
+    /// Delivers the messages of one instance straight to the other.
     #[derive(Default)]
     struct Wire(OnceLock<Rooms>);
     #[async_trait]
-    impl Carrier for Wire {
-        fn carry(&self, room: &str, message: Bytes) {
-            self.0.get().unwrap().hear(room, message);
+    impl Transport for Wire {
+        fn send(&self, room: &str, message: Bytes) {
+            self.0.get().unwrap().deliver(room, message);
         }
 
-        async fn bring(&self, _: &Rooms, stop: CancellationToken) {
+        async fn receive(&self, _: &Rooms, stop: CancellationToken) {
             stop.cancelled().await;
         }
     }
     let (there, back) = (Arc::new(Wire::default()), Arc::new(Wire::default()));
-    let one = Gateway::in_rooms(&[], Rooms::carried_by(there.clone())).await;
-    let two = Gateway::in_rooms(&[], Rooms::carried_by(back.clone())).await;
+    let one = Gateway::in_rooms(&[], Rooms::over(there.clone())).await;
+    let two = Gateway::in_rooms(&[], Rooms::over(back.clone())).await;
     assert!(there.0.set(two.rooms.clone()).is_ok() && back.0.set(one.rooms.clone()).is_ok());
     reach_across(one, two).await;
 }

@@ -19,10 +19,10 @@ async fn a_token_is_taken_from_the_header_a_protocol_the_cookie_or_the_first_fra
         assert_eq!(client.next().await, ready, "{headers:?}");
         // The token never comes back.
         let selected = client.handshake.get("sec-websocket-protocol");
-        let offered = headers[0].0 == "sec-websocket-protocol";
+        let is_requested = headers[0].0 == "sec-websocket-protocol";
         assert_eq!(
             selected.map(|name| name.to_str().unwrap()),
-            offered.then_some("quartet.v1")
+            is_requested.then_some("quartet.v1")
         );
     }
     let mut client = gateway.connect(&[]).await.unwrap();
@@ -63,18 +63,18 @@ async fn a_bad_token_is_refused_where_the_client_can_see_it() {
 }
 
 #[tokio::test]
-async fn a_stranger_gets_nothing_but_time_to_sign_in() {
+async fn a_client_without_a_token_gets_nothing_but_time_to_sign_in() {
     let gateway = Gateway::with(&[("WS_SIGN_IN_TIMEOUT", "200ms")]).await;
     let mut silent = gateway.connect(&[]).await.unwrap();
     assert_eq!(silent.close().await, (4408, "sign_in_timeout".into()));
     let mut hasty = gateway.connect(&[]).await.unwrap();
     hasty.send(json!({"type": "subscribe", "topic": "rooms/a"})).await;
     assert_eq!(hasty.close().await, (4401, "token_missing".into()));
-    // Who has signed in is not bound by that time.
-    let mut known = gateway.join(&gateway.user()).await;
+    // A client that has signed in is not bound by that time.
+    let mut signed_in = gateway.join(&gateway.user()).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    known.send(json!({"type": "ping", "ref": "1"})).await;
-    assert_eq!(known.next().await, json!({"type": "pong", "ref": "1"}));
+    signed_in.send(json!({"type": "ping", "ref": "1"})).await;
+    assert_eq!(signed_in.next().await, json!({"type": "pong", "ref": "1"}));
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn an_ended_session_closes_its_connections_within_a_second_and_no_other() 
     gateway.host.revocations().add([(ended.session_id, forget_at)]);
     assert_eq!(first.close().await, (4401, "token_revoked".into()));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    assert!(second.hears_nothing().await);
+    assert!(second.receives_nothing().await);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_token_can_be_renewed_before_it_expires_by_its_own_user_alone() {
     );
     gateway.clock.advance(time::Duration::minutes(2));
     assert_eq!(second.close().await, (4401, "token_expired".into()));
-    assert!(first.hears_nothing().await);
+    assert!(first.receives_nothing().await);
 
     let other = gateway.user();
     first.send(json!({"type": "auth", "token": other.token})).await;

@@ -1,4 +1,4 @@
-//! Listening to the streams of services.
+//! Subscriptions to the streams of services.
 
 use serde_json::json;
 use tonic::Status;
@@ -11,8 +11,8 @@ async fn the_events_of_a_topic_arrive_until_it_is_left() {
     let user = gateway.user();
     let mut client = gateway.join(&user).await;
     client.subscribe("todos").await;
-    assert_eq!(gateway.todos.asked(), [(user.token.clone(), String::new())]);
-    gateway.todos.tell("7");
+    assert_eq!(gateway.todos.requests(), [(user.token.clone(), String::new())]);
+    gateway.todos.publish("7");
     let event = json!({"type": "event", "topic": "todos", "id": "7", "data": {"id": "7", "kind": "KIND_CREATED"}});
     assert_eq!(client.next().await, event);
 
@@ -24,35 +24,35 @@ async fn the_events_of_a_topic_arrive_until_it_is_left() {
         json!({"type": "unsubscribed", "topic": "todos", "ref": "u"})
     );
     until(|| gateway.todos.open() == 0).await;
-    gateway.todos.tell("8");
-    assert!(client.hears_nothing().await);
+    gateway.todos.publish("8");
+    assert!(client.receives_nothing().await);
     client.subscribe("todos").await;
 }
 
 #[tokio::test]
-async fn a_subscription_takes_up_where_another_connection_was() {
+async fn a_subscription_goes_on_where_another_connection_was() {
     let gateway = Gateway::start().await;
     let mut client = gateway.join(&gateway.user()).await;
     client
         .send(json!({"type": "subscribe", "topic": "todos", "after": "41"}))
         .await;
     assert_eq!(client.next().await["type"], "subscribed");
-    assert_eq!(gateway.todos.asked()[0].1, "41");
+    assert_eq!(gateway.todos.requests()[0].1, "41");
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_goes_on_after_the_last_event_without_a_word() {
+async fn a_stream_that_breaks_off_goes_on_after_the_last_event_unseen() {
     let gateway = Gateway::start().await;
     let mut client = gateway.join(&gateway.user()).await;
     client.subscribe("todos").await;
-    gateway.todos.tell("7");
+    gateway.todos.publish("7");
     client.next().await;
     gateway.todos.refuse_next(Status::unavailable("starting"));
     gateway.todos.end(&Status::unavailable("stopping"));
     until(|| gateway.todos.open() == 1).await;
-    let resumed: Vec<String> = gateway.todos.asked().into_iter().map(|(_, after)| after).collect();
+    let resumed: Vec<String> = gateway.todos.requests().into_iter().map(|(_, after)| after).collect();
     assert_eq!(resumed, ["", "7", "7"]);
-    gateway.todos.tell("8");
+    gateway.todos.publish("8");
     assert_eq!(client.next().await["id"], "8");
 }
 
@@ -62,7 +62,7 @@ async fn a_stream_whose_token_has_expired_goes_on_with_the_next_one() {
     let user = gateway.user();
     let mut client = gateway.join(&user).await;
     client.subscribe("todos").await;
-    gateway.todos.tell("7");
+    gateway.todos.publish("7");
     client.next().await;
     gateway.clock.advance(time::Duration::seconds(1));
     let renewed = user.renewed(&gateway.clock);
@@ -70,11 +70,11 @@ async fn a_stream_whose_token_has_expired_goes_on_with_the_next_one() {
     assert_eq!(client.next().await["type"], "ready");
     gateway.todos.end(&Status::unauthenticated("the token has expired"));
     until(|| gateway.todos.open() == 1).await;
-    assert_eq!(gateway.todos.asked()[1], (renewed.token, "7".to_owned()));
+    assert_eq!(gateway.todos.requests()[1], (renewed.token, "7".to_owned()));
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_or_fails_for_good_says_so_and_can_be_asked_for_again() {
+async fn a_stream_that_ends_or_fails_for_good_is_unsubscribed_and_can_be_subscribed_to_again() {
     let gateway = Gateway::start().await;
     let mut client = gateway.join(&gateway.user()).await;
     client.subscribe("todos").await;
@@ -100,7 +100,7 @@ async fn a_stream_that_ends_or_fails_for_good_says_so_and_can_be_asked_for_again
 }
 
 #[tokio::test]
-async fn what_cannot_be_listened_to_is_refused_by_name() {
+async fn what_cannot_be_subscribed_to_is_refused_by_name() {
     let gateway = Gateway::with(&[("WS_MAX_SUBSCRIPTIONS", "2")]).await;
     let mut client = gateway.join(&gateway.user()).await;
     client.subscribe("todos").await;

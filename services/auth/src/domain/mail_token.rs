@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use quartet_clock::Clock;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::TokenHash;
+use super::{Account, Status, TokenHash};
 
 /// What a token from a mail is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +21,8 @@ pub enum Purpose {
     EmailVerification,
     /// Proving the address that an account asked for, which takes the place of its own.
     EmailChange,
-    /// Nothing: the mail tells the owner of an address that their account asked for another one. Its token is kept, and never sent, to tell
-    /// when.
+    /// Nothing: the mail warns the owner of an address that another one was requested for their
+    /// account. Its token is kept, and never sent, since it records when.
     EmailChangeNotice,
 }
 
@@ -56,16 +58,68 @@ impl Purpose {
     }
 }
 
-/// A token that a mail carries: 256 random bits. Never printed.
+/// A mail that was requested, for an address that may or may not have an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailRequest {
+    /// What one request is told from another by.
+    pub id: Uuid,
+    /// What the mail is for.
+    pub purpose: Purpose,
+    /// The address, as [`quartet_kernel::Email::key`].
+    pub email_key: String,
+    /// The account; unset when the mail goes to whichever account has the address.
+    pub account_id: Option<Uuid>,
+}
+
+impl MailRequest {
+    /// The address that the mail goes to, while `account` needs it.
+    pub fn recipient<'a>(&self, account: &'a Account) -> Option<&'a str> {
+        let needed = match self.purpose {
+            Purpose::PasswordReset => account.status() == Status::Active,
+            Purpose::EmailVerification => !account.email_verified && account.status() != Status::Closed,
+            Purpose::EmailChange | Purpose::EmailChangeNotice => account.status() != Status::Closed,
+        };
+        let address = match self.purpose {
+            Purpose::EmailChange => account.pending_email.as_deref()?,
+            Purpose::PasswordReset | Purpose::EmailVerification | Purpose::EmailChangeNotice => &account.email,
+        };
+        // The address may have changed since the request.
+        (needed && address.to_lowercase() == self.email_key).then_some(address)
+    }
+}
+
+/// The key that tokens of mails are derived under. It is in no store, so whoever reads the store lacks
+/// the tokens.
+#[derive(Clone)]
+pub struct MailKey([u8; 32]);
+
+impl MailKey {
+    /// What the key is drawn for from the secret that the processes of the suite share.
+    pub const PURPOSE: &'static str = "quartet.auth.mail_tokens";
+
+    /// A key that every process of the service has.
+    pub fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// The token that was issued for `request` at `issued_at`, to the microsecond. It is derived, so
+    /// that a mail that is sent again carries the same one though the store keeps hashes alone.
+    pub fn token(&self, request: Uuid, issued_at: OffsetDateTime) -> MailToken {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).expect("HMAC takes any key");
+        mac.update(b"quartet mail token");
+        mac.update(request.as_bytes());
+        mac.update(&issued_at.unix_timestamp().to_be_bytes());
+        mac.update(&issued_at.microsecond().to_be_bytes());
+        MailToken(mac.finalize().into_bytes().into())
+    }
+}
+
+/// A token that a mail carries: 256 bits that cannot be guessed. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailToken([u8; 32]);
 
 impl MailToken {
-    /// A new token.
-    pub fn draw(clock: &Clock) -> Self {
-        Self(clock.random())
-    }
-
     /// The token that a client sends; `None` for a text that is none.
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
@@ -85,5 +139,24 @@ impl MailToken {
 impl fmt::Debug for MailToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_of_one_request_one_time_and_one_key() {
+        let (key, request) = (MailKey::new([1; 32]), Uuid::from_u128(1));
+        let issued_at = datetime!(2026-01-01 12:00:00.000001 UTC);
+        let token = key.token(request, issued_at);
+        assert_eq!(key.token(request, issued_at), token);
+        assert_eq!(MailToken::parse(&token.expose()), Some(token.clone()));
+        assert_ne!(key.token(Uuid::from_u128(2), issued_at), token);
+        assert_ne!(key.token(request, datetime!(2026-01-01 12:00 UTC)), token);
+        assert_ne!(MailKey::new([2; 32]).token(request, issued_at), token);
     }
 }

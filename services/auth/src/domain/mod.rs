@@ -1,8 +1,10 @@
 //! What auth deals in, and the rules of it; neither gRPC nor SQL.
 //!
-//! In reading order: an account's [`Username`], [`Email`], [`DisplayName`] and [`Password`]; the [`PasswordHash`] that is kept; the
-//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing; the [`SigningKey`]s of access tokens;
-//! and the single-use tokens that mails carry.
+//! An account's user name, address and display name are types of the kernel, which the users
+//! service shares. In reading order: the [`Password`] and the [`PasswordHash`] that is kept; the
+//! [`Account`] itself; its [`Session`]s and their [`RefreshToken`]s; the [`throttle`] on guessing;
+//! the [`SigningKey`]s of access tokens; and the single-use tokens that
+//! mails carry, in the [`Language`] of their reader.
 
 mod account;
 mod mail_token;
@@ -14,7 +16,7 @@ mod signing_key;
 pub mod throttle;
 
 pub use account::{Account, NewAccount, Status};
-pub use mail_token::{MailToken, Purpose};
+pub use mail_token::{MailKey, MailRequest, MailToken, Purpose};
 pub use password::{Owner, Password};
 pub use password_hash::{Hardness, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};

@@ -67,6 +67,57 @@ pub struct Count {
     pub blocked_until: OffsetDateTime,
 }
 
+/// Stands for all addresses of a name.
+pub const ANYWHERE: &str = "*";
+
+/// An attempt that is let through. It counts as failed until it has succeeded.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The name that it is made for.
+    pub subject: Subject,
+    /// The count of its address.
+    pub pair: Mark,
+    /// The count of all addresses together, where that one matters.
+    pub name: Option<Mark>,
+}
+
+/// What an attempt changes in one count.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// The address, or [`ANYWHERE`].
+    pub address: String,
+    /// The count as it was read; `None` when there was none.
+    pub before: Option<Count>,
+    /// The count with the attempt.
+    pub after: Count,
+}
+
+impl Mark {
+    /// Counts one more attempt from `address` at `now`.
+    ///
+    /// Errors: how long to wait.
+    pub fn new(address: &str, policy: Policy, before: Option<Count>, now: OffsetDateTime) -> Result<Self, Duration> {
+        Ok(Self {
+            address: address.to_owned(),
+            before,
+            after: policy.attempt(before, now)?,
+        })
+    }
+
+    /// Until when nobody could try before the attempt.
+    pub fn blocked_before(&self) -> OffsetDateTime {
+        self.before
+            .map_or(self.after.attempted_at, |before| before.blocked_until)
+    }
+}
+
+impl Attempt {
+    /// What it changes, per address.
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        std::iter::once(&self.pair).chain(&self.name)
+    }
+}
+
 /// What the counts are kept under: a digest of the name as it was offered, folded to lower case. Names and addresses offered with a mistake are
 /// nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

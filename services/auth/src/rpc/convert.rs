@@ -1,9 +1,11 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use jsonwebtoken::jwk::AlgorithmParameters;
-use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, violations};
+use quartet_kernel::{
+    DisplayName, Email, Fault, InvalidFields, Language, Role, Rule, Username, Violations, id, text, violations,
+};
 use quartet_proto::auth::v1 as pb;
-use quartet_rpc::{Failure, moment};
+use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
 use crate::Error;
@@ -20,9 +22,19 @@ pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
     id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
+/// The languages that a caller prefers, as `Accept-Language`.
+pub(crate) fn languages(call: &Call) -> String {
+    text::sanitize(&call.accept_language, 100)
+}
+
+/// The language that mails to a caller are written in.
+pub(crate) fn language(call: &Call) -> Language {
+    Language::preferred(&languages(call))
+}
+
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
-pub(crate) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
-    value.ok_or_else(Failure::internal)
+pub(crate) fn checked<T>(value: Option<T>) -> Result<T, Fault> {
+    value.ok_or(Fault::Internal)
 }
 
 /// A password to be set by the owner of `account`.
@@ -85,8 +97,8 @@ pub(crate) fn account(account: &Account) -> pb::Account {
             Status::Disabled => pb::AccountStatus::Disabled,
             Status::Closed => pb::AccountStatus::Closed,
         } as i32,
-        created_at: Some(moment::to_proto(account.created_at)),
-        updated_at: Some(moment::to_proto(account.updated_at)),
+        created_at: Some(timestamp::to_proto(account.created_at)),
+        updated_at: Some(timestamp::to_proto(account.updated_at)),
     }
 }
 
@@ -96,9 +108,9 @@ pub(crate) fn session(session: Session, current: Uuid) -> pb::Session {
         id: session.id.to_string(),
         user_agent: session.user_agent,
         ip_address: session.ip_address,
-        created_at: Some(moment::to_proto(session.created_at)),
-        last_used_at: Some(moment::to_proto(session.last_used_at)),
-        expires_at: Some(moment::to_proto(session.expires_at)),
+        created_at: Some(timestamp::to_proto(session.created_at)),
+        last_used_at: Some(timestamp::to_proto(session.last_used_at)),
+        expires_at: Some(timestamp::to_proto(session.expires_at)),
     }
 }
 
@@ -125,7 +137,7 @@ pub(crate) fn registered(account: &Account, pair: &Pair, use_cookie: bool) -> pb
             username: account.username.clone(),
             email: account.email.clone(),
             role: role_to_proto(account.role),
-            created_at: Some(moment::to_proto(account.created_at)),
+            created_at: Some(timestamp::to_proto(account.created_at)),
         }),
         access_token: pair.access_token.clone(),
         refresh_token,
@@ -154,7 +166,7 @@ pub(crate) fn logged_out() -> pb::LogoutResponse {
 pub(crate) fn revoked(sessions: &[EndedSession]) -> pb::WatchRevocationsResponse {
     let revoked = sessions.iter().map(|session| pb::RevokedSession {
         session_id: session.id.to_string(),
-        forget_at: Some(moment::to_proto(session.forget_at)),
+        forget_at: Some(timestamp::to_proto(session.forget_at)),
     });
     pb::WatchRevocationsResponse {
         revoked: revoked.collect(),
@@ -188,7 +200,7 @@ pub(crate) fn jwk(key: &SigningKey) -> Result<pb::Jwk, Error> {
             jwk.e = Some(public.e);
         }
         // No key of another kind is made, and a secret one must never be published.
-        _ => return Err(Failure::internal().into()),
+        _ => return Err(Fault::Internal.into()),
     }
     Ok(jwk)
 }

@@ -1,12 +1,12 @@
 //! GetJwks.
 
 use quartet_proto::auth::v1 as pb;
-use tonic::{Request, Response};
+use quartet_rpc::Call;
 
 use super::Rpc;
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, _: Request<pb::GetJwksRequest>) -> Result<Response<pb::JwkSet>, Error> {
+pub(super) async fn handle(rpc: &Rpc, _: &Call, _: pb::GetJwksRequest) -> Result<pb::JwkSet, Error> {
     let keys = rpc.tokens.ring.public();
-    Ok(Response::new(pb::JwkSet { keys }))
+    Ok(pb::JwkSet { keys })
 }

@@ -3,51 +3,42 @@
 use quartet_kernel::{DisplayName, Email, Role, Username, Violations};
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Account, NewAccount, Owner, Password};
-use crate::mail::languages;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::RegisterRequest>,
-) -> Result<Response<pb::RegisterResponse>, Error> {
-    let call = Call::of(&request)?;
-    let asked = request.get_ref();
+    call: &Call,
+    request: pb::RegisterRequest,
+) -> Result<pb::RegisterResponse, Error> {
     let mut violations = Violations::new();
-    let name = violations.check("name", DisplayName::optional(&asked.name));
-    let username = violations.check("username", Username::parse(&asked.username));
-    let email = violations.check("email", Email::parse(&asked.email));
+    let name = violations.check("name", DisplayName::optional(&request.name));
+    let username = violations.check("username", Username::parse(&request.username));
+    let email = violations.check("email", Email::parse(&request.email));
     let owner = Owner {
         name: name.as_ref().and_then(Option::as_ref),
         username: username.as_ref(),
         email: email.as_ref(),
     };
-    let password = violations.check("password", Password::chosen(&asked.password, &owner));
+    let password = violations.check("password", Password::chosen(&request.password, &owner));
     violations.finish()?;
     let (username, email) = (convert::checked(username)?, convert::checked(email)?);
 
     // A name that is taken is not worth a hash; the store decides all the same.
-    if rpc
+    let holders = rpc
         .store
-        .find_account_by_username(username.as_str(), call.deadline)
-        .await?
-        .is_some()
-    {
+        .find_holders(username.as_str(), &email.key(), &rpc.cx(call))
+        .await?;
+    if holders.iter().any(|account| account.username == username.as_str()) {
         return Err(Error::UsernameTaken);
     }
-    if rpc
-        .store
-        .find_account_by_email(&email.key(), call.deadline)
-        .await?
-        .is_some()
-    {
+    if !holders.is_empty() {
         return Err(Error::EmailTaken);
     }
     let password_hash = rpc.hashing.hash(convert::checked(password)?, call.deadline).await?;
-    let now = rpc.clock.now();
+    let cx = rpc.cx(call);
     let new = NewAccount {
         id: rpc.clock.new_id(),
         username,
@@ -57,12 +48,11 @@ pub(super) async fn handle(
         password_hash,
         role: Role::User,
     };
-    let (session, token) = rpc.new_session(call, new.id, now);
+    let (session, token) = rpc.new_session(call, new.id, cx.now);
     rpc.store
-        .insert_account(&new, Some(&session), &languages(call), now, call.deadline)
+        .insert_account(&new, Some(&session), &convert::languages(call), &cx)
         .await?;
-    rpc.postman.wake();
-    let account = Account::opened(new, now);
+    let account = Account::opened(new, cx.now);
     let pair = rpc.issue(call, &account, &session.session, token).await?;
-    Ok(Response::new(convert::registered(&account, &pair, asked.use_cookie)))
+    Ok(convert::registered(&account, &pair, request.use_cookie))
 }

@@ -3,25 +3,22 @@
 use quartet_kernel::{text, violations};
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::domain::MailToken;
 use crate::{Error, users};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::VerifyEmailRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?;
-    let token = &request.get_ref().token;
-    text::required(token, convert::MAX_TOKEN).map_err(|rule| violations::one("token", rule))?;
-    let token = MailToken::parse(token).ok_or(Error::InvalidVerificationToken)?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::VerifyEmailRequest) -> Result<(), Error> {
+    text::required(&request.token, convert::MAX_TOKEN).map_err(|rule| violations::one("token", rule))?;
+    let token = MailToken::parse(&request.token).ok_or(Error::InvalidVerificationToken)?;
     let proven = rpc
         .store
-        .verify_email(token.hash(), rpc.clock.now(), call.deadline)
+        .verify_email(token.hash(), &rpc.cx(call))
         .await?
         .ok_or(Error::InvalidVerificationToken)?;
     if proven.moved {
         // Best effort, so that the user's copy shows the address at once; the next login does it otherwise.
         users::ensure(&rpc.users, call, &proven.account).await;
     }
-    Ok(Response::new(()))
+    Ok(())
 }

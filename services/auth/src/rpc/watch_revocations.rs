@@ -8,27 +8,23 @@ use quartet_rpc::Call;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::ended_sessions::EndedSessions;
 
-/// How often a quiet stream says that it is there.
+/// How often a quiet stream sends an empty message.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Sessions in one message of the snapshot.
 const CHUNK: usize = 1_000;
 
 pub(crate) type Stream = Pin<Box<dyn futures::Stream<Item = Result<pb::WatchRevocationsResponse, Status>> + Send>>;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::WatchRevocationsRequest>,
-) -> Result<Response<Stream>, Error> {
-    let call = Call::of(&request)?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, _: pb::WatchRevocationsRequest) -> Result<Stream, Error> {
     // Watching begins before the snapshot is read, so that nothing falls between the two.
-    let news = rpc.ended.watch();
-    let snapshot = rpc.ended.all(call.deadline).await?;
+    let feed = rpc.ended.watch();
+    let snapshot = rpc.store.list_ended(None, &rpc.cx(call)).await?;
     let (sender, receiver) = mpsc::channel(16);
     let ended = rpc.ended.clone();
     tokio::spawn(async move {
@@ -42,18 +38,18 @@ pub(super) async fn handle(
                 return;
             }
         }
-        if let Err(status) = follow(&ended, news, &sender).await {
-            // Nobody there to tell is fine.
+        if let Err(status) = follow(&ended, feed, &sender).await {
+            // That nobody watches any more is fine.
             let _ = sender.send(Err(status)).await;
         }
     });
-    Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
-/// Passes the news on until the watcher leaves, falls behind, or the service stops.
+/// Passes ended sessions on until the watcher leaves, falls behind, or the service stops.
 async fn follow(
     ended: &EndedSessions,
-    mut news: tokio::sync::broadcast::Receiver<Vec<crate::domain::EndedSession>>,
+    mut feed: tokio::sync::broadcast::Receiver<Vec<crate::domain::EndedSession>>,
     watcher: &mpsc::Sender<Result<pb::WatchRevocationsResponse, Status>>,
 ) -> Result<(), Status> {
     let stopping = ended.stopping();
@@ -61,7 +57,7 @@ async fn follow(
         let message = tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             () = watcher.closed() => return Ok(()),
-            heard = tokio::time::timeout(KEEP_ALIVE, news.recv()) => match heard {
+            received = tokio::time::timeout(KEEP_ALIVE, feed.recv()) => match received {
                 Ok(Ok(sessions)) => convert::revoked(&sessions),
                 // Whoever has missed something has to begin again, with a snapshot.
                 Ok(Err(RecvError::Lagged(_))) => return Err(Status::aborted("the watcher fell behind")),
@@ -78,55 +74,42 @@ async fn follow(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use quartet_clock::Clock;
-    use quartet_config::Source;
-    use quartet_messaging::Publisher;
-    use quartet_store::{Config, Database};
 
     use super::*;
     use crate::domain::EndedSession;
-    use crate::store;
 
-    async fn ended_sessions(clock: &Clock) -> (EndedSessions, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("auth.db").display());
-        let config = Config::read(&Source::of([])).unwrap();
-        let database = Database::open(&url.parse().unwrap(), &config).await.unwrap();
-        let store = Arc::from(store::over(database, Publisher::detached(clock.clone())));
-        (EndedSessions::new(clock.clone(), store), folder)
-    }
+    const LIFE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn a_watcher_who_falls_behind_has_to_begin_again() {
         let clock = Clock::system();
-        let (ended, _folder) = ended_sessions(&clock).await;
-        let news = ended.watch();
+        let ended = EndedSessions::new(LIFE);
+        let feed = ended.watch();
         let one = || EndedSession {
             id: clock.new_id(),
-            forget_at: clock.now() + Duration::from_secs(60),
+            forget_at: clock.now() + LIFE,
         };
         for _ in 0..1_100 {
-            ended.tell(vec![one()]);
+            ended.publish(vec![one()]);
         }
         let (watcher, _messages) = mpsc::channel(1);
-        let left = tokio::time::timeout(Duration::from_secs(10), follow(&ended, news, &watcher)).await;
+        let left = tokio::time::timeout(Duration::from_secs(10), follow(&ended, feed, &watcher)).await;
         assert_eq!(left.unwrap().unwrap_err().code(), tonic::Code::Aborted);
     }
 
     #[tokio::test]
-    async fn a_session_is_told_once() {
+    async fn a_session_is_published_once() {
         let clock = Clock::system();
-        let (ended, _folder) = ended_sessions(&clock).await;
-        let mut news = ended.watch();
+        let ended = EndedSessions::new(LIFE);
+        let mut feed = ended.watch();
         let session = EndedSession {
             id: clock.new_id(),
-            forget_at: clock.now() + Duration::from_secs(60),
+            forget_at: clock.now() + LIFE,
         };
-        ended.tell(vec![session]);
-        ended.tell(vec![session]);
-        assert_eq!(news.recv().await.unwrap(), [session]);
-        assert!(news.try_recv().is_err());
+        ended.publish(vec![session]);
+        ended.publish(vec![session]);
+        assert_eq!(feed.recv().await.unwrap(), [session]);
+        assert!(feed.try_recv().is_err());
     }
 }

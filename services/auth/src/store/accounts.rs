@@ -1,11 +1,10 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use quartet_kernel::{Deadline, Email, Role, Username};
-use time::OffsetDateTime;
+use quartet_kernel::{Email, Role, Username};
+use quartet_store::Context;
 use uuid::Uuid;
 
-use super::sessions::Ending;
 use crate::Error;
 use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Session, TokenHash};
 
@@ -32,33 +31,32 @@ pub enum AccountChange {
 /// Accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Opens an account, with its first session if there is one; a mail that proves the address is asked for in `language`.
+    /// Opens an account, with its first session if there is one. A mail that proves the address is
+    /// requested, in the language that `languages` (as `Accept-Language`) prefer.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn insert_account(
         &self,
         account: &NewAccount,
         session: Option<&NewSession>,
-        language: &str,
-        now: OffsetDateTime,
-        deadline: Deadline,
+        languages: &str,
+        cx: &Context,
     ) -> Result<(), Error>;
 
     /// The account.
-    async fn find_account(&self, id: Uuid, deadline: Deadline) -> Result<Option<Account>, Error>;
+    async fn find_account(&self, id: Uuid, cx: &Context) -> Result<Option<Account>, Error>;
 
     /// The account of that user name.
-    async fn find_account_by_username(&self, username: &str, deadline: Deadline) -> Result<Option<Account>, Error>;
+    async fn find_account_by_username(&self, username: &str, cx: &Context) -> Result<Option<Account>, Error>;
 
-    /// The account of that address; `email_key` is [`Email::key`].
-    async fn find_account_by_email(&self, email_key: &str, deadline: Deadline) -> Result<Option<Account>, Error>;
+    /// The accounts that have that user name or that address; `email_key` is [`Email::key`].
+    async fn find_holders(&self, username: &str, email_key: &str, cx: &Context) -> Result<Vec<Account>, Error>;
 
-    /// The accounts that have asked for that address and not proven it yet; `email_key` is [`Email::key`].
-    async fn find_accounts_by_pending_email(&self, email_key: &str, deadline: Deadline) -> Result<Vec<Account>, Error>;
-
-    /// Gives an account another name, and notes the address that it asks for. The account keeps its own until the other one is proven
-    /// ([`verify_email`](super::MailRequests::verify_email)): mails that prove the one and warn the other are asked for in `language`. Another
-    /// spelling of its own address is taken at once, and takes back what it asked for before.
+    /// Gives an account another name, and records the address that is requested for it. The account
+    /// keeps its own until the other one is proven ([`verify_email`](super::Mails::verify_email)):
+    /// mails that prove the one and warn the other are requested, in the language that `languages`
+    /// prefer. Another spelling of its own address is taken at once, and takes back what was requested
+    /// before.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn rename_account(
@@ -66,48 +64,48 @@ pub trait Accounts: Send + Sync {
         id: Uuid,
         username: Option<&Username>,
         email: Option<&Email>,
-        language: &str,
-        now: OffsetDateTime,
-        deadline: Deadline,
+        languages: &str,
+        cx: &Context,
     ) -> Result<Option<Account>, Error>;
 
-    /// Changes what an account may do; tells the account after the change and the sessions that ended with it.
+    /// Changes what an account may do; returns the account after the change and the sessions that ended
+    /// with it.
     ///
     /// Errors: [`Error::LastSuperuser`].
     async fn change_account(
         &self,
         id: Uuid,
         change: AccountChange,
-        ending: Ending,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<Option<(Account, Vec<EndedSession>)>, Error>;
 
-    /// Deletes an account and all it owns; tells the sessions that ended with it.
+    /// Deletes an account and all it owns; returns the sessions that ended with it.
     ///
     /// Errors: [`Error::LastSuperuser`].
-    async fn purge_account(&self, id: Uuid, ending: Ending, deadline: Deadline) -> Result<Vec<EndedSession>, Error>;
+    async fn purge_account(&self, id: Uuid, cx: &Context) -> Result<Vec<EndedSession>, Error>;
 
-    /// Notes the tier that users told.
-    async fn set_tier(&self, id: Uuid, tier: Option<&str>, deadline: Deadline) -> Result<(), Error>;
+    /// Records the tier that users returned.
+    async fn set_tier(&self, id: Uuid, tier: Option<&str>, cx: &Context) -> Result<(), Error>;
 
-    /// Keeps the same password under another hash, unless the password has changed since `old` was read.
+    /// Keeps the same password under another hash, unless the password has changed since `old` was
+    /// read.
     async fn rehash_password(
         &self,
         id: Uuid,
         old: &PasswordHash,
         new: &PasswordHash,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<(), Error>;
 
-    /// Sets another password, unless it has changed since `old` was read; voids the tokens that would reset it, takes back an address
-    /// that is yet to be proven, since whoever asked for it may be who the password is changed for, and ends every session but `keep`.
+    /// Sets another password, unless it has changed since `old` was read. Voids the tokens that would
+    /// reset it, takes back an address that is yet to be proven, since whoever requested it may be who
+    /// the password is changed for, and ends every session but `keep`.
     async fn change_password(
         &self,
         id: Uuid,
         old: &PasswordHash,
         new: &PasswordHash,
         keep: Option<Uuid>,
-        ending: Ending,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error>;
 }

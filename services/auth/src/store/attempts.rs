@@ -1,52 +1,70 @@
-//! Failed logins.
-
-use std::time::Duration;
+//! Attempts to sign in.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
-use time::OffsetDateTime;
+use quartet_store::Context;
+use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::throttle::{Policy, Subject};
+use crate::domain::Account;
+use crate::domain::throttle::{Attempt, Count, Subject};
 
-/// Stands for all addresses of a name.
-pub(super) const ANYWHERE: &str = "*";
+/// What an account is looked up by when somebody signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// Its id.
+    Id(Uuid),
+    /// Its user name.
+    Username(String),
+    /// Its address, as [`quartet_kernel::Email::key`].
+    Email(String),
+}
 
-/// An attempt that was let through and counts as failed until it is told otherwise.
+/// Who tries to sign in, and from where.
 #[derive(Debug, Clone)]
-pub struct Attempt {
-    /// The name that was offered.
+pub struct Guess {
+    /// The account that they name.
+    pub name: Name,
+    /// What failures with that name are counted under.
     pub subject: Subject,
-    /// What it changed, per address.
-    pub(super) marks: Vec<Mark>,
+    /// What failures from their address are counted under: see
+    /// [`origin`](crate::domain::throttle::origin).
+    pub origin: String,
+    /// Their address, where it is known.
+    pub address: Option<String>,
+    /// What failures of the caller are counted under, when the call carries a session: a subject, and
+    /// what stands for all addresses of it.
+    pub caller: Option<(Subject, &'static str)>,
 }
 
-/// What an attempt changed in one count.
+/// What there is to know before an attempt to sign in.
 #[derive(Debug, Clone)]
-pub(super) struct Mark {
-    pub(super) address: String,
-    pub(super) blocked_before: OffsetDateTime,
-    pub(super) blocked_until: OffsetDateTime,
+pub struct SignIn {
+    /// The account of that name.
+    pub account: Option<Account>,
+    /// Whether a session of the account began at the address.
+    pub is_known_address: bool,
+    /// Failures with the name from the address.
+    pub pair: Option<Count>,
+    /// Failures with the name from all addresses.
+    pub anywhere: Option<Count>,
+    /// Failures of the caller.
+    pub caller: Option<Count>,
 }
 
-/// Failed logins.
+/// Attempts to sign in.
 #[async_trait]
 pub trait Attempts: Send + Sync {
-    /// Counts an attempt from `address`, under both policies, or tells how long to wait. Without `name` the attempts from other addresses do
-    /// not matter.
-    async fn begin_attempt(
-        &self,
-        subject: Subject,
-        address: &str,
-        pair: Policy,
-        name: Option<Policy>,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Result<Attempt, Duration>, Error>;
+    /// What there is to know before an attempt to sign in.
+    async fn find_sign_in(&self, guess: &Guess, cx: &Context) -> Result<SignIn, Error>;
 
-    /// The attempt succeeded: failures from its address are forgotten, and it does not count over all addresses.
-    async fn attempt_succeeded(&self, attempt: &Attempt, deadline: Deadline) -> Result<(), Error>;
+    /// Counts an attempt, if the counts are still those that it was made of. If they are not, another
+    /// attempt got in between: nothing is counted, and the answer is no.
+    async fn count_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<bool, Error>;
+
+    /// The attempt succeeded: failures from its address are forgotten, and it does not count over all
+    /// addresses.
+    async fn clear_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<(), Error>;
 
     /// The attempt was not tried after all: it does not count.
-    async fn withdraw_attempt(&self, attempt: &Attempt, deadline: Deadline) -> Result<(), Error>;
+    async fn withdraw_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<(), Error>;
 }

@@ -1,7 +1,7 @@
 //! Signing keys.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
+use quartet_store::Context;
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -11,18 +11,14 @@ use crate::domain::SigningKey;
 #[async_trait]
 pub trait SigningKeys: Send + Sync {
     /// Every key, the oldest first.
-    async fn list_keys(&self, deadline: Deadline) -> Result<Vec<SigningKey>, Error>;
+    async fn list_keys(&self, cx: &Context) -> Result<Vec<SigningKey>, Error>;
 
     /// Adds the first key of its algorithm, unless another process was faster.
-    async fn insert_first_key(&self, key: &SigningKey, deadline: Deadline) -> Result<(), Error>;
+    async fn insert_first_key(&self, key: &SigningKey, cx: &Context) -> Result<(), Error>;
 
-    /// Puts `key` in the place of its algorithm's current one, which retires when `key` becomes active and verifies until `old_expires_at`.
+    /// Puts `key` in the place of its algorithm's current one, which retires when `key` becomes active
+    /// and verifies until `old_expires_at`.
     ///
     /// Errors: [`Error::RotationUnderWay`].
-    async fn rotate_key(
-        &self,
-        key: &SigningKey,
-        old_expires_at: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<(), Error>;
+    async fn rotate_key(&self, key: &SigningKey, old_expires_at: OffsetDateTime, cx: &Context) -> Result<(), Error>;
 }

@@ -1,30 +1,29 @@
 //! Where accounts, sessions and keys are kept: one trait for each, two databases.
 //!
-//! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
+//! The files of `queries/` are compiled once per database. What differs between the two is in
+//! `postgres/` and `sqlite/`.
 
 mod accounts;
 mod attempts;
 mod keys;
 mod mails;
+mod pending;
 mod postgres;
-mod rows;
 mod sessions;
 mod sqlite;
-mod user_news;
 
-use quartet_messaging::Publisher;
-use quartet_rpc::host::StartError;
+use quartet_messaging::{Consumer, Publisher};
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
 pub use accounts::{AccountChange, Accounts, NewSession};
-pub use attempts::{Attempt, Attempts};
+pub use attempts::{Attempts, Guess, Name, SignIn};
 pub use keys::SigningKeys;
-pub use mails::{MailRequest, MailRequests, Proven};
-pub use sessions::{Ending, Rotation, Sessions};
-pub use user_news::UserNews;
+pub use mails::{IssuedMail, Mails, Proven};
+pub use sessions::{Rotation, Sessions};
 
 use crate::Config;
+use crate::ended_sessions::EndedSessions;
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -36,12 +35,12 @@ pub const MIGRATIONS: Migrations = Migrations {
 };
 
 /// All that auth keeps.
-pub trait Store: Accounts + Sessions + Attempts + SigningKeys + MailRequests + UserNews {}
+pub trait Store: Accounts + Sessions + Attempts + SigningKeys + Mails + Consumer {}
 
-impl<T: Accounts + Sessions + Attempts + SigningKeys + MailRequests + UserNews> Store for T {}
+impl<T: Accounts + Sessions + Attempts + SigningKeys + Mails + Consumer> Store for T {}
 
 /// Opens the database that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Database, StartError> {
+pub async fn open(config: &Config) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
     let database = Database::open(&config.own.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
@@ -49,10 +48,16 @@ pub async fn open(config: &Config) -> Result<Database, StartError> {
     Ok(database)
 }
 
-/// The store over a database that is open and migrated. What happens to accounts is told of through `outgoing`.
-pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. It publishes through `publisher`, and passes
+/// the sessions that end to `ended`.
+pub fn over(database: Database, publisher: Publisher, ended: EndedSessions) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, publisher, ended)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, publisher, ended)),
     }
+}
+
+/// A row that holds what no version of this suite has written.
+fn unreadable(what: &str) -> crate::Error {
+    sqlx::Error::Decode(what.to_owned().into()).into()
 }

@@ -1,13 +1,48 @@
 //! The queries over PostgreSQL.
 
-use quartet_store::Postgres as Pool;
+mod statements;
+
+#[path = "queries/accounts.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod accounts;
+#[path = "queries/attempts.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod attempts;
+#[path = "queries/keys.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod keys;
+#[path = "queries/mails.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod mails;
+#[path = "queries/sessions.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod sessions;
+#[path = "queries/unit.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod unit;
+#[path = "queries/user_lifecycle.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod user_lifecycle;
+
+use quartet_messaging::Publisher;
+use quartet_store::Postgres as Database;
+use quartet_store::dialect::postgres as dialect;
 use sqlx::PgConnection as Connection;
 
-/// Ends a `select` whose rows the transaction goes on to change.
-macro_rules! for_update {
-    ($table:literal) => {
-        concat!(" for update of ", $table)
-    };
+use crate::ended_sessions::EndedSessions;
+
+pub(super) struct Queries {
+    database: Database,
+    publisher: Publisher,
+    ended: EndedSessions,
 }
 
-include!("queries.rs");
+impl Queries {
+    pub(super) fn new(database: Database, publisher: Publisher, ended: EndedSessions) -> Self {
+        Self {
+            database,
+            publisher,
+            ended,
+        }
+    }
+}

@@ -1,13 +1,41 @@
 //! The queries over SQLite.
 
-use quartet_store::Sqlite as Pool;
+mod statements;
+
+#[path = "queries/accounts.rs"]
+mod accounts;
+#[path = "queries/attempts.rs"]
+mod attempts;
+#[path = "queries/keys.rs"]
+mod keys;
+#[path = "queries/mails.rs"]
+mod mails;
+#[path = "queries/sessions.rs"]
+mod sessions;
+#[path = "queries/unit.rs"]
+mod unit;
+#[path = "queries/user_lifecycle.rs"]
+mod user_lifecycle;
+
+use quartet_messaging::Publisher;
+use quartet_store::Sqlite as Database;
+use quartet_store::dialect::sqlite as dialect;
 use sqlx::SqliteConnection as Connection;
 
-/// Ends a `select` whose rows the transaction goes on to change. Nothing is needed: there is one writer.
-macro_rules! for_update {
-    ($table:literal) => {
-        ""
-    };
+use crate::ended_sessions::EndedSessions;
+
+pub(super) struct Queries {
+    database: Database,
+    publisher: Publisher,
+    ended: EndedSessions,
 }
 
-include!("queries.rs");
+impl Queries {
+    pub(super) fn new(database: Database, publisher: Publisher, ended: EndedSessions) -> Self {
+        Self {
+            database,
+            publisher,
+            ended,
+        }
+    }
+}

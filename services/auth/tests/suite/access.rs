@@ -11,7 +11,7 @@ use quartet_proto::auth::v1 as pb;
 use quartet_rpc::token::AccessClaims;
 use time::Duration;
 
-use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, soon, start, start_with, with_token};
+use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start, start_with, with_token};
 
 fn part(token: &str, number: usize) -> serde_json::Value {
     let part = token.split('.').nth(number).unwrap();
@@ -87,7 +87,7 @@ async fn forged_tokens_are_refused() {
         kid: Some(kid.to_owned()),
         ..Header::new(algorithm)
     };
-    let key = auth.store.list_keys(soon()).await.unwrap().remove(0).encoding_key();
+    let key = auth.store.list_keys(&auth.cx()).await.unwrap().remove(0).encoding_key();
     let sign =
         |header: &Header, claims: &AccessClaims, key: &EncodingKey| jsonwebtoken::encode(header, claims, key).unwrap();
     let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -204,7 +204,7 @@ async fn a_rotated_key_signs_in_every_process_and_the_old_one_verifies_until_its
     let old = auth.register("ann").await.access_token;
     other.me(&old).await.unwrap();
 
-    let made = admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, soon())
+    let made = admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, &auth.cx())
         .await
         .unwrap();
     assert_eq!(made.state, KeyState::Next);
@@ -221,7 +221,7 @@ async fn a_rotated_key_signs_in_every_process_and_the_old_one_verifies_until_its
         verifier.me(&old).await.unwrap();
     }
     let states = async || {
-        let keys = admin::list_keys(&*auth.store, &auth.clock, soon()).await.unwrap();
+        let keys = admin::list_keys(&*auth.store, &auth.cx()).await.unwrap();
         keys.iter().map(|key| key.state.name()).collect::<Vec<_>>()
     };
     assert_eq!(states().await, ["retired", "active"]);
@@ -253,13 +253,15 @@ async fn agree(kind: Kind) {
     for start in starts {
         start.await.unwrap();
     }
-    let keys = auth.store.list_keys(soon()).await.unwrap();
+    let keys = auth.store.list_keys(&auth.cx()).await.unwrap();
     assert_eq!(keys.len(), 2);
 
     let rotations: Vec<_> = (0..4)
         .map(|_| {
             let auth = auth.clone();
-            tokio::spawn(async move { admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, soon()).await })
+            tokio::spawn(
+                async move { admin::rotate_keys(&*auth.store, &auth.clock, &auth.config.own, &auth.cx()).await },
+            )
         })
         .collect();
     let mut rotated = 0;
@@ -267,7 +269,7 @@ async fn agree(kind: Kind) {
         rotated += usize::from(rotation.await.unwrap().is_ok());
     }
     assert!(rotated >= 1);
-    let keys = auth.store.list_keys(soon()).await.unwrap();
+    let keys = auth.store.list_keys(&auth.cx()).await.unwrap();
     let current = keys.iter().filter(|key| key.retired_at.is_none()).count();
     assert_eq!((keys.len(), current), (2 + rotated, 2), "one current key per algorithm");
 }

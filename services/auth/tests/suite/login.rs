@@ -7,7 +7,7 @@ use std::time::Duration as StdDuration;
 use quartet_proto::auth::v1 as pb;
 use tonic_types::StatusExt;
 
-use crate::harness::{Auth, Kind, PASSWORD, reason, soon, start, start_with};
+use crate::harness::{Auth, Kind, PASSWORD, reason, start, start_with};
 
 const HOME: &str = "192.0.2.1";
 
@@ -121,7 +121,7 @@ async fn imported_hashes_sign_in_once_and_are_replaced() {
             email_verified: true,
         };
         for again in [false, true] {
-            let outcome = import_account(&*auth.store, &auth.clock, &auth.config.own, wanted, soon())
+            let outcome = import_account(&*auth.store, &auth.clock, &auth.config.own, wanted, &auth.cx())
                 .await
                 .unwrap();
             assert_eq!(matches!(outcome, Outcome::Found(_)), again);
@@ -139,7 +139,7 @@ async fn imported_hashes_sign_in_once_and_are_replaced() {
 async fn stored_hash(auth: &Auth, username: &str) -> String {
     let account = auth
         .store
-        .find_account_by_username(username, soon())
+        .find_account_by_username(username, &auth.cx())
         .await
         .unwrap()
         .unwrap();

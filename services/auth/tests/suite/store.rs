@@ -1,16 +1,19 @@
 //! The store, the same over both databases.
 
-use quartet_auth::domain::{EndReason, Purpose};
-use quartet_auth::store::{AccountChange, Ending, MIGRATIONS, MailRequest};
+use quartet_auth::domain::throttle::{Attempt, Mark, Policy, Subject};
+use quartet_auth::domain::{MailKey, MailRequest, Purpose};
+use quartet_auth::store::{AccountChange, MIGRATIONS};
 use quartet_kernel::Role;
+use quartet_messaging::Message;
 use quartet_proto::auth::v1 as pb;
+use quartet_proto::users::v1 as users;
 use quartet_store::Database;
 use time::Duration;
 use uuid::Uuid;
 
-use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, soon, start_with, with_token};
+use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start_with, with_token};
 
-/// Each test twice: over SQLite, and over PostgreSQL where a server is told.
+/// Each test twice: over SQLite, and over PostgreSQL where there is a server.
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($auth:ident) $body:block)*) => {
         mod sqlite {
@@ -31,30 +34,28 @@ macro_rules! on_both {
 }
 
 on_both! {
-    async fn what_happens_to_an_account_is_told_of(auth) {
+    async fn what_happens_to_an_account_is_published(auth) {
         let (ada, bob) = (id_of(&auth, "ada").await, id_of(&auth, "bob").await);
-        let now = auth.clock.now();
-        let ending = Ending { reason: EndReason::Account, now, forget_at: now };
         let superuser = AccountChange::Role(Role::Superuser);
         for (id, change) in [
             (bob, superuser),
             (ada, superuser),
-            // What does not happen is not told of.
+            // What does not happen is not published.
             (ada, superuser),
             (ada, AccountChange::Disabled(true)),
             (ada, AccountChange::Closed(true)),
         ] {
-            auth.store.change_account(id, change, ending, soon()).await.unwrap().unwrap();
+            auth.store.change_account(id, change, &auth.cx()).await.unwrap().unwrap();
         }
-        auth.store.change_account(bob, AccountChange::Disabled(true), ending, soon()).await.unwrap_err();
+        auth.store.change_account(bob, AccountChange::Disabled(true), &auth.cx()).await.unwrap_err();
         for _ in 0..2 {
-            auth.store.purge_account(ada, ending, soon()).await.unwrap();
+            auth.store.purge_account(ada, &auth.cx()).await.unwrap();
         }
         assert_eq!(
-            told(&auth, ada).await,
+            published(&auth, ada).await,
             ["registered", "role_changed", "status_changed", "status_changed", "deleted"].map(|what| format!("auth.account.{what}.v1"))
         );
-        assert_eq!(told(&auth, bob).await.len(), 2);
+        assert_eq!(published(&auth, bob).await.len(), 2);
     }
 
     async fn the_sessions_of_a_deleted_user_end_and_later_ones_do_not(auth) {
@@ -62,23 +63,41 @@ on_both! {
         let deleted_at = auth.clock.now();
         auth.clock.advance(Duration::seconds(10));
         auth.login("ada", PASSWORD, "203.0.113.1").await.unwrap();
-        let ending = Ending { reason: EndReason::Account, now: auth.clock.now(), forget_at: auth.clock.now() };
-        let message = auth.clock.new_id();
+        let message = Message {
+            time: deleted_at,
+            ..Message::of(&auth.clock, id, &users::UserDeleted::default())
+        };
 
-        let ended = auth.store.user_deleted(message, id, deleted_at, ending, soon()).await.unwrap();
+        auth.store.consume(&[&message], &auth.cx()).await.unwrap();
 
-        assert_eq!(ended.len(), 1);
-        assert_eq!(auth.store.list_sessions(id, auth.clock.now(), soon()).await.unwrap().len(), 1);
-        let again = auth.store.user_deleted(message, id, auth.clock.now(), ending, soon()).await.unwrap();
-        assert!(again.is_empty(), "it was done before");
+        assert_eq!(auth.rows("revocations").await, 1);
+        assert_eq!(auth.store.list_sessions(id, &auth.cx()).await.unwrap().len(), 1);
+        let again = Message { time: auth.clock.now(), ..message };
+        auth.store.consume(&[&again, &again], &auth.cx()).await.unwrap();
+        assert_eq!(auth.rows("revocations").await, 1, "it was done before");
     }
 
-    async fn a_changed_tier_is_noted_once(auth) {
+    async fn a_changed_tier_is_recorded_once(auth) {
         let id = id_of(&auth, "ada").await;
-        let (message, now) = (auth.clock.new_id(), auth.clock.now());
-        auth.store.user_tier_changed(message, id, Some("gold"), now, soon()).await.unwrap();
-        auth.store.user_tier_changed(message, id, None, now, soon()).await.unwrap();
-        assert_eq!(auth.store.find_account(id, soon()).await.unwrap().unwrap().tier.as_deref(), Some("gold"));
+        let gold = users::UserTierChanged { tier: Some("gold".into()), ..Default::default() };
+        let message = Message::of(&auth.clock, id, &gold);
+        auth.store.consume(&[&message], &auth.cx()).await.unwrap();
+        auth.store.set_tier(id, Some("silver"), &auth.cx()).await.unwrap();
+        auth.store.consume(&[&message], &auth.cx()).await.unwrap();
+        let account = auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap();
+        assert_eq!(account.tier.as_deref(), Some("silver"));
+    }
+
+    async fn a_message_that_can_have_no_effect_leaves_none(auth) {
+        let id = id_of(&auth, "ada").await;
+        let gold = users::UserTierChanged { tier: Some("gold".into()), ..Default::default() };
+        let right = Message::of(&auth.clock, id, &gold);
+        let wrong = Message::of(&auth.clock, "nobody", &gold);
+        let failure = auth.store.consume(&[&right, &wrong], &auth.cx()).await.unwrap_err();
+        assert!(matches!(failure, quartet_messaging::effects::Failure::Permanent(_)), "{failure}");
+        assert_eq!(auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap().tier, None);
+        auth.store.consume(&[&right], &auth.cx()).await.unwrap();
+        assert_eq!(auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap().tier.as_deref(), Some("gold"));
     }
 
     async fn migrations_go_forward_and_back(auth) {
@@ -95,11 +114,11 @@ on_both! {
     async fn an_account_is_found_by_each_of_its_names(auth) {
         let user = auth.register("ann").await.user.unwrap();
         let id: uuid::Uuid = user.id.parse().unwrap();
-        let account = auth.store.find_account(id, soon()).await.unwrap().unwrap();
-        assert_eq!(auth.store.find_account_by_username("ann", soon()).await.unwrap().unwrap(), account);
-        assert_eq!(auth.store.find_account_by_email("ann@example.org", soon()).await.unwrap().unwrap(), account);
+        let account = auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap();
+        assert_eq!(auth.store.find_account_by_username("ann", &auth.cx()).await.unwrap().unwrap(), account);
+        assert_eq!(auth.store.find_holders("", "ann@example.org", &auth.cx()).await.unwrap(), [account.clone()]);
         assert_eq!(account.created_at, auth.clock.now());
-        assert!(auth.store.find_account(auth.clock.new_id(), soon()).await.unwrap().is_none());
+        assert!(auth.store.find_account(auth.clock.new_id(), &auth.cx()).await.unwrap().is_none());
     }
 
     async fn secrets_are_kept_as_hashes_alone(auth) {
@@ -107,22 +126,17 @@ on_both! {
         let token = quartet_auth::domain::RefreshToken::parse(&ann.refresh_token).unwrap();
         let stored = tokens(&auth).await;
         assert_eq!(stored, [token.hash().0.to_vec()]);
-        let account = auth.store.find_account_by_username("ann", soon()).await.unwrap().unwrap();
+        let account = auth.store.find_account_by_username("ann", &auth.cx()).await.unwrap().unwrap();
         assert!(account.password_hash.as_str().starts_with("$argon2id$"));
     }
 
-    async fn an_end_that_is_committed_late_is_still_told(auth) {
+    async fn an_end_that_is_committed_late_is_still_published(auth) {
         let ann = auth.register("ann").await;
         auth.me(&ann.access_token).await.unwrap();
         // The poller has looked past this moment already.
         let account = ann.user.unwrap().id.parse().unwrap();
-        let now = auth.clock.now();
-        let ending = Ending {
-            reason: EndReason::Logout,
-            now: now - Duration::seconds(30),
-            forget_at: now + Duration::minutes(15),
-        };
-        let ended = auth.store.end_sessions(account, ending, soon()).await.unwrap();
+        let late = auth.cx().at(auth.clock.now() - Duration::seconds(30));
+        let ended = auth.store.end_sessions(account, &late).await.unwrap();
         assert_eq!(ended.len(), 1);
         auth.until_revoked(&ann.access_token).await;
     }
@@ -134,8 +148,8 @@ on_both! {
         assert_eq!(reason(&auth.login("ann", "not the password", "").await), "INVALID_CREDENTIALS");
         auth.mails_to("ann@example.org", 1).await;
         let prune = async || {
-            let now = auth.clock.now();
-            auth.store.prune(now, now - Duration::hours(1), soon()).await.unwrap();
+            let cx = auth.cx();
+            auth.store.prune(cx.now - Duration::hours(1), &cx).await.unwrap();
         };
         prune().await;
         let count = async |tables: &[&str]| {
@@ -157,7 +171,7 @@ on_both! {
 
     async fn a_login_of_a_password_that_changed_meanwhile_opens_no_session(auth) {
         let ann = auth.register("ann").await;
-        let account = auth.store.find_account_by_username("ann", soon()).await.unwrap().unwrap();
+        let account = auth.store.find_account_by_username("ann", &auth.cx()).await.unwrap().unwrap();
         let request = pb::ChangePasswordRequest { current_password: PASSWORD.into(), new_password: "another good password".into() };
         auth.client.clone().change_password(with_token(request, &ann.access_token)).await.unwrap();
         let session = quartet_auth::store::NewSession {
@@ -174,38 +188,58 @@ on_both! {
             },
             token_hash: quartet_auth::domain::TokenHash([2; 32]),
         };
-        let opened = auth.store.insert_session(&session, &account.password_hash, soon()).await.unwrap();
+        let opened = auth.store.open_session(&session, &account.password_hash, &attempt(&auth), &auth.cx()).await.unwrap();
         assert!(opened.is_none());
+        assert_eq!(auth.rows("sessions").await, 1);
     }
 
-    async fn one_request_is_claimed_by_one_postman(auth) {
-        // The service's own postman is out of the way.
-        auth.stopped().await;
-        for n in 0..20 {
-            let request = MailRequest { purpose: Purpose::PasswordReset, email_key: format!("nobody{n}@example.org"), language: String::new() };
-            auth.store.request_mail(&request, auth.clock.now(), soon()).await.unwrap();
-            auth.store.request_mail(&request, auth.clock.now(), soon()).await.unwrap();
-        }
-        let lease = std::time::Duration::from_secs(30);
-        let claims: Vec<_> = (0..4).map(|_| {
-            let (store, now) = (auth.store.clone(), auth.clock.now());
-            tokio::spawn(async move {
-                let mut claimed = Vec::new();
-                // A claim that lost a race brings nothing, though others wait.
-                for _ in 0..30 {
-                    claimed.extend(store.claim_mail(now, lease, soon()).await.unwrap().map(|request| request.email_key));
-                }
-                claimed
-            })
+    async fn attempts_at_one_mail_at_once_get_one_token(auth) {
+        auth.register("ann").await;
+        let requested = auth.requests().await.remove(0);
+        let auth = std::sync::Arc::new(auth);
+        let attempts: Vec<_> = (0..8).map(|_| {
+            let (auth, requested) = (auth.clone(), requested.clone());
+            tokio::spawn(async move { auth.issue(&requested).await.unwrap().token() })
         }).collect();
-        let mut all = Vec::new();
-        for claim in claims {
-            all.extend(claim.await.unwrap());
+        let mut tokens = std::collections::BTreeSet::new();
+        for attempt in attempts {
+            tokens.insert(attempt.await.unwrap());
         }
-        all.sort();
-        let claimed = all.len();
-        all.dedup();
-        assert_eq!((claimed, all.len()), (20, 20), "each once");
+        assert_eq!((tokens.len(), auth.rows("mail_tokens").await), (1, 1));
+    }
+
+    async fn an_attempt_counts_all_or_nothing(auth) {
+        let made = attempt(&auth);
+        assert!(auth.store.count_attempt(&made, &auth.cx()).await.unwrap());
+        assert_eq!(auth.rows("login_attempts").await, 2);
+        // The rows are there, and were not when it was made.
+        assert!(!auth.store.count_attempt(&made, &auth.cx()).await.unwrap());
+        let with = |mark: &Mark| Mark::new(&mark.address, POLICY, Some(mark.after), auth.clock.now()).unwrap();
+        let stale = Attempt { name: made.name.clone(), pair: with(&made.pair), ..made.clone() };
+        assert!(!auth.store.count_attempt(&stale, &auth.cx()).await.unwrap(), "one of the two has changed");
+        let next = Attempt { name: made.name.as_ref().map(with), pair: with(&made.pair), ..made.clone() };
+        assert!(auth.store.count_attempt(&next, &auth.cx()).await.unwrap(), "the failed one has counted nothing");
+        auth.store.withdraw_attempt(&next, &auth.cx()).await.unwrap();
+        assert!(auth.store.count_attempt(&next, &auth.cx()).await.unwrap(), "it was taken back as a whole");
+        auth.store.clear_attempt(&next, &auth.cx()).await.unwrap();
+        assert_eq!(auth.rows("login_attempts").await, 1, "its address is forgotten");
+    }
+}
+
+const POLICY: Policy = Policy {
+    free: 5,
+    base: std::time::Duration::from_secs(1),
+    max: std::time::Duration::from_secs(60),
+    memory: std::time::Duration::from_secs(3_600),
+};
+
+/// The first attempt from an address, with a name that nobody has.
+fn attempt(auth: &Auth) -> Attempt {
+    let mark = |address: &str| Mark::new(address, POLICY, None, auth.clock.now()).unwrap();
+    Attempt {
+        subject: Subject::of("nobody"),
+        pair: mark("192.0.2.1"),
+        name: Some(mark("*")),
     }
 }
 
@@ -225,13 +259,8 @@ async fn a_session_that_opens_while_its_account_is_purged_ends_with_it() {
         .await
         .unwrap();
     let now = auth.clock.now();
-    let ending = Ending {
-        reason: EndReason::Account,
-        now,
-        forget_at: now + Duration::minutes(15),
-    };
-    let store = auth.store.clone();
-    let purge = tokio::spawn(async move { store.purge_account(id, ending, soon()).await });
+    let (store, cx) = (auth.store.clone(), auth.cx());
+    let purge = tokio::spawn(async move { store.purge_account(id, &cx).await });
     // The purge is at the lock.
     eventually(async || {
         let waiting: i64 = sqlx::query_scalar(
@@ -267,18 +296,18 @@ async fn a_session_that_opens_while_its_account_is_purged_ends_with_it() {
 async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
     let auth = start_with(Kind::Postgres, &[]).await;
     let id = id_of(&auth, "ann").await;
-    let account = auth.store.find_account(id, soon()).await.unwrap().unwrap();
-    let token = quartet_auth::domain::TokenHash([7; 32]);
+    let account = auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap();
     let request = MailRequest {
+        id: auth.clock.new_id(),
         purpose: Purpose::PasswordReset,
         email_key: "ann@example.org".into(),
-        language: String::new(),
+        account_id: None,
     };
-    let now = auth.clock.now();
-    auth.store
-        .insert_mail_token(token, id, &request, now, soon())
-        .await
-        .unwrap();
+    let issued = auth
+        .store
+        .issue_mail(&request, &MailKey::new([7; 32]), &auth.cx())
+        .await;
+    let token = issued.unwrap().unwrap().token.hash();
     let Database::Postgres(database) = auth.database() else {
         panic!("the database is PostgreSQL");
     };
@@ -289,14 +318,9 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         .execute(&mut *change)
         .await
         .unwrap();
-    let ending = Ending {
-        reason: EndReason::Password,
-        now,
-        forget_at: now,
-    };
-    let store = auth.store.clone();
+    let (store, cx) = (auth.store.clone(), auth.cx());
     let hash = account.password_hash.clone();
-    let reset = tokio::spawn(async move { store.reset_password(token, &hash, ending, soon()).await });
+    let reset = tokio::spawn(async move { store.reset_password(token, &hash, &cx).await });
     eventually(async || {
         let waiting: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
@@ -333,8 +357,8 @@ async fn id_of(auth: &Auth, username: &str) -> Uuid {
     auth.register(username).await.user.unwrap().id.parse().unwrap()
 }
 
-/// The kinds of what is told of an account, in order.
-async fn told(auth: &Auth, id: Uuid) -> Vec<String> {
+/// The kinds of what is published about an account, in order.
+async fn published(auth: &Auth, id: Uuid) -> Vec<String> {
     let sql = "select kind from outbox where subject = $1 order by seq";
     match auth.database() {
         Database::Postgres(database) => sqlx::query_scalar(sql)

@@ -127,11 +127,7 @@ async fn survivors(auth: &Auth, round: usize) -> Vec<String> {
     for before in 0..round {
         for name in ["first", "second"] {
             let name = format!("{name}{before}");
-            let account = auth
-                .store
-                .find_account_by_username(&name, crate::harness::soon())
-                .await
-                .unwrap();
+            let account = auth.store.find_account_by_username(&name, &auth.cx()).await.unwrap();
             ids.extend(
                 account
                     .filter(|a| a.role == quartet_kernel::Role::Superuser)
@@ -158,14 +154,7 @@ async fn a_superuser_is_made_once_and_nobody_else_is_raised() {
             role: quartet_kernel::Role::Superuser,
             email_verified: true,
         };
-        create_superuser(
-            &*auth.store,
-            &auth.clock,
-            &auth.config.own,
-            wanted,
-            crate::harness::soon(),
-        )
-        .await
+        create_superuser(&*auth.store, &auth.clock, &auth.config.own, wanted, &auth.cx()).await
     };
     assert!(matches!(make("root", "root@example.org").await, Ok(Outcome::Opened(_))));
     assert!(matches!(make("root", "root@example.org").await, Ok(Outcome::Found(_))));
@@ -194,14 +183,7 @@ async fn an_import_finds_an_account_by_both_its_names_alone() {
             role: quartet_kernel::Role::User,
             email_verified: true,
         };
-        import_account(
-            &*auth.store,
-            &auth.clock,
-            &auth.config.own,
-            wanted,
-            crate::harness::soon(),
-        )
-        .await
+        import_account(&*auth.store, &auth.clock, &auth.config.own, wanted, &auth.cx()).await
     };
     let Ok(Outcome::Found(ann)) = import("ann", "Ann@example.org").await else {
         panic!("ann is there");

@@ -2,22 +2,22 @@
 
 mod backoff;
 mod cron;
+mod egress;
 mod job;
 mod kind;
 mod list;
 mod queue;
-mod reach;
 mod status;
 mod transitions;
 mod webhook;
 
 pub use backoff::Backoff;
 pub use cron::{Cron, InvalidCron};
+pub use egress::{EgressPolicy, Network};
 pub use job::{Ending, Job, NewJob, Problem, SUITE, UniqueKey};
 pub use kind::Kind;
 pub use list::{Filter, Key};
 pub use queue::{Queue, QueueState};
-pub use reach::{Network, Reach};
 pub use status::Status;
 pub use webhook::{EventType, NewWebhook, Target, Webhook, WebhookEdit};
 

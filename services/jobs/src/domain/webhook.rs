@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use url::{Host, Url};
 use uuid::Uuid;
 
-use super::Reach;
+use super::EgressPolicy;
 
 /// An address that hears of events, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +94,14 @@ impl EventType {
     }
 }
 
-/// Where deliveries go: `http` or `https`, without a user, a password or a fragment. A host that is an address is in reach; a name is looked up at
-/// each delivery.
+/// Where deliveries go: `http` or `https`, without a user, a password or a fragment. A host that is an
+/// address is one that the policy allows; a name is resolved at each delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(Url);
 
 impl Target {
     /// Parses an address.
-    pub fn parse(raw: &str, reach: &Reach) -> Result<Self, Rule> {
+    pub fn parse(raw: &str, policy: &EgressPolicy) -> Result<Self, Rule> {
         let wrong = |text: &str| Rule::new("STRING_URI", text);
         if raw.is_empty() {
             return Err(Rule::required());
@@ -122,7 +122,7 @@ impl Target {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         };
-        if address.is_some_and(|address| !reach.includes(address)) {
+        if address.is_some_and(|address| !policy.allows(address)) {
             return Err(Rule::new("NOT_PUBLIC", "must be a public address"));
         }
         Ok(Self(url))
@@ -148,7 +148,7 @@ mod tests {
             "https://[::ffff:10.0.0.1]/",
         ] {
             assert_eq!(
-                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                Target::parse(wrong, &EgressPolicy::default()).unwrap_err().name,
                 "NOT_PUBLIC",
                 "{wrong}"
             );
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_target_is_a_plain_web_address() {
-        assert!(Target::parse("https://example.com:8443/hooks?x=1", &Reach::default()).is_ok());
+        assert!(Target::parse("https://example.com:8443/hooks?x=1", &EgressPolicy::default()).is_ok());
         for wrong in [
             "ftp://example.com",
             "example.com",
@@ -166,7 +166,7 @@ mod tests {
             "file:///etc/passwd",
         ] {
             assert_eq!(
-                Target::parse(wrong, &Reach::default()).unwrap_err().name,
+                Target::parse(wrong, &EgressPolicy::default()).unwrap_err().name,
                 "STRING_URI",
                 "{wrong}"
             );

@@ -16,9 +16,9 @@ use std::time::Duration;
 use quartet_rpc::Peer;
 
 use crate::domain::Kind;
+use crate::egress::EgressClient;
 use crate::files::Files;
-use crate::mail::Carrier;
-use crate::outgoing::Outgoing;
+use crate::mail::Transport;
 use crate::store::Store;
 use crate::workers::{Handlers, JobHandler};
 
@@ -34,12 +34,12 @@ pub struct Dependencies {
     pub auth: Peer,
     /// The users service.
     pub users: Peer,
-    /// Carries mails.
-    pub mails: Arc<dyn Carrier>,
+    /// Sends mails.
+    pub mails: Arc<dyn Transport>,
     /// Language of mails to users whose preference is not known.
     pub mail_language: String,
     /// Calls addresses that users name.
-    pub outgoing: Outgoing,
+    pub egress: EgressClient,
     /// How long before a todo is due its owner is reminded.
     pub remind_within: Duration,
     /// How long after its deletion a todo or a user is purged.

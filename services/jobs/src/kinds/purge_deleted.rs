@@ -12,7 +12,7 @@ use quartet_proto::todos::v1 as todos;
 use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
 use quartet_proto::users::v1 as users;
 use quartet_proto::users::v1::upkeep_service_client::UpkeepServiceClient;
-use quartet_rpc::moment;
+use quartet_rpc::timestamp;
 
 use super::Dependencies;
 use crate::workers::{Done, JobContext, JobError, JobHandler};
@@ -36,7 +36,7 @@ impl JobHandler for PurgeDeleted {
             .older_than_seconds
             .and_then(|seconds| u64::try_from(seconds).ok());
         let older = older.map_or(self.0.purge_after, Duration::from_secs);
-        let deleted_before = moment::to_proto(context.clock.now() - older);
+        let deleted_before = timestamp::to_proto(context.clock.now() - older);
         let todos = self.purge_todos(context, deleted_before).await?;
         let users = self.purge_users(context, deleted_before).await?;
         Ok(Done::with(&pb::PurgeDeletedResult { todos, users }))

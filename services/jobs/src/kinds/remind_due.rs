@@ -14,7 +14,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::todos::v1 as todos;
 use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
-use quartet_rpc::moment;
+use quartet_rpc::timestamp;
 use tonic::Code;
 
 use super::Dependencies;
@@ -34,7 +34,7 @@ impl JobHandler for RemindDue {
         let within = payload.within_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let within = within.map_or(self.0.remind_within, Duration::from_secs);
         let now = context.clock.now();
-        let (after, before) = (moment::to_proto(now), moment::to_proto(now + within));
+        let (after, before) = (timestamp::to_proto(now), timestamp::to_proto(now + within));
         let mut client = TransferServiceClient::new(self.0.todos.upstream());
         let mut contacts = HashMap::new();
         let mut mails = 0;
@@ -89,7 +89,7 @@ impl RemindDue {
         todo: &todos::DueTodo,
         contact: &auth::Contact,
     ) -> Result<bool, JobError> {
-        let Ok(Some(due_at)) = moment::parse(todo.due_at.as_ref()) else {
+        let Ok(Some(due_at)) = timestamp::parse(todo.due_at.as_ref()) else {
             return Ok(false);
         };
         let mail = pb::SendEmail {

@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::Dependencies;
 use crate::domain::WebhookEdit;
-use crate::outgoing::{OutgoingError, Reply};
+use crate::egress::{EgressError, Reply};
 use crate::workers::{Done, JobContext, JobError, JobHandler};
 
 /// How long a receiver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest pause that a receiver may request.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
 
@@ -51,7 +51,7 @@ impl JobHandler for Webhook {
         let signature = sign(&webhook.secret, &payload.event_id, timestamp, &payload.body);
         let headers = headers(&payload.event_id, timestamp, &signature)?;
         context.check()?;
-        match self.0.outgoing.post(&url, headers, payload.body.into(), PATIENCE).await {
+        match self.0.egress.post(&url, headers, payload.body.into(), TIMEOUT).await {
             Ok(reply) if reply.status.is_success() => Ok(Done::with(&pb::DeliverWebhookResult {
                 status_code: reply.status.as_u16().into(),
             })),
@@ -71,7 +71,7 @@ impl JobHandler for Webhook {
                 ))
             }
             Ok(reply) => Err(refused(&reply)),
-            Err(error @ OutgoingError::OutOfReach(_)) => Err(JobError::permanent("TARGET_REFUSED", error)),
+            Err(error @ EgressError::Forbidden(_)) => Err(JobError::permanent("TARGET_REFUSED", error)),
             Err(error) => Err(JobError::transient("UNREACHABLE", error)),
         }
     }

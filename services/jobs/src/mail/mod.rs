@@ -1,117 +1,78 @@
-//! Mails: what they say ([`Mail`]), and who carries them ([`Carrier`]).
+//! Mails: what they are ([`Mail`]), and what sends them ([`Transport`]).
+//!
+//! A mail is a page of texts ([`page`]) in its reader's language ([`catalog`]). Two layouts show the page, as HTML and
+//! as plain text (`templates/`), and both are parts of one message ([`message`]).
 
-mod files;
+mod catalog;
+mod file_transport;
 mod message;
-mod smtp;
-mod texts;
+mod page;
+#[cfg(test)]
+mod samples;
+mod smtp_transport;
 
 use async_trait::async_trait;
+use quartet_kernel::Failure;
+use quartet_kernel::Language;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use files::Files;
-pub use smtp::{InvalidServer, Smtp};
+pub use file_transport::FileTransport;
+pub use smtp_transport::{InvalidServer, SmtpTransport};
 
 /// One mail.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// What its `Message-ID` is made of: a mail that is sent again keeps it.
+    /// Its `Message-ID` is made of this: a mail that is sent again keeps it.
     pub id: Uuid,
     /// Its date, which it keeps as well.
     pub date: OffsetDateTime,
-    /// Where it goes.
+    /// The address that it is sent to.
     pub to: String,
-    /// Whom it greets; nobody by name when empty.
+    /// The name of its reader; empty for a greeting without a name.
     pub name: String,
     /// The language that it is written in.
     pub language: Language,
-    /// What it says.
-    pub text: Text,
+    /// What it is about.
+    pub content: Content,
 }
 
-/// What a mail says.
+/// What a mail is about.
 #[derive(Debug, Clone)]
-pub enum Text {
-    /// Greets a new user.
+pub enum Content {
+    /// Welcomes a new user.
     Welcome,
-    /// Asks a user to prove an address.
-    Verify {
-        /// The link to follow.
-        link: String,
-        /// The token in it; empty when it is not to be told.
-        token: String,
-        /// Until when both count.
-        until: Option<OffsetDateTime>,
-    },
+    /// Lets a user prove that an address is theirs.
+    Verify(SecretLink),
     /// Lets a user set a new password.
-    Reset {
-        /// The link to follow.
-        link: String,
-        /// The token in it; empty when it is not to be told.
-        token: String,
-        /// Until when both count.
-        until: Option<OffsetDateTime>,
-    },
-    /// Asks a user to prove the address that is to take the place of their own.
-    AddressChange {
-        /// The link to follow.
-        link: String,
-        /// The token in it; empty when it is not to be told.
-        token: String,
-        /// Until when both count.
-        until: Option<OffsetDateTime>,
-    },
-    /// Tells the owner of an address that their account has asked for another one.
+    Reset(SecretLink),
+    /// Lets a user prove that the address that is to replace their current one is theirs.
+    AddressChange(SecretLink),
+    /// Warns the owner of an address that their account has requested another one.
     AddressChangeNotice,
     /// Reminds a user of a todo that is due.
     Reminder {
-        /// What is to do.
+        /// The todo's title.
         title: String,
         /// When it is due.
         due_at: Option<OffsetDateTime>,
     },
 }
 
-/// A language that mails are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// Russian.
-    Russian,
+/// A link that acts for its reader, once.
+#[derive(Debug, Clone)]
+pub struct SecretLink {
+    /// The URL.
+    pub url: String,
+    /// The token in it, for clients that read it from the mail; empty when it is not to be shown.
+    pub token: String,
+    /// When both expire.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
-impl Language {
-    /// The language of a tag (BCP 47), as `ru-RU`; English when it is none of ours.
-    pub fn of(tag: &str) -> Self {
-        match tag
-            .split('-')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            "ru" => Self::Russian,
-            _ => Self::English,
-        }
-    }
-}
-
-/// Carries mails.
+/// Sends mails.
 #[async_trait]
-pub trait Carrier: Send + Sync {
+pub trait Transport: Send + Sync {
     /// Sends a mail; its `Message-ID`.
-    async fn send(&self, mail: &Mail) -> Result<String, SendError>;
-}
-
-/// A mail was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// It may be taken another time.
-    #[error("the mail was not taken for now: {0}")]
-    Later(String),
-    /// It never will.
-    #[error("the mail will not be taken: {0}")]
-    Never(String),
+    async fn send(&self, mail: &Mail) -> Result<String, Failure>;
 }

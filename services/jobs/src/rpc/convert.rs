@@ -8,7 +8,7 @@ mod webhook;
 
 use prost_types::Timestamp;
 use quartet_kernel::{InvalidFields, Violations, id, violations};
-use quartet_rpc::{Failure, moment};
+use quartet_rpc::{Failure, timestamp};
 use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
 }
 
 fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
-    time.map(moment::to_proto)
+    time.map(timestamp::to_proto)
 }
 
 /// The page that a list request asks for.

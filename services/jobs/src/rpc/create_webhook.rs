@@ -13,7 +13,7 @@ const LIMIT: i64 = 20;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateWebhookRequest) -> Result<pb::Webhook, Error> {
     let mut violations = Violations::new();
-    let target = violations.check("url", Target::parse(&request.url, &rpc.reach));
+    let target = violations.check("url", Target::parse(&request.url, &rpc.egress));
     let events = convert::events("events", &request.events, &mut violations);
     violations.finish()?;
     let webhook = NewWebhook {

@@ -34,7 +34,7 @@ use quartet_rpc::Call;
 use quartet_store::Context;
 use tonic::service::RoutesBuilder;
 
-use crate::domain::Reach;
+use crate::domain::EgressPolicy;
 use crate::files::Files;
 use crate::links::Links;
 use crate::notifier::JobNotifier;
@@ -50,7 +50,7 @@ pub(crate) struct Rpc {
     pub(crate) links: Links,
     pub(crate) link_ttl: Duration,
     pub(crate) upload_limit: usize,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) egress: Arc<EgressPolicy>,
 }
 
 impl Rpc {

@@ -1,9 +1,10 @@
 //! What a handler works with, and what it returns.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use prost::Message;
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;
@@ -67,7 +68,7 @@ impl JobContext {
         self.check()?;
         let now = Instant::now();
         {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reported = self.reported.lock();
             if reported.is_some_and(|last| now - last < REPORT_EVERY) {
                 return Ok(());
             }

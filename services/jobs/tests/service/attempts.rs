@@ -126,7 +126,7 @@ async fn the_orphan_of_a_dead_worker_is_done_by_another_with_its_attempt_counted
     let store = harness.store();
     // A worker that claims a job and dies.
     let mut process = harness.start().await;
-    let run_at = Some(quartet_rpc::moment::to_proto(
+    let run_at = Some(quartet_rpc::timestamp::to_proto(
         harness.clock.now() + Duration::from_secs(3_600),
     ));
     let task = process

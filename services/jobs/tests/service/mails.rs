@@ -7,7 +7,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::TaskStatus;
 use quartet_proto::jobs::v1::send_email::Template;
 use quartet_proto::todos::v1::DueTodo;
-use quartet_rpc::moment;
+use quartet_rpc::timestamp;
 use quartet_testkit::identity::service_request;
 
 use crate::harness::{Harness, Process, Setting, eventually};
@@ -60,7 +60,7 @@ async fn a_todo_is_reminded_of_once_per_due_date() {
         todo_id: format!("todo-{number}"),
         user_id: user.into(),
         title: format!("thing {number}"),
-        due_at: Some(moment::to_proto(due_at)),
+        due_at: Some(timestamp::to_proto(due_at)),
     };
     let contact = |user: &str, email_verified, active| auth::Contact {
         account_id: user.into(),
@@ -180,7 +180,7 @@ async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
     let harness = Harness::new(Setting::default()).await;
     let mut process = harness.start().await;
     let (link, token) = ("https://example.com/page?token=s3cret", "s3cret");
-    let (name, expires_at) = (String::from("Ann"), Some(moment::to_proto(harness.clock.now())));
+    let (name, expires_at) = (String::from("Ann"), Some(timestamp::to_proto(harness.clock.now())));
     let (link, token) = (link.to_owned(), token.to_owned());
     let templates = [
         Template::Verify(pb::VerifyMail {

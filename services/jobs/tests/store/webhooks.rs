@@ -1,6 +1,8 @@
 use prost::Message as _;
 use quartet_jobs::Error;
-use quartet_jobs::domain::{EventType, Filter, Key, Kind, NewJob, NewWebhook, Reach, Target, Webhook, WebhookEdit};
+use quartet_jobs::domain::{
+    EgressPolicy, EventType, Filter, Key, Kind, NewJob, NewWebhook, Target, Webhook, WebhookEdit,
+};
 use quartet_jobs::store::{Delivery, Reaction};
 use quartet_messaging::Message;
 use quartet_proto::jobs::v1 as pb;
@@ -22,7 +24,7 @@ quartet_testkit::on_both_databases!(
 );
 
 fn target(url: &str) -> Target {
-    Target::parse(url, &Reach::default()).unwrap()
+    Target::parse(url, &EgressPolicy::default()).unwrap()
 }
 
 async fn insert(harness: &Harness, events: &[EventType], limit: i64) -> Result<Webhook, Error> {

@@ -130,7 +130,7 @@ pub struct Recorded {
 pub struct FeedPage {
     /// Number of the newest change of the feed.
     pub head: i64,
-    /// The changes after the position asked for, in order.
+    /// The changes after the requested position, in order.
     pub changes: Vec<Recorded>,
 }
 

@@ -16,9 +16,9 @@ pub struct Filter {
     pub tags: Vec<String>,
     /// Text that title or description contains, in lower case.
     pub q: Option<String>,
-    /// Due before this moment.
+    /// Due before this time.
     pub due_before: Option<OffsetDateTime>,
-    /// Due after this moment.
+    /// Due after this time.
     pub due_after: Option<OffsetDateTime>,
     /// Of this priority.
     pub priority: Option<Priority>,

@@ -3,7 +3,7 @@
 /// How pressing a todo is; ordered, and stored by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Priority {
-    /// Not said.
+    /// None.
     #[default]
     Unspecified,
     /// Can wait.

@@ -12,7 +12,7 @@ pub(crate) fn write(owner: Uuid, position: i64) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Whose feed the token is in, as far as `owner` can tell, and where.
+/// Whose feed the token is in, from the view of `owner`, and where.
 pub(crate) enum Read {
     /// A position in the feed of the owner.
     Mine(i64),
@@ -20,7 +20,7 @@ pub(crate) enum Read {
     Foreign,
 }
 
-/// What a token says; `None` for a text that is none.
+/// Reads a token; `None` for a text that is none.
 pub(crate) fn read(owner: Uuid, token: &str) -> Option<Read> {
     let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
     let (position, found) = bytes.split_at(8);

@@ -3,7 +3,7 @@
 use prost_types::Timestamp;
 use quartet_kernel::{InvalidFields, Rule, Violations, id, text, violations};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Failure, mask, moment};
+use quartet_rpc::{Failure, mask, timestamp};
 use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub(super) struct List {
     pub(super) filter: Filter,
     pub(super) order: Order,
     pub(super) page: Page<Key>,
-    /// Tells this list apart from every other, for page tokens.
+    /// Identifies this list among all others, for page tokens.
     pub(super) signature: String,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn only(mut todos: Vec<Todo>) -> Result<Todo, Failure> {
     checked(todos.pop())
 }
 
-/// `prefix` stands before the names of fields, as `todos[3].`.
+/// `prefix` stands before the names of fields, such as `todos[3].`.
 pub(super) fn new_todo(
     todo: &pb::CreateTodoRequest,
     prefix: &str,
@@ -78,7 +78,7 @@ pub(super) fn new_todo(
     let field = |name: &str| format!("{prefix}{name}");
     let title = violations.check(field("title"), Title::parse(&todo.title));
     let description = violations.check(field("description"), description(todo.description.as_deref()));
-    let due_at = violations.check(field("due_at"), moment::parse(todo.due_at.as_ref()));
+    let due_at = violations.check(field("due_at"), timestamp::parse(todo.due_at.as_ref()));
     let priority = violations.check(field("priority"), priority(todo.priority));
     let tag_ids = tag_ids(&field("tag_ids"), &todo.tag_ids, violations);
     Some(NewTodo {
@@ -108,7 +108,7 @@ pub(super) fn edit(request: &pb::UpdateTodoRequest) -> Result<(Uuid, Edit), Fail
             .flatten(),
         completed: has("completed").then_some(todo.completed),
         due_at: has("due_at")
-            .then(|| violations.check("todo.due_at", moment::parse(todo.due_at.as_ref())))
+            .then(|| violations.check("todo.due_at", timestamp::parse(todo.due_at.as_ref())))
             .flatten(),
         priority: has("priority")
             .then(|| violations.check("todo.priority", priority(todo.priority)))
@@ -135,8 +135,8 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
     let tags = tags.filter_map(|(position, tag)| violations.check(format!("tag[{position}]"), TagName::parse(tag)));
     let tags: Vec<String> = tags.map(|tag| tag.as_str().to_owned()).collect();
     let q = violations.check("q", text::line(&request.q, 0, 100));
-    let due_before = violations.check("due_before", moment::parse(request.due_before.as_ref()));
-    let due_after = violations.check("due_after", moment::parse(request.due_after.as_ref()));
+    let due_before = violations.check("due_before", timestamp::parse(request.due_before.as_ref()));
+    let due_after = violations.check("due_after", timestamp::parse(request.due_after.as_ref()));
     let priority = violations.check("priority", request.priority.map(priority).transpose());
     // Everything but the page decides which list it is.
     let named = pb::ListTodosRequest {
@@ -147,13 +147,13 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
         ..request.clone()
     };
     let signature = format!("todos of {owner}: {named:?}");
-    let asked = PageRequest {
+    let requested = PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
         page_token: &request.page_token,
     };
-    let page = Page::parse(asked, &signature, &mut violations);
+    let page = Page::parse(requested, &signature, &mut violations);
     violations.finish()?;
     let filter = Filter {
         completed: request.completed,
@@ -282,7 +282,7 @@ fn tag_ref(tag: TagRef) -> pb::TagRef {
 }
 
 fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
-    time.map(moment::to_proto)
+    time.map(timestamp::to_proto)
 }
 
 /// An empty description is none.

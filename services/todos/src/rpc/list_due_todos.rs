@@ -2,7 +2,7 @@
 
 use quartet_kernel::{Rule, Violations};
 use quartet_proto::todos::v1 as pb;
-use quartet_rpc::{Call, moment};
+use quartet_rpc::{Call, timestamp};
 use quartet_store::Timestamp;
 use quartet_store::page::{Page, PageRequest};
 
@@ -18,8 +18,8 @@ pub(super) async fn handle(
     let body = &request;
     let mut violations = Violations::new();
     let required = |moment: Result<Option<_>, Rule>| moment.and_then(|moment| moment.ok_or_else(Rule::required));
-    let after = violations.check("due_after", required(moment::parse(body.due_after.as_ref())));
-    let before = violations.check("due_before", required(moment::parse(body.due_before.as_ref())));
+    let after = violations.check("due_after", required(timestamp::parse(body.due_after.as_ref())));
+    let before = violations.check("due_before", required(timestamp::parse(body.due_before.as_ref())));
     let signature = format!("due between {:?} and {:?}", body.due_after, body.due_before);
     let page = PageRequest {
         page: None,
@@ -47,7 +47,7 @@ pub(super) async fn handle(
                 todo_id: todo.id.to_string(),
                 user_id: todo.user_id.to_string(),
                 title: todo.title,
-                due_at: Some(moment::to_proto(todo.due_at)),
+                due_at: Some(timestamp::to_proto(todo.due_at)),
             })
             .collect(),
     })

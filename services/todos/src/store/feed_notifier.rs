@@ -1,8 +1,9 @@
 //! How far the feeds that somebody follows have come, within the process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ impl FeedNotifier {
     /// Notifies the owner's followers that the feed has come to `head`. Nothing is kept for owners whom
     /// nobody follows.
     pub fn advance(&self, owner: Uuid, head: i64) {
-        if let Some(sender) = self.lock().get(&owner) {
+        if let Some(sender) = self.0.lock().get(&owner) {
             sender.send_if_modified(|known| {
                 let is_ahead = head > *known;
                 *known = head.max(*known);
@@ -34,6 +35,7 @@ impl FeedNotifier {
     /// Follows the owner's feed from now on.
     pub fn follow(&self, owner: Uuid) -> Follower {
         let head = self
+            .0
             .lock()
             .entry(owner)
             .or_insert_with(|| watch::Sender::new(0))
@@ -47,12 +49,7 @@ impl FeedNotifier {
 
     /// The owners whom somebody follows.
     pub fn owners(&self) -> Vec<Uuid> {
-        self.lock().keys().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<i64>>> {
-        // A panic while the lock was held leaves a valid map behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().keys().copied().collect()
     }
 }
 
@@ -66,7 +63,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut heads = self.notifier.lock();
+        let mut heads = self.notifier.0.lock();
         // This follower still counts as one.
         if heads
             .get(&self.owner)

@@ -73,13 +73,13 @@ impl TodoSnapshot {
             user_id: self.user_id,
             title: self.title,
             description: self.description,
-            completed_at: self.completed_at.map(moment),
-            due_at: self.due_at.map(moment),
+            completed_at: self.completed_at.map(timestamp),
+            due_at: self.due_at.map(timestamp),
             priority: Priority::from_number(self.priority).unwrap_or_default(),
             tags: self.tags.into_iter().map(|(id, name)| TagRef { id, name }).collect(),
-            created_at: moment(self.created_at),
-            updated_at: moment(self.updated_at),
-            deleted_at: self.deleted_at.map(moment),
+            created_at: timestamp(self.created_at),
+            updated_at: timestamp(self.updated_at),
+            deleted_at: self.deleted_at.map(timestamp),
         }
     }
 }
@@ -88,7 +88,7 @@ fn micros(time: OffsetDateTime) -> i64 {
     Timestamp(time).micros()
 }
 
-fn moment(micros: i64) -> OffsetDateTime {
+fn timestamp(micros: i64) -> OffsetDateTime {
     // Only what `micros` gives was ever written.
     Timestamp::from_micros(micros).map_or(OffsetDateTime::UNIX_EPOCH, Into::into)
 }

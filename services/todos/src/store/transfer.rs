@@ -17,7 +17,8 @@ pub trait Transfer: Send + Sync {
     /// Errors: [`Error::OwnerDeleted`].
     async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error>;
 
-    /// A page of everybody's open todos that are due after one moment and before another, the most pressing first. The total is not counted.
+    /// A page of everybody's open todos that are due between two times, the most pressing first. The
+    /// total is not counted.
     async fn list_due(
         &self,
         after: OffsetDateTime,
@@ -26,6 +27,6 @@ pub trait Transfer: Send + Sync {
         cx: &Context,
     ) -> Result<PageResult<DueTodo>, Error>;
 
-    /// Deletes for good up to `limit` todos that were deleted before a moment; how many there were.
+    /// Deletes for good up to `limit` todos that were deleted before `before`; how many there were.
     async fn purge_deleted(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<u64, Error>;
 }

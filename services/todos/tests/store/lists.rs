@@ -2,7 +2,7 @@ use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{Description, Edit, Filter, NewTodo, Order, Priority, Todo};
 
-use super::{Kept, soon};
+use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     every_order_pages_through_every_todo_once,
@@ -12,14 +12,20 @@ quartet_testkit::on_both_databases!(
     deleted_todos_have_a_list_of_their_own,
 );
 
-async fn all(kept: &Kept, filter: &Filter) -> Vec<String> {
+async fn all(fixture: &Fixture, filter: &Filter) -> Vec<String> {
     let page = Page {
         size: 100,
         start: Start::Number(1),
     };
-    let rows = kept
+    let rows = fixture
         .store
-        .list_todos(kept.owner, filter, Order::parse("title").unwrap(), &page, soon())
+        .list_todos(
+            fixture.owner,
+            filter,
+            Order::parse("title").unwrap(),
+            &page,
+            &fixture.cx(),
+        )
         .await
         .unwrap();
     assert_eq!(rows.total as usize, rows.rows.len());
@@ -27,21 +33,21 @@ async fn all(kept: &Kept, filter: &Filter) -> Vec<String> {
 }
 
 /// Eleven todos with ties in every order.
-async fn fill(kept: &Kept) {
-    let day = kept.clock.now();
+async fn fill(fixture: &Fixture) {
+    let day = fixture.clock.now();
     for number in 0..11_i64 {
         let new = NewTodo {
             due_at: (number % 3 != 0).then(|| day + time::Duration::days(number % 4)),
             priority: Priority::from_number((number % 4) as i16).unwrap(),
-            ..kept.new_todo(["Beta", "alpha", "Ёлка", "ёж"][(number % 4) as usize])
+            ..fixture.new_todo(["Beta", "alpha", "Ёлка", "ёж"][(number % 4) as usize])
         };
-        kept.insert(new).await;
+        fixture.insert(new).await;
     }
 }
 
 async fn every_order_pages_through_every_todo_once(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    fill(&kept).await;
+    let fixture = Fixture::new(fresh).await;
+    fill(&fixture).await;
     for sort in [
         "created_at",
         "-created_at",
@@ -57,8 +63,9 @@ async fn every_order_pages_through_every_todo_once(fresh: Fresh) {
         let order = Order::parse(sort).unwrap();
         let list = async |size, start| {
             let page = Page { size, start };
-            kept.store
-                .list_todos(kept.owner, &Filter::default(), order, &page, soon())
+            fixture
+                .store
+                .list_todos(fixture.owner, &Filter::default(), order, &page, &fixture.cx())
                 .await
                 .unwrap()
         };
@@ -77,6 +84,7 @@ async fn every_order_pages_through_every_todo_once(fresh: Fresh) {
             start = Start::After {
                 key: order.key(paged.last().unwrap()),
                 total: rows.total,
+                total_is_exact: true,
             };
         }
         assert_eq!(paged, whole, "by token in order {sort}");
@@ -89,21 +97,21 @@ async fn every_order_pages_through_every_todo_once(fresh: Fresh) {
 }
 
 async fn todos_without_a_date_come_last_either_way(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    fill(&kept).await;
+    let fixture = Fixture::new(fresh).await;
+    fill(&fixture).await;
     for sort in ["due_at", "-due_at"] {
         let page = Page {
             size: 100,
             start: Start::Number(1),
         };
-        let rows = kept
+        let rows = fixture
             .store
             .list_todos(
-                kept.owner,
+                fixture.owner,
                 &Filter::default(),
                 Order::parse(sort).unwrap(),
                 &page,
-                soon(),
+                &fixture.cx(),
             )
             .await
             .unwrap();
@@ -112,31 +120,34 @@ async fn todos_without_a_date_come_last_either_way(fresh: Fresh) {
 }
 
 async fn every_filter_narrows(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
+    let fixture = Fixture::new(fresh).await;
     let (home, work) = (
-        kept.insert_tag(kept.owner, "home").await,
-        kept.insert_tag(kept.owner, "work").await,
+        fixture.insert_tag(fixture.owner, "home").await,
+        fixture.insert_tag(fixture.owner, "work").await,
     );
-    let noon = kept.clock.now();
-    kept.insert(NewTodo {
-        tag_ids: vec![home, work],
-        due_at: Some(noon),
-        ..kept.new_todo("both")
-    })
-    .await;
-    kept.insert(NewTodo {
-        tag_ids: vec![home],
-        priority: Priority::High,
-        ..kept.new_todo("home only")
-    })
-    .await;
-    let done = kept.insert(kept.new_todo("done")).await;
+    let noon = fixture.clock.now();
+    fixture
+        .insert(NewTodo {
+            tag_ids: vec![home, work],
+            due_at: Some(noon),
+            ..fixture.new_todo("both")
+        })
+        .await;
+    fixture
+        .insert(NewTodo {
+            tag_ids: vec![home],
+            priority: Priority::High,
+            ..fixture.new_todo("home only")
+        })
+        .await;
+    let done = fixture.insert(fixture.new_todo("done")).await;
     let edit = Edit {
         completed: Some(true),
         ..Edit::default()
     };
-    kept.store
-        .update_todo(kept.owner, done, &edit, noon, soon())
+    fixture
+        .store
+        .update_todo(fixture.owner, done, &edit, &fixture.cx().at(noon))
         .await
         .unwrap();
 
@@ -144,12 +155,12 @@ async fn every_filter_narrows(fresh: Fresh) {
         tags: names.iter().map(ToString::to_string).collect(),
         ..Filter::default()
     };
-    assert_eq!(all(&kept, &tags(&["home"])).await, ["both", "home only"]);
-    assert_eq!(all(&kept, &tags(&["home", "work"])).await, ["both"]);
-    assert!(all(&kept, &tags(&["home", "nowhere"])).await.is_empty());
+    assert_eq!(all(&fixture, &tags(&["home"])).await, ["both", "home only"]);
+    assert_eq!(all(&fixture, &tags(&["home", "work"])).await, ["both"]);
+    assert!(all(&fixture, &tags(&["home", "nowhere"])).await.is_empty());
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 completed: Some(true),
                 ..Filter::default()
@@ -160,7 +171,7 @@ async fn every_filter_narrows(fresh: Fresh) {
     );
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 completed: Some(false),
                 ..Filter::default()
@@ -171,7 +182,7 @@ async fn every_filter_narrows(fresh: Fresh) {
     );
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 priority: Some(Priority::High),
                 ..Filter::default()
@@ -183,7 +194,7 @@ async fn every_filter_narrows(fresh: Fresh) {
     let moment = time::Duration::microseconds(1);
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 due_before: Some(noon + moment),
                 ..Filter::default()
@@ -194,7 +205,7 @@ async fn every_filter_narrows(fresh: Fresh) {
     );
     assert!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 due_before: Some(noon),
                 ..Filter::default()
@@ -205,7 +216,7 @@ async fn every_filter_narrows(fresh: Fresh) {
     );
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 due_after: Some(noon - moment),
                 ..Filter::default()
@@ -217,35 +228,37 @@ async fn every_filter_narrows(fresh: Fresh) {
 }
 
 async fn a_search_ignores_case_in_any_script_and_takes_wildcards_literally(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    kept.insert(kept.new_todo("Купить ЁЛКУ")).await;
-    kept.insert(NewTodo {
-        description: Some(Description::parse("50% off_now \\ later").unwrap()),
-        ..kept.new_todo("sale")
-    })
-    .await;
+    let fixture = Fixture::new(fresh).await;
+    fixture.insert(fixture.new_todo("Купить ЁЛКУ")).await;
+    fixture
+        .insert(NewTodo {
+            description: Some(Description::parse("50% off_now \\ later").unwrap()),
+            ..fixture.new_todo("sale")
+        })
+        .await;
     let q = |text: &str| Filter {
         q: Some(text.to_lowercase()),
         ..Filter::default()
     };
-    assert_eq!(all(&kept, &q("ёлк")).await, ["Купить ЁЛКУ"]);
-    assert_eq!(all(&kept, &q("0% OFF_")).await, ["sale"]);
-    assert_eq!(all(&kept, &q("\\ l")).await, ["sale"]);
-    assert!(all(&kept, &q("5_%")).await.is_empty());
+    assert_eq!(all(&fixture, &q("ёлк")).await, ["Купить ЁЛКУ"]);
+    assert_eq!(all(&fixture, &q("0% OFF_")).await, ["sale"]);
+    assert_eq!(all(&fixture, &q("\\ l")).await, ["sale"]);
+    assert!(all(&fixture, &q("5_%")).await.is_empty());
 }
 
 async fn deleted_todos_have_a_list_of_their_own(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let gone = kept.insert(kept.new_todo("gone")).await;
-    kept.insert(kept.new_todo("there")).await;
-    kept.store
-        .delete_todos(kept.owner, &[gone], kept.clock.now(), soon())
+    let fixture = Fixture::new(fresh).await;
+    let gone = fixture.insert(fixture.new_todo("gone")).await;
+    fixture.insert(fixture.new_todo("there")).await;
+    fixture
+        .store
+        .delete_todos(fixture.owner, &[gone], &fixture.cx())
         .await
         .unwrap();
-    assert_eq!(all(&kept, &Filter::default()).await, ["there"]);
+    assert_eq!(all(&fixture, &Filter::default()).await, ["there"]);
     assert_eq!(
         all(
-            &kept,
+            &fixture,
             &Filter {
                 deleted: true,
                 ..Filter::default()

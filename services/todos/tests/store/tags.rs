@@ -2,7 +2,7 @@ use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
 use quartet_todos::domain::{NewTodo, Tag, TagName};
 
-use super::{Kept, soon};
+use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     a_name_is_unique_per_owner,
@@ -12,33 +12,36 @@ quartet_testkit::on_both_databases!(
 );
 
 async fn a_name_is_unique_per_owner(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    kept.insert_tag(kept.owner, "home").await;
-    kept.insert_tag(kept.clock.new_id(), "home").await;
-    let now = kept.clock.now();
+    let fixture = Fixture::new(fresh).await;
+    fixture.insert_tag(fixture.owner, "home").await;
+    fixture.insert_tag(fixture.clock.new_id(), "home").await;
+    let now = fixture.clock.now();
     let again = Tag {
-        id: kept.clock.new_id(),
-        user_id: kept.owner,
+        id: fixture.clock.new_id(),
+        user_id: fixture.owner,
         name: "home".into(),
         created_at: now,
         updated_at: now,
     };
-    assert!(matches!(kept.store.insert_tag(&again, soon()).await, Err(Error::TagNameTaken { name }) if name == "home"));
+    assert!(
+        matches!(fixture.store.insert_tag(&again, &fixture.cx()).await, Err(Error::TagNameTaken { name }) if name == "home")
+    );
 }
 
 async fn renaming_to_a_taken_name_is_refused(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    kept.insert_tag(kept.owner, "home").await;
-    let work = kept.insert_tag(kept.owner, "work").await;
+    let fixture = Fixture::new(fresh).await;
+    fixture.insert_tag(fixture.owner, "home").await;
+    let work = fixture.insert_tag(fixture.owner, "work").await;
     let name = TagName::parse("home").unwrap();
-    let result = kept
+    let result = fixture
         .store
-        .update_tag(kept.owner, work, &name, kept.clock.now(), soon())
+        .update_tag(fixture.owner, work, &name, &fixture.cx())
         .await;
     assert!(matches!(result, Err(Error::TagNameTaken { .. })));
     assert_eq!(
-        kept.store
-            .find_tag(kept.owner, work, soon())
+        fixture
+            .store
+            .find_tag(fixture.owner, work, &fixture.cx())
             .await
             .unwrap()
             .unwrap()
@@ -48,30 +51,32 @@ async fn renaming_to_a_taken_name_is_refused(fresh: Fresh) {
 }
 
 async fn deleting_a_tag_takes_it_off_todos(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let tag = kept.insert_tag(kept.owner, "home").await;
-    let todo = kept
+    let fixture = Fixture::new(fresh).await;
+    let tag = fixture.insert_tag(fixture.owner, "home").await;
+    let todo = fixture
         .insert(NewTodo {
             tag_ids: vec![tag],
-            ..kept.new_todo("tagged")
+            ..fixture.new_todo("tagged")
         })
         .await;
     assert!(
-        !kept
+        !fixture
             .store
-            .delete_tag(kept.clock.new_id(), tag, kept.clock.now(), soon())
+            .delete_tag(fixture.clock.new_id(), tag, &fixture.cx())
             .await
             .unwrap()
     );
     assert!(
-        kept.store
-            .delete_tag(kept.owner, tag, kept.clock.now(), soon())
+        fixture
+            .store
+            .delete_tag(fixture.owner, tag, &fixture.cx())
             .await
             .unwrap()
     );
     assert!(
-        kept.store
-            .find_todo(kept.owner, todo, soon())
+        fixture
+            .store
+            .find_todo(fixture.owner, todo, &fixture.cx())
             .await
             .unwrap()
             .unwrap()
@@ -82,24 +87,33 @@ async fn deleting_a_tag_takes_it_off_todos(fresh: Fresh) {
 
 async fn tags_page_by_name(fresh: Fresh) {
     use quartet_store::page::{Page, Start};
-    let kept = Kept::new(fresh).await;
+    let fixture = Fixture::new(fresh).await;
     for name in ["c", "a", "b"] {
-        kept.insert_tag(kept.owner, name).await;
+        fixture.insert_tag(fixture.owner, name).await;
     }
     let first = Page {
         size: 2,
         start: Start::Number(1),
     };
-    let rows = kept.store.list_tags(kept.owner, &first, soon()).await.unwrap();
+    let rows = fixture
+        .store
+        .list_tags(fixture.owner, &first, &fixture.cx())
+        .await
+        .unwrap();
     assert_eq!((rows.rows[0].name.as_str(), rows.total, rows.has_more), ("a", 3, true));
     let second = Page {
         size: 2,
         start: Start::After {
             key: rows.rows[1].name.clone(),
             total: rows.total,
+            total_is_exact: true,
         },
     };
-    let rows = kept.store.list_tags(kept.owner, &second, soon()).await.unwrap();
+    let rows = fixture
+        .store
+        .list_tags(fixture.owner, &second, &fixture.cx())
+        .await
+        .unwrap();
     assert_eq!(
         (rows.rows[0].name.as_str(), rows.rows.len(), rows.has_more),
         ("c", 1, false)

@@ -5,7 +5,9 @@ use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
 use quartet_todos::domain::{Description, Edit, NewTodo, Priority};
 
-use super::{Kept, soon};
+use quartet_store::Context;
+
+use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     a_todo_is_read_back_as_it_was_written,
@@ -20,56 +22,65 @@ quartet_testkit::on_both_databases!(
 );
 
 async fn a_todo_is_read_back_as_it_was_written(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let tag = kept.insert_tag(kept.owner, "home").await;
+    let fixture = Fixture::new(fresh).await;
+    let tag = fixture.insert_tag(fixture.owner, "home").await;
     let new = NewTodo {
         description: Some(Description::parse("two\nlines").unwrap()),
         completed: true,
-        due_at: Some(kept.clock.now() + time::Duration::microseconds(7)),
+        due_at: Some(fixture.clock.now() + time::Duration::microseconds(7)),
         priority: Priority::High,
         tag_ids: vec![tag],
-        ..kept.new_todo("Купить молоко")
+        ..fixture.new_todo("Купить молоко")
     };
-    let made = kept
+    let made = fixture
         .store
-        .insert_todos(kept.owner, &[new], kept.clock.now(), soon())
+        .insert_todos(fixture.owner, &[new], &fixture.cx())
         .await
         .unwrap();
-    let found = kept
+    let found = fixture
         .store
-        .find_todo(kept.owner, made[0].id, soon())
+        .find_todo(fixture.owner, made[0].id, &fixture.cx())
         .await
         .unwrap()
         .unwrap();
     assert_eq!(found, made[0]);
     assert_eq!(found.tags[0].name, "home");
-    assert_eq!(found.completed_at, Some(kept.clock.now()));
+    assert_eq!(found.completed_at, Some(fixture.clock.now()));
 }
 
 async fn another_owner_finds_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.insert(kept.new_todo("mine")).await;
-    let other = kept.clock.new_id();
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.insert(fixture.new_todo("mine")).await;
+    let other = fixture.clock.new_id();
     let edit = Edit {
         completed: Some(true),
         ..Edit::default()
     };
-    let now = kept.clock.now();
-    assert!(kept.store.find_todo(other, id, soon()).await.unwrap().is_none());
+    let now = fixture.clock.now();
     assert!(
-        kept.store
-            .update_todo(other, id, &edit, now, soon())
+        fixture
+            .store
+            .find_todo(other, id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        fixture
+            .store
+            .update_todo(other, id, &edit, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
     );
     assert!(matches!(
-        kept.store.delete_todos(other, &[id], now, soon()).await,
+        fixture.store.delete_todos(other, &[id], &fixture.cx().at(now)).await,
         Err(Error::TodoNotFound { .. })
     ));
     assert!(
-        kept.store
-            .find_todo(kept.owner, id, soon())
+        fixture
+            .store
+            .find_todo(fixture.owner, id, &fixture.cx())
             .await
             .unwrap()
             .unwrap()
@@ -79,22 +90,22 @@ async fn another_owner_finds_nothing(fresh: Fresh) {
 }
 
 async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let due_at = Some(kept.clock.now());
+    let fixture = Fixture::new(fresh).await;
+    let due_at = Some(fixture.clock.now());
     let new = NewTodo {
         due_at,
         description: Some(Description::parse("old").unwrap()),
-        ..kept.new_todo("title")
+        ..fixture.new_todo("title")
     };
-    let id = kept.insert(new).await;
+    let id = fixture.insert(new).await;
     let edit = Edit {
         description: Some(None),
         priority: Some(Priority::Low),
         ..Edit::default()
     };
-    let todo = kept
+    let todo = fixture
         .store
-        .update_todo(kept.owner, id, &edit, kept.clock.now(), soon())
+        .update_todo(fixture.owner, id, &edit, &fixture.cx())
         .await
         .unwrap()
         .unwrap();
@@ -103,22 +114,22 @@ async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
 }
 
 async fn completing_twice_keeps_the_first_moment(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.insert(kept.new_todo("once")).await;
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.insert(fixture.new_todo("once")).await;
     let edit = Edit {
         completed: Some(true),
         ..Edit::default()
     };
-    let first = kept
+    let first = fixture
         .store
-        .update_todo(kept.owner, id, &edit, kept.clock.now(), soon())
+        .update_todo(fixture.owner, id, &edit, &fixture.cx())
         .await
         .unwrap()
         .unwrap();
-    kept.clock.advance(time::Duration::hours(1));
-    let second = kept
+    fixture.clock.advance(time::Duration::hours(1));
+    let second = fixture
         .store
-        .update_todo(kept.owner, id, &edit, kept.clock.now(), soon())
+        .update_todo(fixture.owner, id, &edit, &fixture.cx())
         .await
         .unwrap()
         .unwrap();
@@ -127,23 +138,21 @@ async fn completing_twice_keeps_the_first_moment(fresh: Fresh) {
 }
 
 async fn a_batch_with_a_foreign_tag_makes_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let foreign = kept.insert_tag(kept.clock.new_id(), "theirs").await;
+    let fixture = Fixture::new(fresh).await;
+    let foreign = fixture.insert_tag(fixture.clock.new_id(), "theirs").await;
     let batch = [
-        kept.new_todo("one"),
+        fixture.new_todo("one"),
         NewTodo {
             tag_ids: vec![foreign],
-            ..kept.new_todo("two")
+            ..fixture.new_todo("two")
         },
     ];
-    let result = kept
-        .store
-        .insert_todos(kept.owner, &batch, kept.clock.now(), soon())
-        .await;
+    let result = fixture.store.insert_todos(fixture.owner, &batch, &fixture.cx()).await;
     assert!(matches!(result, Err(Error::TagNotFound { id }) if id == foreign));
     assert!(
-        kept.store
-            .find_todo(kept.owner, batch[0].id, soon())
+        fixture
+            .store
+            .find_todo(fixture.owner, batch[0].id, &fixture.cx())
             .await
             .unwrap()
             .is_none()
@@ -151,27 +160,52 @@ async fn a_batch_with_a_foreign_tag_makes_nothing(fresh: Fresh) {
 }
 
 async fn a_batch_with_a_missing_todo_deletes_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.insert(kept.new_todo("there")).await;
-    let missing = kept.clock.new_id();
-    let result = kept
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.insert(fixture.new_todo("there")).await;
+    let missing = fixture.clock.new_id();
+    let result = fixture
         .store
-        .delete_todos(kept.owner, &[id, missing], kept.clock.now(), soon())
+        .delete_todos(fixture.owner, &[id, missing], &fixture.cx())
         .await;
     assert!(matches!(result, Err(Error::TodoNotFound { id }) if id == missing));
-    assert!(kept.store.find_todo(kept.owner, id, soon()).await.unwrap().is_some());
+    assert!(
+        fixture
+            .store
+            .find_todo(fixture.owner, id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 async fn a_deleted_todo_is_gone_until_it_is_restored(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.insert(kept.new_todo("back soon")).await;
-    let now = kept.clock.now();
-    kept.store.delete_todos(kept.owner, &[id], now, soon()).await.unwrap();
-    assert!(kept.store.find_todo(kept.owner, id, soon()).await.unwrap().is_none());
-    assert!(kept.store.delete_todos(kept.owner, &[id], now, soon()).await.is_err());
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.insert(fixture.new_todo("back soon")).await;
+    let now = fixture.clock.now();
+    fixture
+        .store
+        .delete_todos(fixture.owner, &[id], &fixture.cx().at(now))
+        .await
+        .unwrap();
     assert!(
-        kept.store
-            .restore_todo(kept.owner, id, now, soon())
+        fixture
+            .store
+            .find_todo(fixture.owner, id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        fixture
+            .store
+            .delete_todos(fixture.owner, &[id], &fixture.cx().at(now))
+            .await
+            .is_err()
+    );
+    assert!(
+        fixture
+            .store
+            .restore_todo(fixture.owner, id, &fixture.cx().at(now))
             .await
             .unwrap()
             .unwrap()
@@ -179,38 +213,54 @@ async fn a_deleted_todo_is_gone_until_it_is_restored(fresh: Fresh) {
             .is_none()
     );
     assert!(
-        kept.store
-            .restore_todo(kept.owner, id, now, soon())
+        fixture
+            .store
+            .restore_todo(fixture.owner, id, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
     );
-    assert!(kept.store.find_todo(kept.owner, id, soon()).await.unwrap().is_some());
+    assert!(
+        fixture
+            .store
+            .find_todo(fixture.owner, id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 async fn purging_takes_deleted_todos_too(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.insert(kept.new_todo("gone")).await;
-    kept.store
-        .delete_todos(kept.owner, &[id], kept.clock.now(), soon())
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.insert(fixture.new_todo("gone")).await;
+    fixture
+        .store
+        .delete_todos(fixture.owner, &[id], &fixture.cx())
         .await
         .unwrap();
-    assert!(kept.store.purge_todo(id, kept.clock.now(), soon()).await.unwrap());
-    assert!(!kept.store.purge_todo(id, kept.clock.now(), soon()).await.unwrap());
+    assert!(fixture.store.purge_todo(id, &fixture.cx()).await.unwrap());
+    assert!(!fixture.store.purge_todo(id, &fixture.cx()).await.unwrap());
 }
 
 async fn a_passed_deadline_writes_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let new = kept.new_todo("too late");
+    let fixture = Fixture::new(fresh).await;
+    let new = fixture.new_todo("too late");
     let id = new.id;
-    let passed = Deadline::after(Duration::ZERO);
-    let result = kept
-        .store
-        .insert_todos(kept.owner, &[new], kept.clock.now(), passed)
-        .await;
+    let late = Context {
+        deadline: Deadline::after(Duration::ZERO),
+        ..fixture.cx()
+    };
+    let result = fixture.store.insert_todos(fixture.owner, &[new], &late).await;
     assert!(
         matches!(result, Err(Error::Store(quartet_store::Error::Deadline))),
         "{result:?}"
     );
-    assert!(kept.store.find_todo(kept.owner, id, soon()).await.unwrap().is_none());
+    assert!(
+        fixture
+            .store
+            .find_todo(fixture.owner, id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

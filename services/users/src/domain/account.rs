@@ -1,4 +1,4 @@
-//! What the auth service tells of an account.
+//! What this service knows of an account.
 
 use quartet_kernel::{DisplayName, Email, Role, Username};
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ pub struct Account {
     pub email: Email,
     /// The account's role.
     pub role: Role,
-    /// When the account last changed, if that is told.
+    /// When the account last changed, if that is known.
     pub updated_at: Option<OffsetDateTime>,
 }
 
@@ -26,4 +26,32 @@ impl Account {
     pub fn first_name(&self) -> &str {
         self.name.as_ref().map_or(self.username.as_str(), DisplayName::as_str)
     }
+}
+
+/// What happened to an account.
+#[derive(Debug, Clone)]
+pub enum AccountEvent {
+    /// Somebody registered.
+    Registered(Account),
+    /// The account has another role.
+    RoleChanged {
+        /// Id of the account.
+        id: Uuid,
+        /// The role that it has now.
+        role: Role,
+    },
+    /// The account was closed or opened again.
+    StatusChanged {
+        /// Id of the account.
+        id: Uuid,
+        /// Whether it is closed now.
+        closed: bool,
+        /// When that happened.
+        at: OffsetDateTime,
+    },
+    /// The account was deleted for good.
+    Deleted {
+        /// Id of the account.
+        id: Uuid,
+    },
 }

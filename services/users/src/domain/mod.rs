@@ -1,4 +1,5 @@
-//! Types and rules of users, profiles, tiers and rate limits; nothing here knows of protos or SQL.
+//! Types and rules of users, profiles, tiers and rate limits, without protos or SQL. User name,
+//! address and display name are types of the kernel, which the auth service shares.
 
 mod account;
 mod image_url;
@@ -7,7 +8,7 @@ mod rate_limit;
 mod tier;
 mod user;
 
-pub use account::Account;
+pub use account::{Account, AccountEvent};
 pub use image_url::ImageUrl;
 pub use profile::{AvatarUrl, Bio, Profile, ProfileEdit};
 pub use rate_limit::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimit, RateLimitEdit};

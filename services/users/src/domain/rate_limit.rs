@@ -13,7 +13,7 @@ pub struct RateLimit {
     pub tier_name: String,
     /// Unique within the tier.
     pub name: String,
-    /// Path pattern, as `/api/v1/todos/{todo_id}`; unique within the tier.
+    /// Path pattern, such as `/api/v1/todos/{todo_id}`; unique within the tier.
     pub path: String,
     /// Requests allowed in a period.
     pub amount: i32,

@@ -3,7 +3,7 @@
 use prost_types::Timestamp;
 use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
 use quartet_proto::users::v1 as pb;
-use quartet_rpc::{Failure, User as Caller, mask, moment};
+use quartet_rpc::{Failure, User as Caller, mask, timestamp};
 use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
 }
 
 /// The user name to look up. One that breaks the rules of user names is nobody's.
-pub(super) fn username_asked(raw: &str) -> Result<Username, Error> {
+pub(super) fn requested_username(raw: &str) -> Result<Username, Error> {
     text::length(raw, 1, 20).map_err(|rule| violations::one("username", rule))?;
     Username::parse(raw).map_err(|_| Error::UsernameNotFound {
         username: raw.to_owned(),
@@ -32,7 +32,7 @@ pub(super) fn username_asked(raw: &str) -> Result<Username, Error> {
 }
 
 /// The tier to look up. A name that breaks the rules of tier names is no tier's.
-pub(super) fn tier_asked(field: &str, raw: &str) -> Result<TierName, Error> {
+pub(super) fn requested_tier(field: &str, raw: &str) -> Result<TierName, Error> {
     text::length(raw, 1, TierName::MAX).map_err(|rule| violations::one(field, rule))?;
     TierName::parse(raw).map_err(|_| Error::TierNotFound { name: raw.to_owned() })
 }
@@ -44,7 +44,7 @@ pub(super) fn account(request: &pb::EnsureUserRequest) -> Result<Account, Failur
     let username = violations.check("username", Username::parse(&request.username));
     let email = violations.check("email", Email::parse(&request.email));
     let role = violations.check("role", role(request.role));
-    let updated_at = moment::parse(request.account_updated_at.as_ref());
+    let updated_at = timestamp::parse(request.account_updated_at.as_ref());
     let updated_at = violations.check("account_updated_at", updated_at);
     violations.finish()?;
     Ok(Account {
@@ -86,17 +86,17 @@ pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEd
     Ok((checked(id)?, edit))
 }
 
-/// The list of these users for page tokens, and the page of it that is asked for.
+/// The list of these users for page tokens, and the requested page of it.
 pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(&'static str, Page<Key>), Failure> {
     let list = if request.deleted { "deleted users" } else { "users" };
-    let asked = PageRequest {
+    let request = PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
         page_token: &request.page_token,
     };
     let mut violations = Violations::new();
-    let page = Page::parse(asked, list, &mut violations);
+    let page = Page::parse(request, list, &mut violations);
     violations.finish()?;
     Ok((list, checked(page)?))
 }
@@ -128,7 +128,7 @@ pub(super) fn tier_rename(request: &pb::UpdateTierRequest) -> Result<(TierName, 
     let new_name = request.tier.as_ref().map_or("", |tier| &tier.name);
     let new_name = violations.check("tier.name", TierName::parse(new_name));
     violations.finish()?;
-    Ok((tier_asked("name", &request.name)?, checked(new_name)?))
+    Ok((requested_tier("name", &request.name)?, checked(new_name)?))
 }
 
 pub(super) fn new_rate_limit(request: &pb::CreateRateLimitRequest, id: Uuid) -> Result<NewRateLimit, Failure> {
@@ -189,7 +189,10 @@ pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
         tier: user.tier,
         created_at: timestamp(user.created_at),
         updated_at: timestamp(user.updated_at),
-        deleted_at: user.deleted_at.filter(|_| viewer.is_superuser()).map(moment::to_proto),
+        deleted_at: user
+            .deleted_at
+            .filter(|_| viewer.is_superuser())
+            .map(timestamp::to_proto),
     }
 }
 
@@ -226,7 +229,7 @@ pub(super) fn rate_limit(limit: RateLimit) -> pb::RateLimit {
 }
 
 fn timestamp(time: OffsetDateTime) -> Option<Timestamp> {
-    Some(moment::to_proto(time))
+    Some(timestamp::to_proto(time))
 }
 
 /// An empty text is none.

@@ -3,15 +3,13 @@
 use quartet_kernel::violations;
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Tier, TierName};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CreateTierRequest>) -> Result<Response<pb::Tier>, Error> {
-    let call = Call::of(&request)?;
-    let name = TierName::parse(&request.get_ref().name).map_err(|rule| violations::one("name", rule))?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateTierRequest) -> Result<pb::Tier, Error> {
+    let name = TierName::parse(&request.name).map_err(|rule| violations::one("name", rule))?;
     let now = rpc.clock.now();
     let tier = Tier {
         id: rpc.clock.new_id(),
@@ -19,8 +17,8 @@ pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CreateTierRequest>) -
         created_at: now,
         updated_at: now,
     };
-    match rpc.store.insert_tier(&tier, call.deadline).await? {
-        true => Ok(Response::new(convert::tier(tier))),
+    match rpc.store.insert_tier(&tier, &rpc.cx(call)).await? {
+        true => Ok(convert::tier(tier)),
         false => Err(Error::TierNameTaken { name: tier.name }),
     }
 }

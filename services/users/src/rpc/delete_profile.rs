@@ -2,17 +2,15 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
-use super::{Rpc, convert, permit};
-use crate::Error;
+use super::{Rpc, convert};
+use crate::{Error, access};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::DeleteProfileRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("user_id", &request.get_ref().user_id)?;
-    permit::own(call, id)?;
-    match rpc.store.delete_profile(id, call.deadline).await? {
-        true => Ok(Response::new(())),
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteProfileRequest) -> Result<(), Error> {
+    let id = convert::id("user_id", &request.user_id)?;
+    access::owner_or_superuser(call, id)?;
+    match rpc.store.delete_profile(id, &rpc.cx(call)).await? {
+        true => Ok(()),
         false => Err(Error::ProfileNotFound { id }),
     }
 }

@@ -2,17 +2,15 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::DeleteRateLimitRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("rate_limit_id", &request.get_ref().rate_limit_id)?;
-    let tier = convert::tier_asked("tier_name", &request.get_ref().tier_name)?;
-    match rpc.store.delete_rate_limit(&tier, id, call.deadline).await? {
-        true => Ok(Response::new(())),
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteRateLimitRequest) -> Result<(), Error> {
+    let id = convert::id("rate_limit_id", &request.rate_limit_id)?;
+    let tier = convert::requested_tier("tier_name", &request.tier_name)?;
+    match rpc.store.delete_rate_limit(&tier, id, &rpc.cx(call)).await? {
+        true => Ok(()),
         false => Err(Error::RateLimitNotFound { id }),
     }
 }

@@ -2,23 +2,19 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
-use super::to_its_end::to_its_end;
-use super::{Rpc, convert, permit};
-use crate::Error;
+use super::{Rpc, convert};
+use crate::{Error, access, detached};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::DeleteUserRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?.clone();
-    let id = convert::id("user_id", &request.get_ref().user_id)?;
-    permit::own(&call, id)?;
-    let rpc = rpc.clone();
-    to_its_end(async move {
-        let open = rpc.store.open_delete(id, rpc.clock.now(), call.deadline).await?;
-        let open = open.ok_or(Error::UserNotFound { id })?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteUserRequest) -> Result<(), Error> {
+    let id = convert::id("user_id", &request.user_id)?;
+    access::owner_or_superuser(call, id)?;
+    let (rpc, call) = (rpc.clone(), call.clone());
+    detached::run(async move {
+        let deletion = rpc.store.begin_delete(id, &rpc.cx(&call)).await?;
+        let deletion = deletion.ok_or(Error::UserNotFound { id })?;
         rpc.accounts.close(&call, id).await?;
-        open.commit().await
+        deletion.commit().await
     })
-    .await?;
-    Ok(Response::new(()))
+    .await
 }

@@ -2,20 +2,19 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
-use super::{Rpc, convert, permit};
-use crate::Error;
+use super::{Rpc, convert};
+use crate::{Error, access};
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::ListUserRateLimitsRequest>,
-) -> Result<Response<pb::ListUserRateLimitsResponse>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("user_id", &request.get_ref().user_id)?;
-    permit::own(call, id)?;
-    let limits = rpc.store.list_user_rate_limits(id, call.deadline).await?;
-    Ok(Response::new(pb::ListUserRateLimitsResponse {
+    call: &Call,
+    request: pb::ListUserRateLimitsRequest,
+) -> Result<pb::ListUserRateLimitsResponse, Error> {
+    let id = convert::id("user_id", &request.user_id)?;
+    access::owner_or_superuser(call, id)?;
+    let limits = rpc.store.list_user_rate_limits(id, &rpc.cx(call)).await?;
+    Ok(pb::ListUserRateLimitsResponse {
         data: limits.into_iter().map(convert::rate_limit).collect(),
-    }))
+    })
 }

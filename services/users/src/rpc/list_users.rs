@@ -2,7 +2,6 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -10,23 +9,23 @@ use crate::domain::Key;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::ListUsersRequest>,
-) -> Result<Response<pb::ListUsersResponse>, Error> {
-    let call = Call::of(&request)?;
+    call: &Call,
+    request: pb::ListUsersRequest,
+) -> Result<pb::ListUsersResponse, Error> {
     let viewer = call.user()?;
-    let deleted = request.get_ref().deleted;
-    let (list, page) = convert::user_list(request.get_ref())?;
+    let deleted = request.deleted;
+    let (list, page) = convert::user_list(&request)?;
     if deleted && !viewer.is_superuser() {
         return Err(Error::DeletedNotShown);
     }
-    let rows = rpc.store.list_users(deleted, &page, call.deadline).await?;
+    let rows = rpc.store.list_users(deleted, &page, &rpc.cx(call)).await?;
     let next_page_token = rows.next_token(list, Key::of);
-    Ok(Response::new(pb::ListUsersResponse {
+    Ok(pb::ListUsersResponse {
         total_count: rows.total,
         has_more: rows.has_more,
         page: page.number(),
         items_per_page: page.size,
         next_page_token,
         data: rows.rows.into_iter().map(|user| convert::user(user, viewer)).collect(),
-    }))
+    })
 }

@@ -2,22 +2,18 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
-use super::to_its_end::to_its_end;
 use super::{Rpc, convert};
-use crate::Error;
+use crate::{Error, detached};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::PurgeUserRequest>) -> Result<Response<()>, Error> {
-    let call = Call::of(&request)?.clone();
-    let id = convert::id("user_id", &request.get_ref().user_id)?;
-    let rpc = rpc.clone();
-    to_its_end(async move {
-        let open = rpc.store.open_purge(id, call.deadline).await?;
-        let open = open.ok_or(Error::UserNotFound { id })?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::PurgeUserRequest) -> Result<(), Error> {
+    let id = convert::id("user_id", &request.user_id)?;
+    let (rpc, call) = (rpc.clone(), call.clone());
+    detached::run(async move {
+        let purge = rpc.store.begin_purge(id, &rpc.cx(&call)).await?;
+        let purge = purge.ok_or(Error::UserNotFound { id })?;
         rpc.accounts.purge(&call, id).await?;
-        open.commit().await
+        purge.commit().await
     })
-    .await?;
-    Ok(Response::new(()))
+    .await
 }

@@ -2,20 +2,15 @@
 
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::SetUserTierRequest>) -> Result<Response<pb::User>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("user_id", &request.get_ref().user_id)?;
-    let tier = request.get_ref().tier.as_deref();
-    let tier = tier.map(|tier| convert::tier_asked("tier", tier)).transpose()?;
-    let user = rpc
-        .store
-        .set_tier(id, tier.as_ref(), rpc.clock.now(), call.deadline)
-        .await?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::SetUserTierRequest) -> Result<pb::User, Error> {
+    let id = convert::id("user_id", &request.user_id)?;
+    let tier = request.tier.as_deref();
+    let tier = tier.map(|tier| convert::requested_tier("tier", tier)).transpose()?;
+    let user = rpc.store.set_tier(id, tier.as_ref(), &rpc.cx(call)).await?;
     let user = user.ok_or(Error::UserNotFound { id })?;
-    Ok(Response::new(convert::user(user, call.user()?)))
+    Ok(convert::user(user, call.user()?))
 }

@@ -1,9 +1,9 @@
-//! Where users, profiles, tiers and rate limits are kept: a trait for each, two databases.
+//! Where users, profiles, tiers and rate limits are stored: a trait for each, two databases.
 //!
-//! The files of `queries/` are compiled once per database; what differs between the two stands in `postgres.rs` and `sqlite.rs`.
+//! The files of `queries/` are compiled once per database; what differs between the two is in
+//! `postgres.rs` and `sqlite.rs`.
 
-mod account_news;
-mod open_change;
+mod pending_change;
 mod postgres;
 mod profiles;
 mod rate_limits;
@@ -11,13 +11,11 @@ mod sqlite;
 mod tiers;
 mod users;
 
-use quartet_messaging::Publisher;
-use quartet_rpc::host::StartError;
+use quartet_messaging::{Consumer, Publisher};
 use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
-pub use account_news::AccountNews;
-pub use open_change::OpenChange;
+pub use pending_change::PendingChange;
 pub use profiles::Profiles;
 pub use rate_limits::RateLimits;
 pub use tiers::Tiers;
@@ -34,13 +32,15 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &SQLITE,
 };
 
-/// All that the service keeps. Every function takes the deadline that bounds its statements.
-pub trait Store: Users + Profiles + Tiers + RateLimits + AccountNews {}
+/// All that the service stores. Every function takes the circumstances of its work: the time that it
+/// writes, the deadline that bounds its statements, and the trace that its events continue. As a
+/// consumer, it applies events of accounts to their users.
+pub trait Store: Users + Profiles + Tiers + RateLimits + Consumer {}
 
-impl<T: Users + Profiles + Tiers + RateLimits + AccountNews> Store for T {}
+impl<T: Users + Profiles + Tiers + RateLimits + Consumer> Store for T {}
 
 /// Opens the database that `config` names and migrates it if the settings say so.
-pub async fn open(config: &Config) -> Result<Database, StartError> {
+pub async fn open(config: &Config) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
     let database = Database::open(&config.database_url, &config.store).await?;
     if config.store.migrate_on_start {
         MIGRATIONS.up(&database).await?;
@@ -48,10 +48,10 @@ pub async fn open(config: &Config) -> Result<Database, StartError> {
     Ok(database)
 }
 
-/// The store over a database that is open and migrated. What it writes is told of through `outgoing`.
-pub fn over(database: Database, outgoing: Outgoing) -> Box<dyn Store> {
+/// The store over a database that is open and migrated. Its events go through `publisher`.
+pub fn over(database: Database, publisher: Publisher) -> Box<dyn Store> {
     match database {
-        Database::Postgres(database) => Box::new(postgres::Queries::new(database, outgoing)),
-        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, outgoing)),
+        Database::Postgres(database) => Box::new(postgres::Queries::new(database, publisher)),
+        Database::Sqlite(database) => Box::new(sqlite::Queries::new(database, publisher)),
     }
 }

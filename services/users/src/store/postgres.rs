@@ -1,36 +1,37 @@
 //! The queries over PostgreSQL.
 
+mod statements;
+
+#[path = "queries/account_events.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod account_events;
+#[path = "queries/profiles.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod profiles;
+#[path = "queries/rate_limits.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod rate_limits;
+#[path = "queries/tiers.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod tiers;
+#[path = "queries/unit.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod unit;
+#[path = "queries/users.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod users;
+
 use quartet_messaging::Publisher;
-use quartet_store::Postgres as Pool;
+use quartet_store::Postgres as Database;
 use sqlx::PgConnection as Connection;
 
 pub(super) struct Queries {
-    pool: Pool,
-    outgoing: Outgoing,
+    database: Database,
+    publisher: Publisher,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
-        Self { pool, outgoing }
+    pub(super) fn new(database: Database, publisher: Publisher) -> Self {
+        Self { database, publisher }
     }
-}
-
-mod users {
-    include!("queries/users.rs");
-}
-
-mod account_news {
-    include!("queries/account_news.rs");
-}
-
-mod profiles {
-    include!("queries/profiles.rs");
-}
-
-mod tiers {
-    include!("queries/tiers.rs");
-}
-
-mod rate_limits {
-    include!("queries/rate_limits.rs");
 }

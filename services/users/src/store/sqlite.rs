@@ -1,36 +1,31 @@
 //! The queries over SQLite.
 
+mod statements;
+
+#[path = "queries/account_events.rs"]
+mod account_events;
+#[path = "queries/profiles.rs"]
+mod profiles;
+#[path = "queries/rate_limits.rs"]
+mod rate_limits;
+#[path = "queries/tiers.rs"]
+mod tiers;
+#[path = "queries/unit.rs"]
+mod unit;
+#[path = "queries/users.rs"]
+mod users;
+
 use quartet_messaging::Publisher;
-use quartet_store::Sqlite as Pool;
+use quartet_store::Sqlite as Database;
 use sqlx::SqliteConnection as Connection;
 
 pub(super) struct Queries {
-    pool: Pool,
-    outgoing: Outgoing,
+    database: Database,
+    publisher: Publisher,
 }
 
 impl Queries {
-    pub(super) fn new(pool: Pool, outgoing: Outgoing) -> Self {
-        Self { pool, outgoing }
+    pub(super) fn new(database: Database, publisher: Publisher) -> Self {
+        Self { database, publisher }
     }
-}
-
-mod users {
-    include!("queries/users.rs");
-}
-
-mod account_news {
-    include!("queries/account_news.rs");
-}
-
-mod profiles {
-    include!("queries/profiles.rs");
-}
-
-mod tiers {
-    include!("queries/tiers.rs");
-}
-
-mod rate_limits {
-    include!("queries/rate_limits.rs");
 }

@@ -47,7 +47,7 @@ impl Users {
 
     async fn purge_deleted(&mut self, before: OffsetDateTime, limit: i32) -> Result<i32, Status> {
         let message = pb::PurgeDeletedUsersRequest {
-            deleted_before: Some(quartet_rpc::moment::to_proto(before)),
+            deleted_before: Some(quartet_rpc::timestamp::to_proto(before)),
             limit,
         };
         let request = service_request("jobs", &self.clock, message);

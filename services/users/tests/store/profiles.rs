@@ -2,7 +2,7 @@ use quartet_testkit::database::Fresh;
 use quartet_users::Error;
 use quartet_users::domain::{AvatarUrl, Bio, ProfileEdit};
 
-use super::{Kept, soon};
+use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     a_profile_is_made_by_its_first_edit_and_changed_by_the_next,
@@ -18,83 +18,92 @@ fn bio(text: &str) -> ProfileEdit {
 }
 
 async fn a_profile_is_made_by_its_first_edit_and_changed_by_the_next(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let id = kept.user("ada").await;
-    assert_eq!(kept.store.find_profile(id, soon()).await.unwrap(), None);
-    let made_at = kept.clock.now();
-    let made = kept
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.user("ada").await;
+    assert_eq!(fixture.store.find_profile(id, &fixture.cx()).await.unwrap(), None);
+    let made_at = fixture.clock.now();
+    let made = fixture
         .store
-        .write_profile(id, &bio("first\nlines"), made_at, soon())
+        .write_profile(id, &bio("first\nlines"), &fixture.cx())
         .await
         .unwrap();
     assert_eq!((made.bio.as_deref(), made.avatar_url), (Some("first\nlines"), None));
 
-    kept.clock.advance(time::Duration::seconds(1));
+    fixture.clock.advance(time::Duration::seconds(1));
     let avatar = ProfileEdit {
         avatar_url: Some(Some(AvatarUrl::parse("https://example.org/a.png").unwrap())),
         ..ProfileEdit::default()
     };
-    let changed = kept
-        .store
-        .write_profile(id, &avatar, kept.clock.now(), soon())
-        .await
-        .unwrap();
+    let changed = fixture.store.write_profile(id, &avatar, &fixture.cx()).await.unwrap();
     assert_eq!(
         (changed.bio.as_deref(), changed.avatar_url.as_deref()),
         (Some("first\nlines"), Some("https://example.org/a.png"))
     );
-    assert_eq!((changed.created_at, changed.updated_at), (made_at, kept.clock.now()));
-    assert_eq!(kept.store.find_profile(id, soon()).await.unwrap(), Some(changed));
+    assert_eq!((changed.created_at, changed.updated_at), (made_at, fixture.clock.now()));
+    assert_eq!(
+        fixture.store.find_profile(id, &fixture.cx()).await.unwrap(),
+        Some(changed)
+    );
 
     let replaced = ProfileEdit {
         avatar_url: Some(None),
         ..bio("second")
     };
-    let replaced = kept
-        .store
-        .write_profile(id, &replaced, kept.clock.now(), soon())
-        .await
-        .unwrap();
+    let replaced = fixture.store.write_profile(id, &replaced, &fixture.cx()).await.unwrap();
     assert_eq!((replaced.bio.as_deref(), replaced.avatar_url), (Some("second"), None));
 }
 
 async fn a_profile_can_be_deleted_and_made_again(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (ada, bob) = (kept.user("ada").await, kept.user("bob").await);
-    let now = kept.clock.now();
+    let fixture = Fixture::new(fresh).await;
+    let (ada, bob) = (fixture.user("ada").await, fixture.user("bob").await);
     for id in [ada, bob] {
-        kept.store.write_profile(id, &bio("old"), now, soon()).await.unwrap();
+        fixture
+            .store
+            .write_profile(id, &bio("old"), &fixture.cx())
+            .await
+            .unwrap();
     }
-    assert!(kept.store.delete_profile(ada, soon()).await.unwrap());
-    assert!(!kept.store.delete_profile(ada, soon()).await.unwrap());
-    assert_eq!(kept.store.find_profile(ada, soon()).await.unwrap(), None);
-    assert!(kept.store.find_profile(bob, soon()).await.unwrap().is_some());
-    let again = kept
+    assert!(fixture.store.delete_profile(ada, &fixture.cx()).await.unwrap());
+    assert!(!fixture.store.delete_profile(ada, &fixture.cx()).await.unwrap());
+    assert_eq!(fixture.store.find_profile(ada, &fixture.cx()).await.unwrap(), None);
+    assert!(fixture.store.find_profile(bob, &fixture.cx()).await.unwrap().is_some());
+    let again = fixture
         .store
-        .write_profile(ada, &ProfileEdit::default(), now, soon())
+        .write_profile(ada, &ProfileEdit::default(), &fixture.cx())
         .await
         .unwrap();
     assert_eq!(again.bio, None);
 }
 
 async fn nobody_and_the_deleted_have_no_profile(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let deleted = kept.user("ada").await;
-    let now = kept.clock.now();
-    kept.store
-        .write_profile(deleted, &bio("here"), now, soon())
+    let fixture = Fixture::new(fresh).await;
+    let deleted = fixture.user("ada").await;
+    fixture
+        .store
+        .write_profile(deleted, &bio("here"), &fixture.cx())
         .await
         .unwrap();
-    kept.delete(deleted).await;
-    for id in [deleted, kept.clock.new_id()] {
-        let missing = |result: Result<(), Error>| matches!(result, Err(Error::UserNotFound { id: told }) if told == id);
-        assert!(missing(kept.store.find_profile(id, soon()).await.map(drop)));
-        let written = kept.store.write_profile(id, &bio("gone"), now, soon()).await;
+    fixture.delete(deleted).await;
+    for id in [deleted, fixture.clock.new_id()] {
+        let missing =
+            |result: Result<(), Error>| matches!(result, Err(Error::UserNotFound { id: missing }) if missing == id);
+        assert!(missing(fixture.store.find_profile(id, &fixture.cx()).await.map(drop)));
+        let written = fixture.store.write_profile(id, &bio("gone"), &fixture.cx()).await;
         assert!(missing(written.map(drop)));
-        assert!(missing(kept.store.delete_profile(id, soon()).await.map(drop)));
+        assert!(missing(fixture.store.delete_profile(id, &fixture.cx()).await.map(drop)));
     }
-    let (_, open) = kept.store.open_restore(deleted, now, soon()).await.unwrap().unwrap();
-    open.commit().await.unwrap();
-    let profile = kept.store.find_profile(deleted, soon()).await.unwrap().unwrap();
+    let (_, restoration) = fixture
+        .store
+        .begin_restore(deleted, &fixture.cx())
+        .await
+        .unwrap()
+        .unwrap();
+    restoration.commit().await.unwrap();
+    let profile = fixture
+        .store
+        .find_profile(deleted, &fixture.cx())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(profile.bio.as_deref(), Some("here"));
 }

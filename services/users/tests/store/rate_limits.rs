@@ -3,7 +3,7 @@ use quartet_users::Error;
 use quartet_users::domain::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimitEdit};
 use uuid::Uuid;
 
-use super::{Kept, soon, tier_name};
+use super::{Fixture, tier_name};
 
 quartet_testkit::on_both_databases!(
     a_rate_limit_is_read_back_as_it_was_written,
@@ -14,7 +14,7 @@ quartet_testkit::on_both_databases!(
     deleting_a_tier_deletes_its_limits,
 );
 
-impl Kept {
+impl Fixture {
     fn limit(&self, name: &str, path: &str) -> NewRateLimit {
         NewRateLimit {
             id: self.clock.new_id(),
@@ -27,23 +27,25 @@ impl Kept {
 
     async fn insert(&self, tier: &str, name: &str, path: &str) -> Result<Uuid, Error> {
         let new = self.limit(name, path);
-        self.store
-            .insert_rate_limit(&tier_name(tier), &new, self.clock.now(), soon())
-            .await?;
+        self.store.insert_rate_limit(&tier_name(tier), &new, &self.cx()).await?;
         Ok(new.id)
     }
 }
 
 async fn a_rate_limit_is_read_back_as_it_was_written(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let free = kept.tier("free").await;
-    let new = kept.limit("Reading todos", "/api/v1/todos/{todo_id}");
-    let made = kept
+    let fixture = Fixture::new(fresh).await;
+    let free = fixture.tier("free").await;
+    let new = fixture.limit("Reading todos", "/api/v1/todos/{todo_id}");
+    let made = fixture
         .store
-        .insert_rate_limit(&free, &new, kept.clock.now(), soon())
+        .insert_rate_limit(&free, &new, &fixture.cx())
         .await
         .unwrap();
-    let found = kept.store.find_rate_limit(&free, new.id, soon()).await.unwrap();
+    let found = fixture
+        .store
+        .find_rate_limit(&free, new.id, &fixture.cx())
+        .await
+        .unwrap();
     assert_eq!(found, Some(made.clone()));
     assert_eq!(
         (made.tier_name.as_str(), made.name.as_str(), made.amount, made.period),
@@ -52,21 +54,22 @@ async fn a_rate_limit_is_read_back_as_it_was_written(fresh: Fresh) {
 }
 
 async fn paths_and_names_are_unique_within_a_tier(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    kept.tier("free").await;
-    kept.tier("pro").await;
-    kept.insert("free", "todos", "/todos").await.unwrap();
-    let second = kept.insert("free", "tags", "/tags").await.unwrap();
-    kept.insert("pro", "todos", "/todos").await.unwrap();
+    let fixture = Fixture::new(fresh).await;
+    fixture.tier("free").await;
+    fixture.tier("pro").await;
+    fixture.insert("free", "todos", "/todos").await.unwrap();
+    let second = fixture.insert("free", "tags", "/tags").await.unwrap();
+    fixture.insert("pro", "todos", "/todos").await.unwrap();
 
-    let path = kept.insert("free", "other", "/todos").await;
+    let path = fixture.insert("free", "other", "/todos").await;
     assert!(matches!(path, Err(Error::RateLimitExists { path }) if path == "/todos"));
-    let name = kept.insert("free", "todos", "/other").await;
+    let name = fixture.insert("free", "todos", "/other").await;
     assert!(matches!(name, Err(Error::RateLimitNameTaken { name }) if name == "todos"));
 
     let update = async |edit: RateLimitEdit| {
-        kept.store
-            .update_rate_limit(&tier_name("free"), second, &edit, kept.clock.now(), soon())
+        fixture
+            .store
+            .update_rate_limit(&tier_name("free"), second, &edit, &fixture.cx())
             .await
     };
     let path = RateLimitEdit {
@@ -87,17 +90,17 @@ async fn paths_and_names_are_unique_within_a_tier(fresh: Fresh) {
 }
 
 async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let free = kept.tier("free").await;
-    let id = kept.insert("free", "todos", "/todos").await.unwrap();
-    kept.clock.advance(time::Duration::seconds(1));
+    let fixture = Fixture::new(fresh).await;
+    let free = fixture.tier("free").await;
+    let id = fixture.insert("free", "todos", "/todos").await.unwrap();
+    fixture.clock.advance(time::Duration::seconds(1));
     let edit = RateLimitEdit {
         amount: Some(Amount::parse(99).unwrap()),
         ..RateLimitEdit::default()
     };
-    let edited = kept
+    let edited = fixture
         .store
-        .update_rate_limit(&free, id, &edit, kept.clock.now(), soon())
+        .update_rate_limit(&free, id, &edit, &fixture.cx())
         .await
         .unwrap()
         .unwrap();
@@ -105,62 +108,98 @@ async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
         (edited.name.as_str(), edited.path.as_str(), edited.amount, edited.period),
         ("todos", "/todos", 99, 60)
     );
-    assert_eq!(edited.updated_at, kept.clock.now());
-    let found = kept.store.find_rate_limit(&free, id, soon()).await.unwrap();
+    assert_eq!(edited.updated_at, fixture.clock.now());
+    let found = fixture.store.find_rate_limit(&free, id, &fixture.cx()).await.unwrap();
     assert_eq!(found, Some(edited));
 }
 
 async fn limits_belong_to_their_tier(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (free, pro, none) = (kept.tier("free").await, kept.tier("pro").await, tier_name("none"));
-    let id = kept.insert("free", "todos", "/todos").await.unwrap();
+    let fixture = Fixture::new(fresh).await;
+    let (free, pro, none) = (fixture.tier("free").await, fixture.tier("pro").await, tier_name("none"));
+    let id = fixture.insert("free", "todos", "/todos").await.unwrap();
     let edit = RateLimitEdit {
         amount: Some(Amount::parse(99).unwrap()),
         ..RateLimitEdit::default()
     };
-    let now = kept.clock.now();
-    assert_eq!(kept.store.find_rate_limit(&pro, id, soon()).await.unwrap(), None);
-    let elsewhere = kept.store.update_rate_limit(&pro, id, &edit, now, soon()).await;
+    assert_eq!(
+        fixture.store.find_rate_limit(&pro, id, &fixture.cx()).await.unwrap(),
+        None
+    );
+    let elsewhere = fixture.store.update_rate_limit(&pro, id, &edit, &fixture.cx()).await;
     assert_eq!(elsewhere.unwrap(), None);
-    assert!(!kept.store.delete_rate_limit(&pro, id, soon()).await.unwrap());
-    assert!(kept.store.list_rate_limits(&pro, soon()).await.unwrap().is_empty());
+    assert!(!fixture.store.delete_rate_limit(&pro, id, &fixture.cx()).await.unwrap());
+    assert!(
+        fixture
+            .store
+            .list_rate_limits(&pro, &fixture.cx())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let no_tier = |result: Result<(), Error>| matches!(result, Err(Error::TierNotFound { name }) if name == "none");
-    assert!(no_tier(kept.store.find_rate_limit(&none, id, soon()).await.map(drop)));
-    let update = kept.store.update_rate_limit(&none, id, &edit, now, soon()).await;
+    assert!(no_tier(
+        fixture.store.find_rate_limit(&none, id, &fixture.cx()).await.map(drop)
+    ));
+    let update = fixture.store.update_rate_limit(&none, id, &edit, &fixture.cx()).await;
     assert!(no_tier(update.map(drop)));
-    assert!(no_tier(kept.store.delete_rate_limit(&none, id, soon()).await.map(drop)));
-    assert!(no_tier(kept.store.list_rate_limits(&none, soon()).await.map(drop)));
-    assert!(no_tier(kept.insert("none", "todos", "/todos").await.map(drop)));
+    assert!(no_tier(
+        fixture
+            .store
+            .delete_rate_limit(&none, id, &fixture.cx())
+            .await
+            .map(drop)
+    ));
+    assert!(no_tier(
+        fixture.store.list_rate_limits(&none, &fixture.cx()).await.map(drop)
+    ));
+    assert!(no_tier(fixture.insert("none", "todos", "/todos").await.map(drop)));
 
-    assert!(kept.store.delete_rate_limit(&free, id, soon()).await.unwrap());
-    assert!(!kept.store.delete_rate_limit(&free, id, soon()).await.unwrap());
+    assert!(fixture.store.delete_rate_limit(&free, id, &fixture.cx()).await.unwrap());
+    assert!(!fixture.store.delete_rate_limit(&free, id, &fixture.cx()).await.unwrap());
 }
 
 async fn a_user_has_the_limits_of_their_tier(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let (id, now) = (kept.user("ada").await, kept.clock.now());
-    let pro = kept.tier("pro").await;
-    kept.tier("free").await;
-    kept.insert("pro", "todos", "/todos").await.unwrap();
-    kept.insert("pro", "tags", "/tags").await.unwrap();
-    kept.insert("free", "users", "/users").await.unwrap();
-    assert!(kept.store.list_user_rate_limits(id, soon()).await.unwrap().is_empty());
-    kept.store.set_tier(id, Some(&pro), now, soon()).await.unwrap();
-    let limits = kept.store.list_user_rate_limits(id, soon()).await.unwrap();
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.user("ada").await;
+    let pro = fixture.tier("pro").await;
+    fixture.tier("free").await;
+    fixture.insert("pro", "todos", "/todos").await.unwrap();
+    fixture.insert("pro", "tags", "/tags").await.unwrap();
+    fixture.insert("free", "users", "/users").await.unwrap();
+    assert!(
+        fixture
+            .store
+            .list_user_rate_limits(id, &fixture.cx())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    fixture.store.set_tier(id, Some(&pro), &fixture.cx()).await.unwrap();
+    let limits = fixture.store.list_user_rate_limits(id, &fixture.cx()).await.unwrap();
     let paths: Vec<_> = limits.iter().map(|limit| limit.path.as_str()).collect();
     assert_eq!(paths, ["/tags", "/todos"]);
-    assert_eq!(kept.store.list_rate_limits(&pro, soon()).await.unwrap(), limits);
-    kept.delete(id).await;
-    let gone = kept.store.list_user_rate_limits(id, soon()).await;
+    assert_eq!(
+        fixture.store.list_rate_limits(&pro, &fixture.cx()).await.unwrap(),
+        limits
+    );
+    fixture.delete(id).await;
+    let gone = fixture.store.list_user_rate_limits(id, &fixture.cx()).await;
     assert!(matches!(gone, Err(Error::UserNotFound { .. })));
 }
 
 async fn deleting_a_tier_deletes_its_limits(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let free = kept.tier("free").await;
-    kept.insert("free", "todos", "/todos").await.unwrap();
-    assert!(kept.store.delete_tier(&free, soon()).await.unwrap());
-    kept.tier("free").await;
-    assert!(kept.store.list_rate_limits(&free, soon()).await.unwrap().is_empty());
+    let fixture = Fixture::new(fresh).await;
+    let free = fixture.tier("free").await;
+    fixture.insert("free", "todos", "/todos").await.unwrap();
+    assert!(fixture.store.delete_tier(&free, &fixture.cx()).await.unwrap());
+    fixture.tier("free").await;
+    assert!(
+        fixture
+            .store
+            .list_rate_limits(&free, &fixture.cx())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -56,7 +56,7 @@ impl Bounded {
             .iter()
             .map(|(key, value)| key.len() + value.len() + FRAME)
             .sum();
-        // The message stands twice in a status: as `grpc-message` and in its details.
+        // The message is twice in a status: as `grpc-message` and in its details.
         let mut left = MAX_BYTES.saturating_sub(REST + 2 * message.len() + entries);
         let total = violations.len() + omitted;
         let mut kept = Vec::with_capacity(violations.len().min(MAX_VIOLATIONS));

@@ -8,7 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Transaction};
 
-use crate::{Config, Error, Patience};
+use crate::{Config, ConnectRetry, Error};
 
 /// A pool of connections to PostgreSQL.
 #[derive(Clone)]
@@ -47,9 +47,9 @@ impl Postgres {
             statement_timeout,
             connect_timeout: config.connect_timeout.0,
         };
-        let patience = database.patience();
+        let retry = database.connect_retry();
         while let Err(error) = database.pool.acquire().await.map_err(Error::from) {
-            if !patience.lasts(&error).await {
+            if !retry.again(&error).await {
                 return Err(error);
             }
         }
@@ -57,8 +57,8 @@ impl Postgres {
     }
 
     /// How long a step of a start, which begins now, waits for the server.
-    pub fn patience(&self) -> Patience {
-        Patience::until(Deadline::after(self.connect_timeout))
+    pub fn connect_retry(&self) -> ConnectRetry {
+        ConnectRetry::until(Deadline::after(self.connect_timeout))
     }
 
     /// The pool itself, for migrations and tests.

@@ -15,7 +15,7 @@ use sqlx::{SqliteConnection, Transaction};
 use crate::config::Synchronous;
 use crate::{Config, Error};
 
-/// SQLite asks whether to go on after this many steps of its virtual machine: some tens of microseconds.
+/// SQLite calls the progress handler after this many steps of its virtual machine: some tens of microseconds.
 const STEPS: i32 = 1_000;
 
 /// A SQLite file in WAL mode, open once for writing and several times for reading.

@@ -1,4 +1,4 @@
-//! The shape of an import file. Rows are kept raw, so that each fails alone and its line can be told.
+//! The format of an import file. Rows stay raw, so that each fails alone and its line can be reported.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -49,7 +49,7 @@ pub(super) struct Todo {
     pub(super) tags: Vec<String>,
 }
 
-/// The line of `text`, from 1, on which `row`, a part of it, begins.
+/// The line of `text`, from 1, on which its part `row` begins.
 pub(super) fn line_of(text: &str, row: &RawValue) -> usize {
     let offset = (row.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     text.as_bytes()
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_knows_its_line() {
+    fn the_line_of_a_row_is_found() {
         let text = "{\"tags\": [\n  {\"user\": \"a\",\n \"name\": \"x\"},\n  7\n]}";
         let lists: Lists<'_> = serde_json::from_str(text).unwrap();
         assert_eq!(

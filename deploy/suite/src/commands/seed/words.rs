@@ -1,4 +1,4 @@
-//! What demo data is made of.
+//! The words of the demo data.
 
 /// Tags of every demo user.
 pub(super) const TAGS: &[&str] = &["home", "work", "garden", "errands", "reading", "дом"];
@@ -84,7 +84,7 @@ pub(super) fn person(number: u32) -> &'static str {
     pick(PEOPLE, number)
 }
 
-/// A todo's title, by number. The three parts have lengths without a common divisor, so titles repeat late.
+/// A todo's title, by number. The lengths of the three lists have no common divisor, so titles repeat late.
 pub(super) fn title(number: u32) -> String {
     format!("{} {} {}", pick(ACTS, number), pick(WHOM, number), pick(WHY, number))
 }

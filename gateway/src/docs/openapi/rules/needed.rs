@@ -7,8 +7,8 @@ use super::read::{get, list, number_rules, plain};
 use super::{Object, Rules};
 
 impl Rules {
-    /// Whether the default value of a field without presence (or the absence of one with presence) breaks the rules, so that a client has to send
-    /// the field.
+    /// Whether the default value of a field without presence (or the absence of one with presence)
+    /// breaks the rules, so that a client has to send the field.
     pub(in crate::docs::openapi) fn needed(&self, field: &FieldDescriptor) -> bool {
         if self.required() {
             return true;

@@ -42,7 +42,7 @@ pub(super) fn list(rules: &DynamicMessage, name: &str) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-/// Copies rules that JSON Schema knows by another name.
+/// Copies rules that have another name in JSON Schema.
 pub(super) fn copy(rules: &DynamicMessage, schema: &mut Object, names: &[(&str, &str)]) {
     for (rule, keyword) in names {
         if let Some(value) = get(rules, rule) {

@@ -95,7 +95,7 @@ fn set(field: FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
     single(kind, next)
 }
 
-/// proptest wants keys that it can print.
+/// proptest needs keys that it can print.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key(MapKey);
 

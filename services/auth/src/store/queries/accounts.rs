@@ -1,105 +1,168 @@
-// Accounts.
+//! Accounts.
 
 use async_trait::async_trait;
-use quartet_kernel::{Deadline, Email, Role, Username};
-use quartet_store::Timestamp;
-use time::OffsetDateTime;
+use quartet_kernel::{Email, Language, Role, Username};
+use quartet_store::{Backend, Context, Timestamp};
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{mails, sessions};
+use super::dialect::for_update;
+use super::{Connection, Database, Queries, mails};
+use crate::domain::{Account, EndReason, EndedSession, NewAccount, PasswordHash, Purpose, Status};
+use crate::store::pending::Write;
+use crate::store::{AccountChange, Accounts, NewSession, unreadable};
 use crate::{Error, events};
-use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Purpose};
-use crate::store::rows::AccountRow;
-use crate::store::{AccountChange, Accounts, Ending, MailRequest, NewSession};
+
+#[derive(FromRow)]
+pub(super) struct AccountRow {
+    pub(super) id: Uuid,
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) email_verified: bool,
+    pub(super) pending_email: Option<String>,
+    pub(super) name: String,
+    pub(super) password_hash: String,
+    pub(super) role: String,
+    pub(super) disabled: bool,
+    pub(super) closed: bool,
+    pub(super) tier: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Error;
+
+    fn try_from(row: AccountRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            username: row.username,
+            email: row.email,
+            email_verified: row.email_verified,
+            pending_email: row.pending_email,
+            name: row.name,
+            password_hash: PasswordHash::stored(row.password_hash),
+            role: Role::from_name(&row.role).ok_or_else(|| unreadable("accounts.role"))?,
+            disabled: row.disabled,
+            closed: row.closed,
+            tier: row.tier,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
 
 #[async_trait]
 impl Accounts for Queries {
-    async fn insert_account(&self, account: &NewAccount, session: Option<&NewSession>, language: &str, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query(
-            "insert into accounts (id, username, email, email_key, email_verified, name, password_hash, role, disabled, closed, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, false, false, $9, $9)",
-        )
-        .bind(account.id)
-        .bind(account.username.as_str())
-        .bind(account.email.as_str())
-        .bind(account.email.key())
-        .bind(account.email_verified)
-        .bind(&account.name)
-        .bind(account.password_hash.as_str())
-        .bind(account.role.name())
-        .bind(Timestamp(now))
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken)?;
-        if let Some(session) = session {
-            sessions::insert(&mut transaction, session).await?;
-        }
+    async fn insert_account(
+        &self,
+        account: &NewAccount,
+        session: Option<&NewSession>,
+        languages: &str,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
+        unit.publish(account.id, &events::registered(account, languages));
         if !account.email_verified {
-            ask_for_mail(&mut transaction, Purpose::EmailVerification, account.email.key(), language, now).await?;
+            let language = Language::preferred(languages);
+            mails::request(
+                &mut unit,
+                Purpose::EmailVerification,
+                account.email.key(),
+                account.id,
+                language,
+            );
         }
-        self.outgoing.say(&mut *transaction, now, account.id, &events::registered(account, language)).await?;
-        transaction.commit().await?;
-        self.outgoing.said();
-        Ok(())
+        unit.journal().write = Write::Open(Box::new(account.clone()), session.cloned().map(Box::new));
+        unit.commit().await
     }
 
-    async fn find_account(&self, id: Uuid, deadline: Deadline) -> Result<Option<Account>, Error> {
-        find(&mut *self.pool.read(deadline).await?, id).await
+    async fn find_account(&self, id: Uuid, cx: &Context) -> Result<Option<Account>, Error> {
+        let row: Option<AccountRow> = sqlx::query_as("select * from accounts where id = $1")
+            .bind(id)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
+            .await?;
+        row.map(TryInto::try_into).transpose()
     }
 
-    async fn find_account_by_username(&self, username: &str, deadline: Deadline) -> Result<Option<Account>, Error> {
+    async fn find_account_by_username(&self, username: &str, cx: &Context) -> Result<Option<Account>, Error> {
         let row: Option<AccountRow> = sqlx::query_as("select * from accounts where username = $1")
             .bind(username)
-            .fetch_optional(&mut *self.pool.read(deadline).await?)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
             .await?;
         row.map(TryInto::try_into).transpose()
     }
 
-    async fn find_account_by_email(&self, email_key: &str, deadline: Deadline) -> Result<Option<Account>, Error> {
-        let row: Option<AccountRow> = sqlx::query_as("select * from accounts where email_key = $1")
-            .bind(email_key)
-            .fetch_optional(&mut *self.pool.read(deadline).await?)
-            .await?;
-        row.map(TryInto::try_into).transpose()
-    }
-
-    async fn find_accounts_by_pending_email(&self, email_key: &str, deadline: Deadline) -> Result<Vec<Account>, Error> {
-        let rows: Vec<AccountRow> = sqlx::query_as("select * from accounts where pending_email_key = $1 order by id")
-            .bind(email_key)
-            .fetch_all(&mut *self.pool.read(deadline).await?)
-            .await?;
+    async fn find_holders(&self, username: &str, email_key: &str, cx: &Context) -> Result<Vec<Account>, Error> {
+        let rows: Vec<AccountRow> =
+            sqlx::query_as("select * from accounts where username = $1 or email_key = $2 order by id")
+                .bind(username)
+                .bind(email_key)
+                .fetch_all(&mut *self.database.read(cx.deadline).await?)
+                .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    async fn rename_account(&self, id: Uuid, username: Option<&Username>, email: Option<&Email>, language: &str, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Account>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let Some(before) = find_for_update(&mut transaction, id).await? else {
+    async fn rename_account(
+        &self,
+        id: Uuid,
+        username: Option<&Username>,
+        email: Option<&Email>,
+        languages: &str,
+        cx: &Context,
+    ) -> Result<Option<Account>, Error> {
+        let mut unit = self.begin(cx);
+        let key = email.map(Email::key);
+        let Some((before, is_taken)) = find_for_rename(unit.connection().await?, id, key.as_deref()).await? else {
             return Ok(None);
         };
+        if username.is_none() && email.is_none() {
+            return Ok(Some(before));
+        }
+        let mut after = before.clone();
+        after.updated_at = cx.now;
         if let Some(username) = username {
-            sqlx::query("update accounts set username = $2, updated_at = $3 where id = $1")
-                .bind(id)
-                .bind(username.as_str())
-                .bind(Timestamp(now))
-                .execute(&mut *transaction)
-                .await
-                .map_err(taken)?;
+            username.as_str().clone_into(&mut after.username);
         }
         if let Some(email) = email {
-            ask_for_address(&mut transaction, &before, email, language, now).await?;
+            let own_key = before.email.to_lowercase();
+            if email.key() == own_key {
+                email.as_str().clone_into(&mut after.email);
+                after.pending_email = None;
+            } else if is_taken {
+                return Err(Error::EmailTaken);
+            } else {
+                // An account that a stolen token speaks for must not be lost with one call: until the
+                // address is proven, the old one signs in and resets the password, and its owner is
+                // warned.
+                after.pending_email = Some(email.as_str().to_owned());
+                let language = Language::preferred(languages);
+                mails::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
+                mails::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
+            }
         }
-        let after = find(&mut transaction, id).await?;
-        transaction.commit().await?;
-        Ok(after)
+        unit.journal().write = Write::Save(Box::new(after.clone()), None);
+        unit.commit().await?;
+        Ok(Some(after))
     }
 
-    async fn change_account(&self, id: Uuid, change: AccountChange, ending: Ending, deadline: Deadline) -> Result<Option<(Account, Vec<EndedSession>)>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let loses = matches!(change, AccountChange::Role(Role::User) | AccountChange::Disabled(true) | AccountChange::Closed(true));
-        // Locked before the account itself and in one order, so that two such changes at once wait for each other.
-        let last = loses && is_last_superuser(&mut transaction, id).await?;
-        let Some(before) = find_for_update(&mut transaction, id).await? else {
+    async fn change_account(
+        &self,
+        id: Uuid,
+        change: AccountChange,
+        cx: &Context,
+    ) -> Result<Option<(Account, Vec<EndedSession>)>, Error> {
+        let mut unit = self.begin(cx);
+        let loses = matches!(
+            change,
+            AccountChange::Role(Role::User) | AccountChange::Disabled(true) | AccountChange::Closed(true)
+        );
+        let (found, is_last) = if loses {
+            lock_with_superusers(unit.connection().await?, id).await?
+        } else {
+            (lock(unit.connection().await?, id).await?, false)
+        };
+        let Some(before) = found else {
             return Ok(None);
         };
         let mut after = before.clone();
@@ -111,143 +174,155 @@ impl Accounts for Queries {
         if after == before {
             return Ok(Some((before, Vec::new())));
         }
-        if last {
+        if is_last {
             return Err(Error::LastSuperuser);
         }
-        after.updated_at = ending.now;
-        sqlx::query("update accounts set role = $2, disabled = $3, closed = $4, updated_at = $5 where id = $1")
-            .bind(id)
-            .bind(after.role.name())
-            .bind(after.disabled)
-            .bind(after.closed)
-            .bind(Timestamp(ending.now))
-            .execute(&mut *transaction)
-            .await?;
-        let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
+        after.updated_at = cx.now;
         match change {
-            AccountChange::Role(role) => self.outgoing.say(&mut *transaction, ending.now, id, &events::role_changed(id, role)).await?,
-            AccountChange::Disabled(_) | AccountChange::Closed(_) => self.outgoing.say(&mut *transaction, ending.now, id, &events::status_changed(&after)).await?,
+            AccountChange::Role(role) => unit.publish(id, &events::role_changed(id, role)),
+            AccountChange::Disabled(_) | AccountChange::Closed(_) => unit.publish(id, &events::status_changed(&after)),
         }
-        transaction.commit().await?;
-        self.outgoing.said();
+        unit.journal().write = Write::Save(Box::new(after.clone()), Some(self.ending(EndReason::Account, cx)));
+        unit.flush().await?;
+        let ended = unit.journal().ended.clone();
+        unit.commit().await?;
         Ok(Some((after, ended)))
     }
 
-    async fn purge_account(&self, id: Uuid, ending: Ending, deadline: Deadline) -> Result<Vec<EndedSession>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        if is_last_superuser(&mut transaction, id).await? {
+    async fn purge_account(&self, id: Uuid, cx: &Context) -> Result<Vec<EndedSession>, Error> {
+        let mut unit = self.begin(cx);
+        // A login under way has then opened its session, which ends here, or finds no account.
+        let (found, is_last) = lock_with_superusers(unit.connection().await?, id).await?;
+        if is_last {
             return Err(Error::LastSuperuser);
         }
-        // A login under way has then opened its session, which ends here, or finds no account.
-        find_for_update(&mut transaction, id).await?;
-        let ended = sessions::end_all(&mut transaction, id, None, ending).await?;
-        let done = sqlx::query("delete from accounts where id = $1").bind(id).execute(&mut *transaction).await?;
-        if done.rows_affected() > 0 {
-            self.outgoing.say(&mut *transaction, ending.now, id, &events::deleted(id)).await?;
+        if found.is_none() {
+            return Ok(Vec::new());
         }
-        transaction.commit().await?;
-        self.outgoing.said();
+        unit.publish(id, &events::deleted(id));
+        unit.journal().write = Write::Purge(id, self.ending(EndReason::Account, cx));
+        unit.flush().await?;
+        let ended = unit.journal().ended.clone();
+        unit.commit().await?;
         Ok(ended)
     }
 
-    async fn set_tier(&self, id: Uuid, tier: Option<&str>, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query("update accounts set tier = $2 where id = $1").bind(id).bind(tier).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+    async fn set_tier(&self, id: Uuid, tier: Option<&str>, cx: &Context) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
+        record_tier(&mut single, id, tier).await?;
+        Ok(Database::finish(single).await?)
     }
 
-    async fn rehash_password(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn rehash_password(
+        &self,
+        id: Uuid,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
         sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
             .bind(id)
             .bind(old.as_str())
             .bind(new.as_str())
-            .execute(&mut *transaction)
+            .execute(&mut *single)
             .await?;
-        transaction.commit().await?;
-        Ok(())
+        Ok(Database::finish(single).await?)
     }
 
-    async fn change_password(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash, keep: Option<Uuid>, ending: Ending, deadline: Deadline) -> Result<Option<Vec<EndedSession>>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn change_password(
+        &self,
+        id: Uuid,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        keep: Option<Uuid>,
+        cx: &Context,
+    ) -> Result<Option<Vec<EndedSession>>, Error> {
+        let mut unit = self.begin(cx);
         let changed = sqlx::query(
-            "update accounts set password_hash = $3, pending_email = null, pending_email_key = null, updated_at = $4
+            "update accounts
+                set password_hash = $3, pending_email = null, pending_email_key = null, updated_at = $4
               where id = $1 and password_hash = $2",
         )
-            .bind(id)
-            .bind(old.as_str())
-            .bind(new.as_str())
-            .bind(Timestamp(ending.now))
-            .execute(&mut *transaction)
-            .await?;
+        .bind(id)
+        .bind(old.as_str())
+        .bind(new.as_str())
+        .bind(Timestamp(cx.now))
+        .execute(unit.connection().await?)
+        .await?;
         if changed.rows_affected() == 0 {
             return Ok(None);
         }
-        mails::void(&mut transaction, id, Purpose::PasswordReset).await?;
-        let ended = sessions::end_all(&mut transaction, id, keep, ending).await?;
-        transaction.commit().await?;
+        let ending = self.ending(EndReason::Password, cx);
+        let ended = mails::void_and_end(unit.connection().await?, id, Purpose::PasswordReset, keep, ending).await?;
+        unit.journal().ended.extend(&ended);
+        unit.commit().await?;
         Ok(Some(ended))
     }
 }
 
-/// The account.
-pub(super) async fn find(connection: &mut Connection, id: Uuid) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(connection).await?;
-    row.map(TryInto::try_into).transpose()
+/// Records the tier that users returned.
+pub(super) async fn record_tier(connection: &mut Connection, id: Uuid, tier: Option<&str>) -> Result<(), Error> {
+    sqlx::query("update accounts set tier = $2 where id = $1")
+        .bind(id)
+        .bind(tier)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The account, which nobody else changes before this transaction ends.
-pub(super) async fn find_for_update(connection: &mut Connection, id: Uuid) -> Result<Option<Account>, Error> {
-    let row: Option<AccountRow> = sqlx::query_as(concat!("select * from accounts where id = $1", for_update!("accounts")))
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+pub(super) async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option<Account>, Error> {
+    let row: Option<AccountRow> =
+        sqlx::query_as(concat!("select * from accounts where id = $1", for_update!("accounts")))
+            .bind(id)
+            .fetch_optional(connection)
+            .await?;
     row.map(TryInto::try_into).transpose()
 }
 
-/// Whether the account is the only superuser who can sign in. The answer holds until this transaction ends.
-async fn is_last_superuser(connection: &mut Connection, id: Uuid) -> Result<bool, Error> {
-    let superusers: Vec<Uuid> = sqlx::query_scalar(concat!(
-        "select id from accounts where role = 'superuser' and not disabled and not closed order by id",
+/// The account, and whether it is the only superuser who can sign in. Both hold until this transaction
+/// ends: all are locked, in one order, so that two such changes at once wait for each other.
+async fn lock_with_superusers(connection: &mut Connection, id: Uuid) -> Result<(Option<Account>, bool), Error> {
+    let rows: Vec<AccountRow> = sqlx::query_as(concat!(
+        "select * from accounts
+          where id = $1 or (role = 'superuser' and not disabled and not closed)
+       order by id",
         for_update!("accounts")
     ))
+    .bind(id)
     .fetch_all(connection)
     .await?;
-    Ok(superusers == [id])
+    let accounts: Vec<Account> = rows.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>()?;
+    let is_superuser = |account: &&Account| account.role == Role::Superuser && account.status() == Status::Active;
+    let is_last = accounts.iter().filter(is_superuser).map(|account| account.id).eq([id]);
+    Ok((accounts.into_iter().find(|account| account.id == id), is_last))
 }
 
-/// Notes the address that an account asks for. An account that a stolen token speaks for must not be lost with one call: until the address is
-/// proven, the old one signs in and resets the password, and its owner hears of it.
-async fn ask_for_address(connection: &mut Connection, account: &Account, email: &Email, language: &str, now: OffsetDateTime) -> Result<(), Error> {
-    let (own_key, key) = (account.email.to_lowercase(), email.key());
-    if key == own_key {
-        sqlx::query("update accounts set email = $2, pending_email = null, pending_email_key = null, updated_at = $3 where id = $1")
-            .bind(account.id)
-            .bind(email.as_str())
-            .bind(Timestamp(now))
-            .execute(connection)
-            .await?;
-        return Ok(());
+/// The account, which nobody else changes before this transaction ends, and whether some account has
+/// the address.
+async fn find_for_rename(
+    connection: &mut Connection,
+    id: Uuid,
+    email_key: Option<&str>,
+) -> Result<Option<(Account, bool)>, Error> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        account: AccountRow,
+        is_taken: bool,
     }
-    let holder: Option<Uuid> = sqlx::query_scalar("select id from accounts where email_key = $1").bind(&key).fetch_optional(&mut *connection).await?;
-    if holder.is_some() {
-        return Err(Error::EmailTaken);
-    }
-    sqlx::query("update accounts set pending_email = $2, pending_email_key = $3, updated_at = $4 where id = $1")
-        .bind(account.id)
-        .bind(email.as_str())
-        .bind(&key)
-        .bind(Timestamp(now))
-        .execute(&mut *connection)
-        .await?;
-    ask_for_mail(connection, Purpose::EmailChangeNotice, own_key, language, now).await?;
-    ask_for_mail(connection, Purpose::EmailChange, key, language, now).await
-}
-
-async fn ask_for_mail(connection: &mut Connection, purpose: Purpose, email_key: String, language: &str, now: OffsetDateTime) -> Result<(), Error> {
-    let request = MailRequest { purpose, email_key, language: language.to_owned() };
-    mails::insert(connection, &request, now).await
+    let row: Option<Row> = sqlx::query_as(concat!(
+        "select accounts.*, exists (select 1 from accounts as holder where holder.email_key = $2) as is_taken
+           from accounts
+          where id = $1",
+        for_update!("accounts")
+    ))
+    .bind(id)
+    .bind(email_key)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((row.account.try_into()?, row.is_taken))).transpose()
 }
 
 pub(super) fn taken(error: sqlx::Error) -> Error {

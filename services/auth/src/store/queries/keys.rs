@@ -1,65 +1,99 @@
-// Signing keys.
+//! Signing keys.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
+use quartet_store::{Backend, Context, Timestamp};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 
+use super::{Database, Queries};
 use crate::Error;
 use crate::domain::SigningKey;
-use crate::store::SigningKeys;
-use crate::store::rows::KeyRow;
+use crate::store::{SigningKeys, unreadable};
 
-const INSERT: &str = "insert into signing_keys (kid, algorithm, private_key, created_at, active_at) values ($1, $2, $3, $4, $5)";
-const INSERT_FIRST: &str =
-    "insert into signing_keys (kid, algorithm, private_key, created_at, active_at) values ($1, $2, $3, $4, $5) on conflict do nothing";
+macro_rules! insert {
+    () => {
+        "insert into signing_keys (kid, algorithm, private_key, created_at, active_at) values ($1, $2, $3, $4, $5)"
+    };
+}
+
+#[derive(FromRow)]
+struct KeyRow {
+    kid: String,
+    algorithm: String,
+    private_key: Vec<u8>,
+    created_at: Timestamp,
+    active_at: Timestamp,
+    retired_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl TryFrom<KeyRow> for SigningKey {
+    type Error = Error;
+
+    fn try_from(row: KeyRow) -> Result<Self, Error> {
+        Ok(Self {
+            kid: row.kid,
+            algorithm: row
+                .algorithm
+                .parse()
+                .map_err(|_| unreadable("signing_keys.algorithm"))?,
+            private_key: row.private_key,
+            created_at: row.created_at.into(),
+            active_at: row.active_at.into(),
+            retired_at: row.retired_at.map(Into::into),
+            expires_at: row.expires_at.map(Into::into),
+        })
+    }
+}
 
 #[async_trait]
 impl SigningKeys for Queries {
-    async fn list_keys(&self, deadline: Deadline) -> Result<Vec<SigningKey>, Error> {
+    async fn list_keys(&self, cx: &Context) -> Result<Vec<SigningKey>, Error> {
         let rows: Vec<KeyRow> = sqlx::query_as("select * from signing_keys order by active_at, kid")
-            .fetch_all(&mut *self.pool.read(deadline).await?)
+            .fetch_all(&mut *self.database.read(cx.deadline).await?)
             .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    async fn insert_first_key(&self, key: &SigningKey, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query(INSERT_FIRST)
+    async fn insert_first_key(&self, key: &SigningKey, cx: &Context) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
+        sqlx::query(concat!(insert!(), " on conflict do nothing"))
             .bind(&key.kid)
             .bind(key.algorithm.name())
             .bind(&key.private_key)
             .bind(Timestamp(key.created_at))
             .bind(Timestamp(key.active_at))
-            .execute(&mut *transaction)
+            .execute(&mut *single)
             .await?;
-        transaction.commit().await?;
-        Ok(())
+        Ok(Database::finish(single).await?)
     }
 
-    async fn rotate_key(&self, key: &SigningKey, old_expires_at: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query("update signing_keys set retired_at = $2, expires_at = $3 where algorithm = $1 and retired_at is null")
-            .bind(key.algorithm.name())
-            .bind(Timestamp(key.active_at))
-            .bind(Timestamp(old_expires_at))
-            .execute(&mut *transaction)
-            .await?;
-        let inserted = sqlx::query(INSERT)
+    async fn rotate_key(&self, key: &SigningKey, old_expires_at: OffsetDateTime, cx: &Context) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
+        sqlx::query(
+            "update signing_keys set retired_at = $2, expires_at = $3 where algorithm = $1 and retired_at is null",
+        )
+        .bind(key.algorithm.name())
+        .bind(Timestamp(key.active_at))
+        .bind(Timestamp(old_expires_at))
+        .execute(unit.connection().await?)
+        .await?;
+        let inserted = sqlx::query(insert!())
             .bind(&key.kid)
             .bind(key.algorithm.name())
             .bind(&key.private_key)
             .bind(Timestamp(key.created_at))
             .bind(Timestamp(key.active_at))
-            .execute(&mut *transaction)
+            .execute(unit.connection().await?)
             .await
             .map_err(quartet_store::Error::from);
         match inserted {
             Ok(_) => {}
-            Err(error) if error.violates("signing_keys_current_key", "signing_keys.algorithm") => return Err(Error::RotationUnderWay),
+            Err(error) if error.violates("signing_keys_current_key", "signing_keys.algorithm") => {
+                return Err(Error::RotationUnderWay);
+            }
             Err(error) => return Err(error.into()),
         }
-        transaction.commit().await?;
-        Ok(())
+        unit.commit().await
     }
 }

@@ -1,222 +1,259 @@
-// Mails that were asked for, and their tokens.
+//! Mails: requests for them, and the tokens that they carry.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
+use quartet_store::{Context, Timestamp};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{accounts, sessions};
-use crate::Error;
-use crate::domain::{Account, EndedSession, PasswordHash, Purpose, Status, TokenHash};
-use crate::store::rows::AccountRow;
-use crate::store::{Ending, MailRequest, MailRequests, Proven};
+use super::accounts::AccountRow;
+use super::dialect::for_update;
+use super::unit::Unit;
+use super::{Connection, Queries, statements};
+use crate::domain::{Account, EndReason, EndedSession, MailKey, MailRequest, PasswordHash, Purpose, Status, TokenHash};
+use crate::store::sessions::Ending;
+use crate::store::{IssuedMail, Mails, Proven, unreadable};
+use crate::{Error, events};
+use quartet_kernel::Language;
+
+/// An account gets one mail of a kind in this time.
+const APART: Duration = Duration::from_secs(60);
+
+/// Reads an account, which is then locked, and the token that was drawn for a request of it.
+macro_rules! issued {
+    ($account:literal) => {
+        concat!(
+            "select accounts.*, mail_tokens.token_hash, mail_tokens.created_at as issued_at,
+                    mail_tokens.expires_at, mail_tokens.used_at
+               from accounts
+          left join mail_tokens on mail_tokens.request_id = $2
+              where ",
+            $account,
+            for_update!("accounts")
+        )
+    };
+}
+
+#[derive(FromRow)]
+struct IssuedRow {
+    #[sqlx(flatten)]
+    account: AccountRow,
+    token_hash: Option<Vec<u8>>,
+    issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    used_at: Option<Timestamp>,
+}
 
 #[async_trait]
-impl MailRequests for Queries {
-    async fn request_mail(&self, request: &MailRequest, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        insert(&mut transaction, request, now).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn claim_mail(&self, now: OffsetDateTime, lease: Duration, deadline: Deadline) -> Result<Option<MailRequest>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        // The condition stands twice: whoever waited for the row sees that another one was faster.
-        let claimed: Option<(String, String, String)> = sqlx::query_as(
-            "update mail_requests
-                set leased_until = $2
-              where (purpose, email_key) = (select purpose, email_key from mail_requests where leased_until <= $1 order by requested_at limit 1)
-                and leased_until <= $1
-          returning purpose, email_key, language",
-        )
-        .bind(Timestamp(now))
-        .bind(Timestamp(now + lease))
-        .fetch_optional(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        let request = claimed.map(|(purpose, email_key, language)| {
-            let unknown = || sqlx::Error::Decode("mail_requests.purpose".into());
-            Ok(MailRequest { purpose: Purpose::from_name(&purpose).ok_or_else(unknown)?, email_key, language })
-        });
-        request.transpose()
-    }
-
-    async fn was_mailed(&self, account_id: Uuid, request: &MailRequest, since: OffsetDateTime, deadline: Deadline) -> Result<bool, Error> {
-        let sent: Option<i32> = sqlx::query_scalar(
-            "select 1 from mail_tokens where account_id = $1 and purpose = $2 and email_key = $3 and sent_at > $4 limit 1",
-        )
-        .bind(account_id)
-        .bind(request.purpose.name())
-        .bind(&request.email_key)
-        .bind(Timestamp(since))
-        .fetch_optional(&mut *self.pool.read(deadline).await?)
-        .await?;
-        Ok(sent.is_some())
-    }
-
-    async fn insert_mail_token(&self, token: TokenHash, account_id: Uuid, request: &MailRequest, now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query(
-            "insert into mail_tokens (token_hash, account_id, purpose, email_key, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(token.0.as_slice())
-        .bind(account_id)
-        .bind(request.purpose.name())
-        .bind(&request.email_key)
-        .bind(Timestamp(now))
-        .bind(Timestamp(now + request.purpose.lifetime()))
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn finish_mail(&self, request: &MailRequest, sent: &[TokenHash], now: OffsetDateTime, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        for token in sent {
-            sqlx::query("update mail_tokens set sent_at = $2 where token_hash = $1")
-                .bind(token.0.as_slice())
-                .bind(Timestamp(now))
-                .execute(&mut *transaction)
-                .await?;
+impl Mails for Queries {
+    async fn request_mails(&self, requests: &[MailRequest], language: Language, cx: &Context) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
+        for request in requests {
+            unit.publish(request.id, &events::mail_requested(request, language));
         }
-        sqlx::query("delete from mail_requests where purpose = $1 and email_key = $2")
+        unit.commit().await
+    }
+
+    async fn issue_mail(
+        &self,
+        request: &MailRequest,
+        key: &MailKey,
+        cx: &Context,
+    ) -> Result<Option<IssuedMail>, Error> {
+        let mut unit = self.begin(cx);
+        // Once more where two attempts at one mail come at once: the second finds the token of the first.
+        for _ in 0..2 {
+            let Some(row) = find_issued(unit.connection().await?, request).await? else {
+                return Ok(None);
+            };
+            let account: Account = row.account.try_into()?;
+            let Some(to) = request.recipient(&account).map(ToOwned::to_owned) else {
+                return Ok(None);
+            };
+            let issued_at: Option<OffsetDateTime> = row.issued_at.map(Into::into);
+            let expires_at: Option<OffsetDateTime> = row.expires_at.map(Into::into);
+            if row.used_at.is_some() {
+                return Ok(None);
+            }
+            if let (Some(issued_at), Some(expires_at), Some(hash)) = (issued_at, expires_at, row.token_hash) {
+                let token = key.token(request.id, issued_at);
+                // The key is another one where the suite's secret has changed.
+                if cx.now < expires_at && token.hash().0.as_slice() == hash {
+                    return Ok(Some(IssuedMail {
+                        account,
+                        to,
+                        token,
+                        expires_at,
+                    }));
+                }
+            }
+            let token = key.token(request.id, cx.now);
+            let expires_at = cx.now + request.purpose.lifetime();
+            let issued = sqlx::query(
+                "insert into mail_tokens (token_hash, request_id, account_id, purpose, email_key, created_at, expires_at)
+                 select $1, $2, $3, $4, $5, $6, $7
+                  where not exists (
+                        select 1 from mail_tokens
+                         where account_id = $3 and purpose = $4 and email_key = $5 and created_at > $8
+                           and (request_id is null or request_id <> $2))
+                 on conflict (request_id) do update
+                    set token_hash = excluded.token_hash, created_at = excluded.created_at,
+                        expires_at = excluded.expires_at
+                  where mail_tokens.created_at = $9",
+            )
+            .bind(token.hash().0.as_slice())
+            .bind(request.id)
+            .bind(account.id)
             .bind(request.purpose.name())
             .bind(&request.email_key)
-            .execute(&mut *transaction)
+            .bind(Timestamp(cx.now))
+            .bind(Timestamp(expires_at))
+            .bind(Timestamp(cx.now - APART))
+            .bind(issued_at.map(Timestamp))
+            .execute(unit.connection().await?)
             .await?;
-        transaction.commit().await?;
-        Ok(())
+            if issued.rows_affected() == 1 {
+                unit.commit().await?;
+                return Ok(Some(IssuedMail {
+                    account,
+                    to,
+                    token,
+                    expires_at,
+                }));
+            }
+        }
+        Ok(None)
     }
 
-    async fn find_mail_token(&self, token: TokenHash, purpose: Purpose, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Account>, Error> {
+    async fn find_mail_token(
+        &self,
+        token: TokenHash,
+        purpose: Purpose,
+        cx: &Context,
+    ) -> Result<Option<Account>, Error> {
         let row: Option<AccountRow> = sqlx::query_as(
             "select accounts.*
-               from mail_tokens join accounts on accounts.id = mail_tokens.account_id and accounts.email_key = mail_tokens.email_key
-              where token_hash = $1 and purpose = $2 and expires_at > $3",
+               from mail_tokens
+               join accounts on accounts.id = mail_tokens.account_id and accounts.email_key = mail_tokens.email_key
+              where token_hash = $1 and purpose = $2 and expires_at > $3 and used_at is null",
         )
         .bind(token.0.as_slice())
         .bind(purpose.name())
-        .bind(Timestamp(now))
-        .fetch_optional(&mut *self.pool.read(deadline).await?)
+        .bind(Timestamp(cx.now))
+        .fetch_optional(&mut *self.database.read(cx.deadline).await?)
         .await?;
         let account: Option<Account> = row.map(TryInto::try_into).transpose()?;
         Ok(account.filter(|account| account.status() != Status::Closed))
     }
 
-    async fn reset_password(&self, token: TokenHash, new: &PasswordHash, ending: Ending, deadline: Deadline) -> Result<Option<Vec<EndedSession>>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn reset_password(
+        &self,
+        token: TokenHash,
+        new: &PasswordHash,
+        cx: &Context,
+    ) -> Result<Option<Vec<EndedSession>>, Error> {
+        let mut unit = self.begin(cx);
         // The account before its tokens, as a change of the password locks them.
-        let Some(account_id) = account_of(&mut transaction, token).await? else {
+        let Some((account, _)) = lock_account_of(unit.connection().await?, token).await? else {
             return Ok(None);
         };
-        accounts::find_for_update(&mut transaction, account_id).await?;
-        let Some(account_id) = take_token(&mut transaction, token, Purpose::PasswordReset, ending.now).await? else {
+        let ending = self.ending(EndReason::Password, cx);
+        let reset = statements::reset_password(unit.connection().await?, token, account.id, new, ending).await?;
+        let Some(ended) = reset else {
             return Ok(None);
         };
-        void(&mut transaction, account_id, Purpose::PasswordReset).await?;
-        sqlx::query("update accounts set password_hash = $2, pending_email = null, pending_email_key = null, updated_at = $3 where id = $1")
-            .bind(account_id)
-            .bind(new.as_str())
-            .bind(Timestamp(ending.now))
-            .execute(&mut *transaction)
-            .await?;
-        let ended = sessions::end_all(&mut transaction, account_id, None, ending).await?;
-        transaction.commit().await?;
+        unit.journal().ended.extend(&ended);
+        unit.commit().await?;
         Ok(Some(ended))
     }
 
-    async fn verify_email(&self, token: TokenHash, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Proven>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let Some(account_id) = account_of(&mut transaction, token).await? else {
+    async fn verify_email(&self, token: TokenHash, cx: &Context) -> Result<Option<Proven>, Error> {
+        let mut unit = self.begin(cx);
+        let Some((mut account, purpose)) = lock_account_of(unit.connection().await?, token).await? else {
             return Ok(None);
         };
-        accounts::find_for_update(&mut transaction, account_id).await?;
-        let moved = if take_token(&mut transaction, token, Purpose::EmailVerification, now).await?.is_some() {
-            sqlx::query("update accounts set email_verified = true, updated_at = $2 where id = $1")
-                .bind(account_id)
-                .bind(Timestamp(now))
-                .execute(&mut *transaction)
-                .await?;
-            false
-        } else if take_token(&mut transaction, token, Purpose::EmailChange, now).await?.is_some() {
-            sqlx::query(
-                "update accounts
-                    set email = pending_email, email_key = pending_email_key, email_verified = true,
-                        pending_email = null, pending_email_key = null, updated_at = $2
-                  where id = $1",
-            )
-            .bind(account_id)
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await
-            .map_err(accounts::taken)?;
-            true
-        } else {
-            return Ok(None);
+        let moved = match purpose {
+            Purpose::EmailVerification => false,
+            Purpose::EmailChange => true,
+            Purpose::PasswordReset | Purpose::EmailChangeNotice => return Ok(None),
         };
-        let account = accounts::find(&mut transaction, account_id).await?;
-        transaction.commit().await?;
-        Ok(account.map(|account| Proven { account, moved }))
+        let proven = statements::verify_email(unit.connection().await?, token, account.id, moved, cx.now).await?;
+        if !proven {
+            return Ok(None);
+        }
+        if moved {
+            account.email = account.pending_email.take().unwrap_or_default();
+        }
+        account.email_verified = true;
+        account.updated_at = cx.now;
+        unit.commit().await?;
+        Ok(Some(Proven { account, moved }))
     }
 }
 
-/// Notes that a mail was asked for; one that waits already is enough.
-pub(super) async fn insert(connection: &mut Connection, request: &MailRequest, now: OffsetDateTime) -> Result<(), Error> {
-    sqlx::query(
-        "insert into mail_requests (purpose, email_key, language, requested_at, leased_until)
-         values ($1, $2, $3, $4, $4)
-         on conflict do nothing",
-    )
-    .bind(request.purpose.name())
-    .bind(&request.email_key)
-    .bind(&request.language)
-    .bind(Timestamp(now))
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Collects the request for a mail to an account.
+pub(super) fn request(unit: &mut Unit, purpose: Purpose, email_key: String, account_id: Uuid, language: Language) {
+    let request = MailRequest {
+        id: unit.clock().new_id(),
+        purpose,
+        email_key,
+        account_id: Some(account_id),
+    };
+    unit.publish(request.id, &events::mail_requested(&request, language));
 }
 
-/// Voids every token of an account that is for this purpose.
-pub(super) async fn void(connection: &mut Connection, account_id: Uuid, purpose: Purpose) -> Result<(), Error> {
-    sqlx::query("delete from mail_tokens where account_id = $1 and purpose = $2")
+/// Voids every token of an account that is for this purpose, and ends every session but `keep`.
+pub(super) async fn void_and_end(
+    connection: &mut Connection,
+    account_id: Uuid,
+    purpose: Purpose,
+    keep: Option<Uuid>,
+    ending: Ending,
+) -> Result<Vec<EndedSession>, Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(statements::VOID_AND_END)
         .bind(account_id)
+        .bind(Timestamp(ending.now))
+        .bind(ending.reason.name())
+        .bind(None::<Timestamp>)
+        .bind(keep)
+        .bind(Timestamp(ending.forget_at))
         .bind(purpose.name())
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    Ok(ids.into_iter().map(|id| ending.of(id)).collect())
 }
 
-/// The account of a token, whether or not it still works.
-async fn account_of(connection: &mut Connection, token: TokenHash) -> Result<Option<Uuid>, Error> {
-    let account_id = sqlx::query_scalar("select account_id from mail_tokens where token_hash = $1")
-        .bind(token.0.as_slice())
-        .fetch_optional(connection)
-        .await?;
-    Ok(account_id)
+async fn find_issued(connection: &mut Connection, request: &MailRequest) -> Result<Option<IssuedRow>, Error> {
+    let query = match request.account_id {
+        Some(id) => sqlx::query_as(issued!("accounts.id = $1")).bind(id),
+        None => sqlx::query_as(issued!("accounts.email_key = $1")).bind(&request.email_key),
+    };
+    Ok(query.bind(request.id).fetch_optional(connection).await?)
 }
 
-/// Uses up a token, if it works and its account still has the address that it was sent to, or still asks for it.
-async fn take_token(connection: &mut Connection, token: TokenHash, purpose: Purpose, now: OffsetDateTime) -> Result<Option<Uuid>, Error> {
-    let account_id = sqlx::query_scalar(
-        "delete from mail_tokens
-          where token_hash = $1 and purpose = $2 and expires_at > $3
-            and exists (
-                select 1 from accounts
-                 where id = mail_tokens.account_id and not closed
-                   and case when $4 then pending_email_key else accounts.email_key end = mail_tokens.email_key)
-      returning account_id",
-    )
+/// The account of a token and what that is for, whether or not it still works. Nobody else changes the
+/// account before this transaction ends.
+async fn lock_account_of(connection: &mut Connection, token: TokenHash) -> Result<Option<(Account, Purpose)>, Error> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        account: AccountRow,
+        purpose: String,
+    }
+    let row: Option<Row> = sqlx::query_as(concat!(
+        "select accounts.*, mail_tokens.purpose
+           from mail_tokens join accounts on accounts.id = mail_tokens.account_id
+          where mail_tokens.token_hash = $1",
+        for_update!("accounts")
+    ))
     .bind(token.0.as_slice())
-    .bind(purpose.name())
-    .bind(Timestamp(now))
-    .bind(purpose == Purpose::EmailChange)
     .fetch_optional(connection)
     .await?;
-    Ok(account_id)
+    let parse = |row: Row| {
+        let purpose = Purpose::from_name(&row.purpose).ok_or_else(|| unreadable("mail_tokens.purpose"))?;
+        Ok((row.account.try_into()?, purpose))
+    };
+    row.map(parse).transpose()
 }

@@ -1,153 +1,105 @@
-//! A jobs service that remembers the mails it was asked for, and can be away, lose answers, or find fault.
+//! A jobs service that sends the mails that were requested, as its workers do.
 
 use std::sync::{Arc, Mutex};
 
-use quartet_proto::jobs::v1 as pb;
-use quartet_proto::jobs::v1::send_email::Template;
-use quartet_proto::jobs::v1::submit_task_request::Payload;
-use quartet_rpc::host::Host;
-use quartet_rpc::upstream::LocalService;
-use tonic::body::Body;
-use tonic::{Code, Request, Response, Status};
-use tower::{Layer, ServiceExt, service_fn};
+use prost::Message as _;
+use quartet_proto::auth::v1 as pb;
+use quartet_proto::events::Event as _;
+use quartet_store::Database;
 
-use super::{Auth, eventually};
+use super::Auth;
 
-/// The one method that auth calls: SubmitTask.
+/// Takes events out of the outbox, and keeps the mails that it has sent.
 #[derive(Clone, Default)]
 pub(crate) struct FakeJobs(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    taken: Vec<pb::SubmitTaskRequest>,
-    calls: usize,
-    refusal: Option<Code>,
-    answers_to_lose: usize,
+    handled: usize,
+    sent: Vec<Sent>,
 }
 
-/// A mail that was asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) to: String,
+/// A mail that was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) purpose: pb::MailPurpose,
     pub(crate) language: String,
-    pub(crate) template: Template,
+    pub(crate) to: String,
+    mail: pb::IssuedMail,
 }
 
-impl Asked {
+impl Sent {
     /// Whom the mail greets.
     pub(crate) fn name(&self) -> &str {
-        match &self.template {
-            Template::Verify(mail) => &mail.name,
-            Template::Reset(mail) => &mail.name,
-            Template::AddressChange(mail) => &mail.name,
-            Template::AddressChangeNotice(mail) => &mail.name,
-            other => panic!("auth sends no {other:?}"),
-        }
-    }
-
-    /// The link that the mail carries, its token, and until when both count, as far as it has them.
-    fn key(&self) -> Option<(&str, &str, i64)> {
-        let (link, token, expires_at) = match &self.template {
-            Template::Verify(mail) => (&mail.link, &mail.token, mail.expires_at),
-            Template::Reset(mail) => (&mail.link, &mail.token, mail.expires_at),
-            Template::AddressChange(mail) => (&mail.link, &mail.token, mail.expires_at),
-            _ => return None,
-        };
-        Some((link, token, expires_at.unwrap().seconds))
+        &self.mail.name
     }
 
     /// The link that the mail carries.
     pub(crate) fn link(&self) -> &str {
-        self.key().expect("the mail has a link").0
+        &self.mail.link
     }
 
-    /// The token in the link, which the mail tells as well.
+    /// The token in the link, which the mail shows as well.
     pub(crate) fn token(&self) -> String {
-        let (link, token, _) = self.key().expect("the mail has a link");
-        assert!(link.ends_with(&format!("?token={token}")), "{link}");
+        let (link, token) = (&self.mail.link, &self.mail.token);
+        assert!(
+            !token.is_empty() && link.ends_with(&format!("?token={token}")),
+            "{link}"
+        );
         token.to_owned()
     }
 
     /// Until when the link counts, in seconds since the epoch.
     pub(crate) fn expires_at(&self) -> i64 {
-        self.key().expect("the mail has a link").2
-    }
-}
-
-impl FakeJobs {
-    /// Refuses every call with this code, or none any more.
-    pub(crate) fn refuse(&self, refusal: Option<Code>) {
-        self.0.lock().unwrap().refusal = refusal;
-    }
-
-    /// Takes the next `count` calls and loses their answers.
-    pub(crate) fn lose_answers(&self, count: usize) {
-        self.0.lock().unwrap().answers_to_lose = count;
-    }
-
-    /// How often it was called.
-    pub(crate) fn calls(&self) -> usize {
-        self.0.lock().unwrap().calls
-    }
-
-    /// The mails that were taken, the oldest first; one per key.
-    pub(crate) fn mails(&self) -> Vec<Asked> {
-        let state = self.0.lock().unwrap();
-        let mails = state.taken.iter().map(|task| match task.payload.clone().unwrap() {
-            Payload::SendEmail(mail) => Asked {
-                to: mail.to,
-                language: mail.language,
-                template: mail.template.unwrap(),
-            },
-        });
-        mails.collect()
-    }
-
-    /// The service behind the access layer, which admits services alone.
-    pub(crate) async fn serve(&self, host: &Host) -> LocalService {
-        let jobs = self.clone();
-        let routes = service_fn(move |request: http::Request<Body>| {
-            let jobs = jobs.clone();
-            async move {
-                let method = service_fn(move |request| std::future::ready(jobs.submit(request)));
-                let codec = tonic_prost::ProstCodec::default();
-                Ok::<_, std::convert::Infallible>(tonic::server::Grpc::new(codec).unary(method, request).await)
-            }
-        });
-        LocalService::new(host.access().layer(routes).map_err(Into::into))
-    }
-
-    fn submit(&self, request: Request<pb::SubmitTaskRequest>) -> Result<Response<pb::SubmitTaskResponse>, Status> {
-        let task = request.into_inner();
-        let mut state = self.0.lock().unwrap();
-        state.calls += 1;
-        if let Some(code) = state.refusal {
-            return Err(Status::new(code, "not now, or never"));
-        }
-        let known = state.taken.iter().position(|taken| taken.unique_key == task.unique_key);
-        match known {
-            Some(position) if state.taken[position] == task => {}
-            Some(_) => return Err(Status::already_exists("the key belongs to another task")),
-            None => state.taken.push(task),
-        }
-        if state.answers_to_lose > 0 {
-            state.answers_to_lose -= 1;
-            return Err(Status::unavailable("the answer is lost"));
-        }
-        Ok(Response::new(pb::SubmitTaskResponse::default()))
+        self.mail.expires_at.unwrap().seconds
     }
 }
 
 impl Auth {
-    /// The mails to this address, the oldest first, once there are `count` of them.
-    pub(crate) async fn mails_to(&self, address: &str, count: usize) -> Vec<Asked> {
-        let mut found = Vec::new();
-        eventually(async || {
-            found = self.jobs.mails();
-            found.retain(|mail| mail.to.ends_with(address));
-            found.len() >= count
+    /// The requests for mails that were published, the oldest first, as their bytes.
+    pub(crate) async fn published_requests(&self) -> Vec<Vec<u8>> {
+        let sql = "select payload from outbox where kind = $1 order by seq";
+        let kind = pb::MailRequested::KIND;
+        match self.database() {
+            Database::Postgres(database) => sqlx::query_scalar(sql).bind(kind).fetch_all(database.pool()).await,
+            Database::Sqlite(database) => sqlx::query_scalar(sql).bind(kind).fetch_all(database.pool()).await,
+        }
+        .unwrap()
+    }
+
+    /// The requests for mails that were published, the oldest first.
+    pub(crate) async fn requests(&self) -> Vec<pb::MailRequested> {
+        let payloads = self.published_requests().await;
+        let decode = |payload: Vec<u8>| pb::MailRequested::decode(payload.as_slice()).unwrap();
+        payloads.into_iter().map(decode).collect()
+    }
+
+    /// What is in a requested mail now; `None` when there is nothing to send any more.
+    pub(crate) async fn issue(&self, requested: &pb::MailRequested) -> Option<Sent> {
+        let request = requested.request.clone().unwrap();
+        let purpose = request.purpose();
+        let call = self.as_service(pb::IssueMailRequest { request: Some(request) });
+        let mail = self.mails().issue_mail(call).await.unwrap().into_inner().mail?;
+        Some(Sent {
+            purpose,
+            language: requested.language.clone(),
+            to: mail.to.clone(),
+            mail,
         })
-        .await;
+    }
+
+    /// The mails to this address, the oldest first, of which there have to be `count` once every request
+    /// is handled.
+    pub(crate) async fn mails_to(&self, address: &str, count: usize) -> Vec<Sent> {
+        let handled = self.jobs.0.lock().unwrap().handled;
+        for request in self.requests().await.into_iter().skip(handled) {
+            let sent = self.issue(&request).await;
+            let mut state = self.jobs.0.lock().unwrap();
+            state.handled += 1;
+            state.sent.extend(sent);
+        }
+        let mut found = self.jobs.0.lock().unwrap().sent.clone();
+        found.retain(|mail| mail.to.ends_with(address));
         assert_eq!(found.len(), count, "{found:?}");
         found
     }

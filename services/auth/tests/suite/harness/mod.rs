@@ -7,6 +7,8 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quartet_auth::domain::MailKey;
+use quartet_auth::ended_sessions::EndedSessions;
 use quartet_auth::hashing::Hashing;
 use quartet_auth::store::Store;
 use quartet_auth::{Config, Deps, PACKAGES};
@@ -17,15 +19,15 @@ use quartet_messaging::Publisher;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
+use quartet_proto::auth::v1::mail_service_client::MailServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::failure::reason_of;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
-use quartet_store::Database;
+use quartet_store::{Context, Database};
 use quartet_testkit::identity::for_client_at;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 pub(crate) use database::{Kind, Opened, open};
@@ -47,7 +49,6 @@ pub(crate) struct Auth {
     host: Host,
     opened: Opened,
     stop: CancellationToken,
-    tasks: TaskTracker,
 }
 
 /// A service over SQLite with settings that make tests fast.
@@ -79,16 +80,14 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     let (users_upstream, users_slot) = Upstream::local("users");
     let users = FakeUsers::default();
     users_slot.fill(users.serve(&host).await);
-    let (jobs_upstream, jobs_slot) = Upstream::local("jobs");
-    let jobs = FakeJobs::default();
-    jobs_slot.fill(jobs.serve(&host).await);
 
+    let ended = EndedSessions::new(config.own.revocation_life());
     let store: Arc<dyn Store> =
-        quartet_auth::store::over(opened.database.clone(), Publisher::detached(clock.clone())).into();
+        quartet_auth::store::over(opened.database.clone(), Publisher::detached(clock.clone()), ended).into();
     let deps = Deps {
         clock: clock.clone(),
         users: host.peer(users_upstream),
-        jobs: host.peer(jobs_upstream),
+        mail_key: host.key_for(MailKey::PURPOSE),
         broker: None,
     };
     let service = quartet_auth::over(config.clone(), deps, opened.database.clone())
@@ -100,8 +99,7 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         .unwrap();
     auth_slot.fill(stack.local());
     let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    tasks.spawn(service.run(stop.clone()));
+    tokio::spawn(service.run(stop.clone()));
     tokio::spawn(host.clone().watch_revocations(stop.clone()));
     Auth {
         client: AuthServiceClient::new(auth),
@@ -109,12 +107,11 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         store,
         hashing,
         users,
-        jobs,
+        jobs: FakeJobs::default(),
         config,
         host,
         opened,
         stop,
-        tasks,
     }
 }
 
@@ -176,7 +173,7 @@ impl Auth {
             .map(tonic::Response::into_inner)
     }
 
-    /// What other services ask of contacts.
+    /// What other services call for contacts.
     pub(crate) fn contacts(&self) -> ContactServiceClient<Upstream> {
         ContactServiceClient::new(self.host.auth().upstream())
     }
@@ -199,7 +196,7 @@ impl Auth {
             role: quartet_kernel::Role::Superuser,
             email_verified: true,
         };
-        let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, soon())
+        let made = create_superuser(&*self.store, &self.clock, &self.config.own, wanted, &self.cx())
             .await
             .unwrap();
         let Outcome::Opened(account) = made else {
@@ -218,6 +215,16 @@ impl Auth {
         }
     }
 
+    /// The circumstances of what a test does in the store.
+    pub(crate) fn cx(&self) -> Context {
+        Context::new(&self.clock, soon())
+    }
+
+    /// What other services call for mails.
+    pub(crate) fn mails(&self) -> MailServiceClient<Upstream> {
+        MailServiceClient::new(self.host.auth().upstream())
+    }
+
     /// The database itself.
     pub(crate) fn database(&self) -> &Database {
         &self.opened.database
@@ -226,13 +233,6 @@ impl Auth {
     /// Stops the service's background work, as at the end of its process.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
-    }
-
-    /// As [`Auth::stop`], and waits for the end of that work.
-    pub(crate) async fn stopped(&self) {
-        self.stop();
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 
     /// Waits until a session is refused everywhere in this process.

@@ -6,7 +6,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::create_task_request::Payload as Created;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
-use quartet_rpc::{Failure, User, moment};
+use quartet_rpc::{Failure, User, timestamp};
 use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -56,7 +56,7 @@ pub(in crate::rpc) fn new_job(
     };
     let key = violations.check("unique_key", key(&request.unique_key));
     let queue = violations.check("priority", queue(request.priority));
-    let run_at = violations.check("run_at", moment::parse(request.run_at.as_ref()));
+    let run_at = violations.check("run_at", timestamp::parse(request.run_at.as_ref()));
     let attempts = request.max_attempts.unwrap_or(1);
     violations.check("max_attempts", within_range(attempts, 1, 20));
     let ttl = request.result_ttl_seconds.unwrap_or(86_400);

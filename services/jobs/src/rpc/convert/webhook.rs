@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quartet_kernel::{Rule, Violations, id};
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::{Failure, mask, moment};
+use quartet_rpc::{Failure, mask, timestamp};
 use uuid::Uuid;
 
 use super::checked;
-use crate::domain::{EventType, Reach, Target, Webhook, WebhookEdit};
+use crate::domain::{EgressPolicy, EventType, Target, Webhook, WebhookEdit};
 
 /// The events of these names, each once; all of them when none is named.
 pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Violations) -> Vec<EventType> {
@@ -33,7 +33,10 @@ pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Vio
     }
 }
 
-pub(in crate::rpc) fn edit(request: &pb::UpdateWebhookRequest, reach: &Reach) -> Result<(Uuid, WebhookEdit), Failure> {
+pub(in crate::rpc) fn edit(
+    request: &pb::UpdateWebhookRequest,
+    policy: &EgressPolicy,
+) -> Result<(Uuid, WebhookEdit), Failure> {
     let mut violations = Violations::new();
     let id = violations.check("webhook_id", id::parse(&request.webhook_id));
     let webhook = request.webhook.clone().unwrap_or_default();
@@ -45,7 +48,7 @@ pub(in crate::rpc) fn edit(request: &pb::UpdateWebhookRequest, reach: &Reach) ->
     let has = |name: &str| mask.contains(&name);
     let edit = WebhookEdit {
         target: has("url")
-            .then(|| violations.check("webhook.url", Target::parse(&webhook.url, reach)))
+            .then(|| violations.check("webhook.url", Target::parse(&webhook.url, policy)))
             .flatten(),
         events: has("events").then(|| events("webhook.events", &webhook.events, &mut violations)),
         enabled: has("enabled").then_some(webhook.enabled),
@@ -72,7 +75,7 @@ pub(in crate::rpc) fn webhook(webhook: Webhook) -> pb::Webhook {
         enabled: webhook.enabled,
         secret: String::new(),
         user_id: webhook.owner.to_string(),
-        created_at: Some(moment::to_proto(webhook.created_at)),
-        updated_at: Some(moment::to_proto(webhook.updated_at)),
+        created_at: Some(timestamp::to_proto(webhook.created_at)),
+        updated_at: Some(timestamp::to_proto(webhook.updated_at)),
     }
 }

@@ -48,6 +48,7 @@ impl Transfer for Queries {
                 })
                 .collect();
             on_it.sort_by(|one, other| one.name.cmp(&other.name));
+            on_it.dedup();
             pairs.extend(on_it.iter().map(|tag| (todo.id, tag.id)));
             let todo = todo.made(owner, cx.now, on_it);
             unit.publish(todo.id, &events::created(&todo));

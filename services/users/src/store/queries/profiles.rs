@@ -1,13 +1,11 @@
-// The queries on profiles, compiled once per database by `postgres.rs` and `sqlite.rs`.
+//! The queries on profiles.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
+use quartet_store::{Backend as _, Context, Timestamp};
 use sqlx::FromRow;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Queries, users};
+use super::{Database, Queries, users};
 use crate::Error;
 use crate::domain::{Profile, ProfileEdit};
 use crate::store::Profiles;
@@ -35,8 +33,8 @@ impl From<ProfileRow> for Profile {
 
 #[async_trait]
 impl Profiles for Queries {
-    async fn find_profile(&self, user_id: Uuid, deadline: Deadline) -> Result<Option<Profile>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn find_profile(&self, user_id: Uuid, cx: &Context) -> Result<Option<Profile>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
         let row: Option<ProfileRow> = sqlx::query_as(
             "select user_id, bio, avatar_url, profiles.created_at, profiles.updated_at
                from profiles join users on users.id = profiles.user_id
@@ -46,19 +44,13 @@ impl Profiles for Queries {
         .fetch_optional(&mut *connection)
         .await?;
         if row.is_none() {
-            users::exists(&mut connection, user_id).await?;
+            users::check_exists(&mut connection, user_id).await?;
         }
         Ok(row.map(Profile::from))
     }
 
-    async fn write_profile(
-        &self,
-        user_id: Uuid,
-        edit: &ProfileEdit,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Profile, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn write_profile(&self, user_id: Uuid, edit: &ProfileEdit, cx: &Context) -> Result<Profile, Error> {
+        let mut single = self.database.single(cx.deadline).await?;
         let bio = edit.bio.as_ref().map(|bio| bio.as_ref().map(|bio| bio.as_str()));
         let avatar_url = edit.avatar_url.as_ref().map(|url| url.as_ref().map(|url| url.as_str()));
         let row: Option<ProfileRow> = sqlx::query_as(
@@ -75,21 +67,27 @@ impl Profiles for Queries {
         .bind(bio.flatten())
         .bind(avatar_url.is_some())
         .bind(avatar_url.flatten())
-        .bind(Timestamp(now))
-        .fetch_optional(&mut *transaction)
+        .bind(Timestamp(cx.now))
+        .fetch_optional(&mut *single)
         .await?;
-        transaction.commit().await?;
+        Database::finish(single).await?;
         row.map(Profile::from).ok_or(Error::UserNotFound { id: user_id })
     }
 
-    async fn delete_profile(&self, user_id: Uuid, deadline: Deadline) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        users::exists(&mut transaction, user_id).await?;
-        let done = sqlx::query("delete from profiles where user_id = $1")
-            .bind(user_id)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
+    async fn delete_profile(&self, user_id: Uuid, cx: &Context) -> Result<bool, Error> {
+        let mut single = self.database.single(cx.deadline).await?;
+        let done = sqlx::query(
+            "delete from profiles
+              where user_id = $1 and exists (select 1 from users where id = $1 and deleted_at is null)",
+        )
+        .bind(user_id)
+        .execute(&mut *single)
+        .await?;
+        if done.rows_affected() == 0 {
+            users::check_exists(&mut single, user_id).await?;
+            return Ok(false);
+        }
+        Database::finish(single).await?;
+        Ok(true)
     }
 }

@@ -1,18 +1,16 @@
-// The queries on tiers, compiled once per database by `postgres.rs` and `sqlite.rs`.
+//! The queries on tiers.
 
 use async_trait::async_trait;
-use quartet_messaging::outbox;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
 use quartet_store::page::{Page, PageResult};
+use quartet_store::{Backend as _, Context, Timestamp};
 use sqlx::FromRow;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Connection, Queries, users};
-use crate::events;
+use super::statements::DELETE_TIER;
+use super::{Connection, Database, Queries, users};
 use crate::Error;
 use crate::domain::{Tier, TierName};
+use crate::events;
 use crate::store::Tiers;
 
 #[derive(FromRow)]
@@ -36,32 +34,32 @@ impl From<TierRow> for Tier {
 
 #[async_trait]
 impl Tiers for Queries {
-    async fn insert_tier(&self, tier: &Tier, deadline: Deadline) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn insert_tier(&self, tier: &Tier, cx: &Context) -> Result<bool, Error> {
+        let mut single = self.database.single(cx.deadline).await?;
         let done = sqlx::query(
-            "insert into tiers (id, name, created_at, updated_at) values ($1, $2, $3, $4) on conflict (name) do nothing",
+            "insert into tiers (id, name, created_at, updated_at) values ($1, $2, $3, $4)
+        on conflict (name) do nothing",
         )
         .bind(tier.id)
         .bind(&tier.name)
         .bind(Timestamp(tier.created_at))
         .bind(Timestamp(tier.updated_at))
-        .execute(&mut *transaction)
+        .execute(&mut *single)
         .await?;
-        transaction.commit().await?;
+        Database::finish(single).await?;
         Ok(done.rows_affected() > 0)
     }
 
-    async fn find_tier(&self, name: &TierName, deadline: Deadline) -> Result<Option<Tier>, Error> {
+    async fn find_tier(&self, name: &TierName, cx: &Context) -> Result<Option<Tier>, Error> {
         let row: Option<TierRow> = sqlx::query_as("select id, name, created_at, updated_at from tiers where name = $1")
             .bind(name.as_str())
-            .fetch_optional(&mut *self.pool.read(deadline).await?)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
             .await?;
         Ok(row.map(Tier::from))
     }
 
-    async fn find_user_tier(&self, user_id: Uuid, deadline: Deadline) -> Result<Option<Tier>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        users::exists(&mut connection, user_id).await?;
+    async fn find_user_tier(&self, user_id: Uuid, cx: &Context) -> Result<Option<Tier>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
         let row: Option<TierRow> = sqlx::query_as(
             "select id, name, created_at, updated_at from tiers
               where id = (select tier_id from users where users.id = $1 and deleted_at is null)",
@@ -69,11 +67,14 @@ impl Tiers for Queries {
         .bind(user_id)
         .fetch_optional(&mut *connection)
         .await?;
+        if row.is_none() {
+            users::check_exists(&mut connection, user_id).await?;
+        }
         Ok(row.map(Tier::from))
     }
 
-    async fn list_tiers(&self, page: &Page<String>, deadline: Deadline) -> Result<PageResult<Tier>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn list_tiers(&self, page: &Page<String>, cx: &Context) -> Result<PageResult<Tier>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),
             None => {
@@ -94,21 +95,16 @@ impl Tiers for Queries {
         Ok(page.cut(rows.into_iter().map(Tier::from).collect(), total))
     }
 
-    async fn rename_tier(
-        &self,
-        name: &TierName,
-        new_name: &TierName,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<Tier>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn rename_tier(&self, name: &TierName, new_name: &TierName, cx: &Context) -> Result<Option<Tier>, Error> {
+        let mut unit = self.begin(cx);
         let row: Option<TierRow> = sqlx::query_as(
-            "update tiers set name = $2, updated_at = $3 where name = $1 returning id, name, created_at, updated_at",
+            "update tiers set name = $2, updated_at = $3 where name = $1
+          returning id, name, created_at, updated_at",
         )
         .bind(name.as_str())
         .bind(new_name.as_str())
-        .bind(Timestamp(now))
-        .fetch_optional(&mut *transaction)
+        .bind(Timestamp(cx.now))
+        .fetch_optional(unit.connection().await?)
         .await
         .map_err(|error| {
             let error = quartet_store::Error::from(error);
@@ -120,55 +116,39 @@ impl Tiers for Queries {
             }
         })?;
         if let Some(tier) = &row {
-            self.tell_of_tier(&mut transaction, tier.id, Some(&tier.name), now).await?;
+            // A statement of its own: whoever was given the tier meanwhile held its row, and the update
+            // has waited for them, but cannot see them.
+            let users: Vec<Uuid> = sqlx::query_scalar("select id from users where tier_id = $1")
+                .bind(tier.id)
+                .fetch_all(unit.connection().await?)
+                .await?;
+            for user in users {
+                unit.publish(user, &events::tier_changed(user, Some(&tier.name)));
+            }
         }
-        transaction.commit().await?;
-        self.outgoing.said();
+        unit.commit().await?;
         Ok(row.map(Tier::from))
     }
 
-    async fn delete_tier(&self, name: &TierName, deadline: Deadline) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let id: Option<Uuid> = sqlx::query_scalar("select id from tiers where name = $1")
+    async fn delete_tier(&self, name: &TierName, cx: &Context) -> Result<bool, Error> {
+        let mut unit = self.begin(cx);
+        let users: Vec<Option<Uuid>> = sqlx::query_scalar(DELETE_TIER)
             .bind(name.as_str())
-            .fetch_optional(&mut *transaction)
+            .fetch_all(unit.connection().await?)
             .await?;
-        let Some(id) = id else {
-            return Ok(false);
-        };
-        self.tell_of_tier(&mut transaction, id, None, self.outgoing.now()).await?;
-        let done = sqlx::query("delete from tiers where id = $1").bind(id).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        self.outgoing.said();
-        Ok(done.rows_affected() > 0)
+        for user in users.iter().flatten() {
+            unit.publish(user, &events::tier_changed(*user, None));
+        }
+        unit.commit().await?;
+        Ok(!users.is_empty())
     }
 }
 
-impl Queries {
-    /// Tells of every user of the tier that it has another name, or that they have none any more.
-    async fn tell_of_tier(
-        &self,
-        connection: &mut Connection,
-        id: Uuid,
-        name: Option<&str>,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
-        let users: Vec<Uuid> = sqlx::query_scalar("select id from users where tier_id = $1")
-            .bind(id)
-            .fetch_all(&mut *connection)
-            .await?;
-        let news = users.iter().map(|user| self.outgoing.news(now, user, &events::tier_changed(*user, name)));
-        let news: Vec<_> = news.collect();
-        outbox::append_all(connection, &news).await?;
-        Ok(())
-    }
-}
-
-/// The id of the tier of that name.
-pub(super) async fn id_of(connection: &mut Connection, name: &TierName) -> Result<Uuid, Error> {
-    let id: Option<Uuid> = sqlx::query_scalar("select id from tiers where name = $1")
+/// Fails with [`Error::TierNotFound`] unless the tier is there.
+pub(super) async fn check_exists(connection: &mut Connection, name: &TierName) -> Result<(), Error> {
+    let found: Option<Uuid> = sqlx::query_scalar("select id from tiers where name = $1")
         .bind(name.as_str())
         .fetch_optional(connection)
         .await?;
-    id.ok_or_else(|| Error::no_tier(name))
+    found.map(|_| ()).ok_or_else(|| Error::no_tier(name))
 }

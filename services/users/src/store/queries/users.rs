@@ -1,18 +1,20 @@
-// The queries on users, compiled once per database by `postgres.rs` and `sqlite.rs`.
+//! The queries on users.
 
 use async_trait::async_trait;
-use quartet_kernel::{Deadline, Role};
-use quartet_store::Timestamp;
+use quartet_kernel::Role;
 use quartet_store::page::{Page, PageResult};
+use quartet_store::{Context, Timestamp};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::statements::PURGE_USER;
+use super::unit::Unit;
 use super::{Connection, Queries};
-use crate::events;
 use crate::Error;
 use crate::domain::{Account, Key, TierName, User, UserEdit};
-use crate::store::{OpenChange, Users};
+use crate::events;
+use crate::store::{PendingChange, Users};
 
 #[derive(FromRow)]
 struct UserRow {
@@ -58,86 +60,69 @@ macro_rules! select_user {
     };
 }
 
-/// The transaction as a change that waits, and that is told of once it lasts.
-macro_rules! open_change {
-    ($self:ident, $transaction:ident) => {{
-        let outgoing = $self.outgoing.clone();
-        OpenChange::new(async move {
-            $transaction.commit().await?;
-            outgoing.said();
-            Ok(())
-        })
-    }};
+/// A statement that writes one user, and returns the [`UserRow`].
+macro_rules! returning_user {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " returning id, name, username, email, role, profile_image_url,
+                        (select tiers.name from tiers where tiers.id = tier_id) as tier,
+                        created_at, updated_at, deleted_at"
+        )
+    };
 }
 
 #[async_trait]
 impl Users for Queries {
-    async fn ensure_user(
-        &self,
-        account: &Account,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<String>, Error> {
-        // Every login and refresh comes here, and hardly any has news.
-        let found = copies(&mut *self.pool.read(deadline).await?, account.id).await?;
+    async fn ensure_user(&self, account: &Account, cx: &Context) -> Result<Option<String>, Error> {
+        // Every login and refresh comes here, and hardly any changes something.
+        let found = find_copies(&mut *self.database.read(cx.deadline).await?, account.id).await?;
         if let Some(found) = found
             && found.need_nothing_of(account)
         {
             return Ok(found.tier);
         }
-        let mut transaction = self.pool.write(deadline).await?;
-        let before = copies(&mut transaction, account.id).await?;
-        let news = before.is_none_or(|before| !before.are_those_of(account));
-        // Two calls for a new account may both have found nothing: the second one changes what the first one has made.
-        let done = sqlx::query(
-            "insert into users (id, name, username, username_at, email, role, account_at, created_at, updated_at)
-             values ($1, $2, $3, $6, $4, $5, $7, $6, $6)
-        on conflict (id) do update
-                set username_at = case when users.username = excluded.username then users.username_at else excluded.username_at end,
-                    username = excluded.username,
-                    email = excluded.email,
-                    role = excluded.role,
-                    account_at = coalesce(excluded.account_at, users.account_at),
-                    updated_at = case when $8 then excluded.updated_at else users.updated_at end
-              where excluded.account_at is null or users.account_at is null or users.account_at <= excluded.account_at",
-        )
-        .bind(account.id)
-        .bind(account.first_name())
-        .bind(account.username.as_str())
-        .bind(account.email.as_str())
-        .bind(account.role.name())
-        .bind(Timestamp(now))
-        .bind(account.updated_at.map(Timestamp))
-        .bind(news)
-        .execute(&mut *transaction)
-        .await?;
-        let tier = copies(&mut transaction, account.id).await?.and_then(|found| found.tier);
-        if news
-            && done.rows_affected() > 0
-            && let Some(user) = user(&mut transaction, account.id).await? {
-            self.outgoing.say(&mut *transaction, now, account.id, &events::updated(&user)).await?;
-        }
-        transaction.commit().await?;
-        self.outgoing.said();
+        let mut unit = self.begin(cx);
+        let written = match write_copies(&mut unit, account).await? {
+            Some(user) => {
+                // Nobody is shown a deleted user.
+                if user.deleted_at.is_none() {
+                    unit.publish(user.id, &events::updated(&user));
+                }
+                Some(user.tier)
+            }
+            None => write_account_at(&mut unit, account).await?,
+        };
+        let tier = match written {
+            Some(tier) => tier,
+            None => find_copies(unit.connection().await?, account.id)
+                .await?
+                .and_then(|found| found.tier),
+        };
+        unit.commit().await?;
         Ok(tier)
     }
 
-    async fn find_user(&self, id: Uuid, deadline: Deadline) -> Result<Option<User>, Error> {
-        user(&mut *self.pool.read(deadline).await?, id).await
+    async fn find_user(&self, id: Uuid, cx: &Context) -> Result<Option<User>, Error> {
+        let row: Option<UserRow> = sqlx::query_as(select_user!("where users.id = $1 and users.deleted_at is null"))
+            .bind(id)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
+            .await?;
+        Ok(row.map(User::from))
     }
 
-    async fn find_user_by_username(&self, username: &str, deadline: Deadline) -> Result<Option<User>, Error> {
+    async fn find_user_by_username(&self, username: &str, cx: &Context) -> Result<Option<User>, Error> {
         let row: Option<UserRow> = sqlx::query_as(select_user!(
             "where users.username = $1 and users.deleted_at is null order by users.username_at desc limit 1"
         ))
         .bind(username)
-        .fetch_optional(&mut *self.pool.read(deadline).await?)
+        .fetch_optional(&mut *self.database.read(cx.deadline).await?)
         .await?;
         Ok(row.map(User::from))
     }
 
-    async fn list_users(&self, deleted: bool, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<User>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn list_users(&self, deleted: bool, page: &Page<Key>, cx: &Context) -> Result<PageResult<User>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),
             None => {
@@ -166,7 +151,7 @@ impl Users for Queries {
         };
         let mut query = sqlx::query_as(select).bind(page.fetch()).bind(page.offset());
         if let Some(key) = page.after() {
-            // A number that is no moment stands in no token of this list; nobody was made before the epoch.
+            // A number that is no timestamp is in no token of this list; nobody was made before the epoch.
             let created_at = Timestamp::from_micros(key.created_at).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH));
             query = query.bind(created_at).bind(key.id);
         }
@@ -174,134 +159,120 @@ impl Users for Queries {
         Ok(page.cut(rows.into_iter().map(User::from).collect(), total))
     }
 
-    async fn update_user(
-        &self,
-        id: Uuid,
-        edit: &UserEdit,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<User>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let name = edit.name.as_ref().map(|name| name.as_str());
-        let username = edit.username.as_ref().map(|username| username.as_str());
-        let email = edit.email.as_ref().map(|email| email.as_str());
+    async fn update_user(&self, id: Uuid, edit: &UserEdit, cx: &Context) -> Result<Option<User>, Error> {
+        let mut unit = self.begin(cx);
         let image = edit
             .profile_image_url
             .as_ref()
             .map(|url| url.as_ref().map(|url| url.as_str()));
-        sqlx::query(
+        // What auth decides on is copied unless the row has copied a newer account.
+        let row: Option<UserRow> = sqlx::query_as(returning_user!(
             "update users
                 set name = coalesce($2, name),
-                    username = case when $8 is null or account_at is null or account_at <= $8 then coalesce($3, username) else username end,
+                    username = case
+                        when $8 is null or account_at is null or account_at <= $8 then coalesce($3, username)
+                        else username end,
                     username_at = case
                         when $3 is not null and ($8 is null or account_at is null or account_at <= $8) then $7
                         else username_at end,
-                    email = case when $8 is null or account_at is null or account_at <= $8 then coalesce($4, email) else email end,
-                    account_at = case when account_at is null or account_at <= $8 then coalesce($8, account_at) else account_at end,
+                    email = case
+                        when $8 is null or account_at is null or account_at <= $8 then coalesce($4, email)
+                        else email end,
+                    account_at = case
+                        when account_at is null or account_at <= $8 then coalesce($8, account_at)
+                        else account_at end,
                     profile_image_url = case when $5 then $6 else profile_image_url end,
                     updated_at = $7
-              where id = $1 and deleted_at is null",
-        )
+              where id = $1 and deleted_at is null"
+        ))
         .bind(id)
-        .bind(name)
-        .bind(username)
-        .bind(email)
+        .bind(edit.name.as_ref().map(|name| name.as_str()))
+        .bind(edit.username.as_ref().map(|username| username.as_str()))
+        .bind(edit.email.as_ref().map(|email| email.as_str()))
         .bind(image.is_some())
         .bind(image.flatten())
-        .bind(Timestamp(now))
+        .bind(Timestamp(cx.now))
         .bind(edit.account_at.map(Timestamp))
-        .execute(&mut *transaction)
+        .fetch_optional(unit.connection().await?)
         .await?;
-        let user = user(&mut transaction, id).await?;
+        let user = row.map(User::from);
         if let Some(user) = &user {
-            self.outgoing.say(&mut *transaction, now, id, &events::updated(user)).await?;
+            unit.publish(id, &events::updated(user));
         }
-        transaction.commit().await?;
-        self.outgoing.said();
+        unit.commit().await?;
         Ok(user)
     }
 
-    async fn set_tier(
-        &self,
-        id: Uuid,
-        tier: Option<&TierName>,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<User>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let tier_id: Option<Uuid> = match tier {
-            Some(tier) => Some(super::tiers::id_of(&mut transaction, tier).await?),
-            None => None,
+    async fn set_tier(&self, id: Uuid, tier: Option<&TierName>, cx: &Context) -> Result<Option<User>, Error> {
+        let mut unit = self.begin(cx);
+        let row: Option<UserRow> = sqlx::query_as(returning_user!(
+            "update users
+                set tier_id = (select tiers.id from tiers where tiers.name = $2), updated_at = $3
+              where id = $1 and deleted_at is null
+                and ($2 is null or exists (select 1 from tiers where tiers.name = $2))"
+        ))
+        .bind(id)
+        .bind(tier.map(TierName::as_str))
+        .bind(Timestamp(cx.now))
+        .fetch_optional(unit.connection().await?)
+        .await?;
+        let Some(user) = row.map(User::from) else {
+            return match tier {
+                Some(tier) if !is_tier(unit.connection().await?, tier).await? => Err(Error::no_tier(tier)),
+                _ => Ok(None),
+            };
         };
-        sqlx::query("update users set tier_id = $2, updated_at = $3 where id = $1 and deleted_at is null")
-            .bind(id)
-            .bind(tier_id)
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
-        let user = user(&mut transaction, id).await?;
-        if let Some(user) = &user {
-            let news = events::tier_changed(id, user.tier.as_deref());
-            self.outgoing.say(&mut *transaction, now, id, &news).await?;
-        }
-        transaction.commit().await?;
-        self.outgoing.said();
-        Ok(user)
+        unit.publish(id, &events::tier_changed(id, user.tier.as_deref()));
+        unit.commit().await?;
+        Ok(Some(user))
     }
 
-    async fn open_delete(
-        &self,
-        id: Uuid,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<OpenChange>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn begin_delete(&self, id: Uuid, cx: &Context) -> Result<Option<PendingChange>, Error> {
+        let mut unit = self.begin(cx);
         let done =
             sqlx::query("update users set deleted_at = $2, updated_at = $2 where id = $1 and deleted_at is null")
                 .bind(id)
-                .bind(Timestamp(now))
-                .execute(&mut *transaction)
+                .bind(Timestamp(cx.now))
+                .execute(unit.connection().await?)
                 .await?;
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        self.outgoing.say(&mut *transaction, now, id, &events::deleted(id)).await?;
-        Ok(Some(open_change!(self, transaction)))
+        unit.publish(id, &events::deleted(id));
+        Ok(Some(pending(unit).await?))
     }
 
-    async fn open_restore(
-        &self,
-        id: Uuid,
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<Option<(User, OpenChange)>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let done =
-            sqlx::query("update users set deleted_at = null, updated_at = $2 where id = $1 and deleted_at is not null")
-                .bind(id)
-                .bind(Timestamp(now))
-                .execute(&mut *transaction)
-                .await?;
-        if done.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let Some(user) = user(&mut transaction, id).await? else {
+    async fn begin_restore(&self, id: Uuid, cx: &Context) -> Result<Option<(User, PendingChange)>, Error> {
+        let mut unit = self.begin(cx);
+        let row: Option<UserRow> = sqlx::query_as(returning_user!(
+            "update users set deleted_at = null, updated_at = $2 where id = $1 and deleted_at is not null"
+        ))
+        .bind(id)
+        .bind(Timestamp(cx.now))
+        .fetch_optional(unit.connection().await?)
+        .await?;
+        let Some(user) = row.map(User::from) else {
             return Ok(None);
         };
-        self.outgoing.say(&mut *transaction, now, id, &events::restored(id)).await?;
-        Ok(Some((user, open_change!(self, transaction))))
+        unit.publish(id, &events::restored(id));
+        Ok(Some((user, pending(unit).await?)))
     }
 
-    async fn open_purge(&self, id: Uuid, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
-        self.open_purge_where(id, None, deadline).await
+    async fn begin_purge(&self, id: Uuid, cx: &Context) -> Result<Option<PendingChange>, Error> {
+        self.begin_purge_where(id, None, cx).await
     }
 
-    async fn open_purge_of_deleted(&self, id: Uuid, before: OffsetDateTime, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
-        self.open_purge_where(id, Some(before), deadline).await
+    async fn begin_purge_of_deleted(
+        &self,
+        id: Uuid,
+        before: OffsetDateTime,
+        cx: &Context,
+    ) -> Result<Option<PendingChange>, Error> {
+        self.begin_purge_where(id, Some(before), cx).await
     }
 
-    async fn list_deleted(&self, before: OffsetDateTime, limit: i64, deadline: Deadline) -> Result<Vec<Uuid>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn list_deleted(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<Vec<Uuid>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
         let ids = sqlx::query_scalar("select id from users where deleted_at < $1 order by deleted_at limit $2")
             .bind(Timestamp(before))
             .bind(limit)
@@ -313,28 +284,35 @@ impl Users for Queries {
 
 impl Queries {
     /// `deleted_before` spares users who are there, or are so again.
-    async fn open_purge_where(&self, id: Uuid, deleted_before: Option<OffsetDateTime>, deadline: Deadline) -> Result<Option<OpenChange>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let done = match deleted_before {
-            None => sqlx::query("delete from users where id = $1").bind(id),
-            Some(before) => sqlx::query("delete from users where id = $1 and deleted_at < $2").bind(id).bind(Timestamp(before)),
-        };
-        let done = done.execute(&mut *transaction).await?;
-        if done.rows_affected() == 0 {
+    async fn begin_purge_where(
+        &self,
+        id: Uuid,
+        deleted_before: Option<OffsetDateTime>,
+        cx: &Context,
+    ) -> Result<Option<PendingChange>, Error> {
+        let mut unit = self.begin(cx);
+        let purged: Option<Uuid> = sqlx::query_scalar(PURGE_USER)
+            .bind(id)
+            .bind(Timestamp(cx.now))
+            .bind(deleted_before.map(Timestamp))
+            .fetch_optional(unit.connection().await?)
+            .await?;
+        if purged.is_none() {
             return Ok(None);
         }
-        let now = self.outgoing.now();
-        sqlx::query("insert into purged_users (id, purged_at) values ($1, $2) on conflict (id) do nothing")
-            .bind(id)
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
-        self.outgoing.say(&mut *transaction, now, id, &events::purged(id)).await?;
-        Ok(Some(open_change!(self, transaction)))
+        unit.publish(id, &events::purged(id));
+        Ok(Some(pending(unit).await?))
     }
 }
 
-/// What a row knows of its account, and the name of its tier.
+/// The unit as a change that waits for its commit. All of it is written now: a store that cannot
+/// write fails before another service acts.
+async fn pending(mut unit: Unit) -> Result<PendingChange, Error> {
+    unit.flush().await?;
+    Ok(PendingChange::new(unit.commit()))
+}
+
+/// What a row has copied of its account, and the name of its tier.
 #[derive(FromRow)]
 struct Copies {
     username: String,
@@ -348,7 +326,9 @@ impl Copies {
     /// Whether they are of a newer account than this, or of this one.
     fn need_nothing_of(&self, account: &Account) -> bool {
         match (self.account_at, account.updated_at) {
-            (Some(Timestamp(known)), Some(told)) => known > told || known == told && self.are_those_of(account),
+            (Some(Timestamp(copied)), Some(current)) => {
+                copied > current || copied == current && self.are_those_of(account)
+            }
             (_, None) => self.are_those_of(account),
             (None, Some(_)) => false,
         }
@@ -361,8 +341,56 @@ impl Copies {
     }
 }
 
-/// Of a deleted user as well.
-async fn copies(connection: &mut Connection, id: Uuid) -> Result<Option<Copies>, Error> {
+/// Makes the user of the account, or copies the account's fields. Returns the user; `None` when their
+/// copies are those of the account, or of a newer one. The row is locked either way.
+async fn write_copies(unit: &mut Unit, account: &Account) -> Result<Option<User>, Error> {
+    let now = Timestamp(unit.cx().now);
+    // Two calls for a new account may both have found nothing: the second one changes what the first
+    // has made.
+    let row: Option<UserRow> = sqlx::query_as(returning_user!(
+        "insert into users (id, name, username, username_at, email, role, account_at, created_at, updated_at)
+         values ($1, $2, $3, $6, $4, $5, $7, $6, $6)
+    on conflict (id) do update
+            set username_at = case
+                    when users.username = excluded.username then users.username_at
+                    else excluded.username_at end,
+                username = excluded.username,
+                email = excluded.email,
+                role = excluded.role,
+                account_at = coalesce(excluded.account_at, users.account_at),
+                updated_at = excluded.updated_at
+          where (excluded.account_at is null or users.account_at is null or users.account_at <= excluded.account_at)
+            and (users.username <> excluded.username or users.email <> excluded.email or users.role <> excluded.role)"
+    ))
+    .bind(account.id)
+    .bind(account.first_name())
+    .bind(account.username.as_str())
+    .bind(account.email.as_str())
+    .bind(account.role.name())
+    .bind(now)
+    .bind(account.updated_at.map(Timestamp))
+    .fetch_optional(unit.connection().await?)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+/// Records of which account the copies are, which [`write_copies`] has found up to date. Returns the
+/// name of the user's tier; `None` when the copies are of a newer account, or it is unknown of which.
+async fn write_account_at(unit: &mut Unit, account: &Account) -> Result<Option<Option<String>>, Error> {
+    let tier = sqlx::query_scalar(
+        "update users set account_at = $2
+          where id = $1 and (account_at is null or account_at <= $2) and $2 is not null
+      returning (select tiers.name from tiers where tiers.id = tier_id)",
+    )
+    .bind(account.id)
+    .bind(account.updated_at.map(Timestamp))
+    .fetch_optional(unit.connection().await?)
+    .await?;
+    Ok(tier)
+}
+
+/// What the user has copied, a deleted one as well.
+async fn find_copies(connection: &mut Connection, id: Uuid) -> Result<Option<Copies>, Error> {
     let copies = sqlx::query_as(
         "select users.username, users.email, users.role, tiers.name as tier, users.account_at
            from users left join tiers on tiers.id = users.tier_id
@@ -374,16 +402,16 @@ async fn copies(connection: &mut Connection, id: Uuid) -> Result<Option<Copies>,
     Ok(copies)
 }
 
-async fn user(connection: &mut Connection, id: Uuid) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> = sqlx::query_as(select_user!("where users.id = $1 and users.deleted_at is null"))
-        .bind(id)
+async fn is_tier(connection: &mut Connection, name: &TierName) -> Result<bool, Error> {
+    let found: Option<Uuid> = sqlx::query_scalar("select id from tiers where name = $1")
+        .bind(name.as_str())
         .fetch_optional(connection)
         .await?;
-    Ok(row.map(User::from))
+    Ok(found.is_some())
 }
 
-/// Whether the user is there.
-pub(super) async fn exists(connection: &mut Connection, id: Uuid) -> Result<(), Error> {
+/// Fails with [`Error::UserNotFound`] unless the user is there.
+pub(super) async fn check_exists(connection: &mut Connection, id: Uuid) -> Result<(), Error> {
     let found: Option<Uuid> = sqlx::query_scalar("select id from users where id = $1 and deleted_at is null")
         .bind(id)
         .fetch_optional(connection)
