@@ -35,7 +35,13 @@ pub(crate) struct Line {
 impl Line {
     /// Records the request's part of the line. The query is left out: it may hold what should not
     /// be logged.
-    pub(crate) fn of<B>(request: &Request<B>, client: IpAddr, request_id: &str, started: Instant, traced_span: TracedSpan) -> Self {
+    pub(crate) fn of<B>(
+        request: &Request<B>,
+        client: IpAddr,
+        request_id: &str,
+        started: Instant,
+        traced_span: TracedSpan,
+    ) -> Self {
         let user_agent = request
             .headers()
             .get(USER_AGENT)

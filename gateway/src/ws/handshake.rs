@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderValue, StatusCode};
 use quartet_proto::options::Reason;
-use quartet_telemetry::{TracedSpan, TraceContext};
+use quartet_telemetry::{TraceContext, TracedSpan};
 use tracing::Instrument;
 
 use super::connection::Connection;

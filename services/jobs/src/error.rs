@@ -1,8 +1,8 @@
-//! What can go wrong, and what a caller is told.
+//! What can go wrong, and what a caller learns of it.
 
 use quartet_kernel::{DeadlineExceeded, InvalidFields};
 use quartet_proto::options::Reason;
-use quartet_rpc::Failure;
+use quartet_rpc::{Failure, failure_of};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ pub enum Error {
     /// No such job of the caller.
     #[error("task {id} not found")]
     TaskNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// There is nothing to cancel.
@@ -59,7 +59,7 @@ pub enum Error {
     /// No such webhook of the caller.
     #[error("webhook {id} not found")]
     WebhookNotFound {
-        /// The id asked for.
+        /// The requested id.
         id: Uuid,
     },
     /// The caller has as many webhooks as there may be.
@@ -100,6 +100,15 @@ impl From<DeadlineExceeded> for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<Error> for quartet_kernel::Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            error => failure_of(&error.into()),
+        }
     }
 }
 

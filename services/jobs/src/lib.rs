@@ -1,11 +1,12 @@
 //! The jobs service: work that goes on after the answer.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`] (one trait, two databases), [`worker`] (who does
-//! the jobs), [`kinds`] (what jobs do, one file per kind) with their tools [`mail`], [`egress`] and [`files`], [`events`] (what is heard from others),
-//! [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
+//! [`store`] (a trait per thing, two databases), [`events`] (what is published), [`consumer`] (what
+//! events of others change here), [`workers`] (the claims and attempts), [`kinds`] (what jobs do, one file
+//! per kind) with [`mail`], [`egress`] and [`files`] that they work with, [`notifier`], [`error`].
 
-pub mod changes;
 pub mod config;
+pub mod consumer;
 pub mod domain;
 pub mod egress;
 pub mod error;
@@ -14,14 +15,16 @@ pub mod files;
 pub mod kinds;
 pub mod links;
 pub mod mail;
+pub mod notifier;
 pub mod rpc;
 pub mod store;
-pub mod worker;
+pub mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quartet_clock::Clock;
-use quartet_messaging::{Broker, Messenger};
+use quartet_messaging::{Broker, Effects, Messenger};
 use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
 use quartet_store::Database;
@@ -31,14 +34,18 @@ use tonic::service::RoutesBuilder;
 pub use config::Config;
 pub use error::Error;
 
-use changes::Changes;
+use consumer::{CONSUMER, Consumer};
 use domain::{EgressPolicy, Kind};
 use egress::{EgressClient, Resolve};
 use files::Files;
-use kinds::Tools;
+use kinds::Dependencies;
 use links::Links;
 use mail::{FileTransport, SmtpTransport, Transport};
-use worker::{Handlers, Pace, Worker};
+use notifier::JobNotifier;
+use workers::{Handlers, Pace, Worker};
+
+/// Bound on the effects of events that are handled together.
+const EFFECTS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The proto packages that this service serves.
 pub const PACKAGES: &[&str] = &["quartet.jobs.v1"];
@@ -95,19 +102,21 @@ pub fn over(
         names,
     } = deps;
     let messenger = Messenger::new(database.clone(), broker.clone(), clock.clone(), messaging);
-    let store: Arc<dyn store::Store> = store::over(database, clock.clone(), messenger.publisher()).into();
-    let hearing = events::Hearing {
+    let notifier = JobNotifier::new();
+    let store: Arc<dyn store::Store> = store::over(database, messenger.publisher(), notifier.clone()).into();
+    let consumer = Consumer {
         store: store.clone(),
         clock: clock.clone(),
         welcome: own.welcome_mail.then(|| own.mail_language.clone()),
     };
-    let (changes, files) = (Changes::new(), Files::new(&own.files_dir));
+    let effects = Effects::new(consumer, clock.clone()).within(EFFECTS_TIMEOUT);
+    let files = Files::new(&own.files_dir);
     let egress = Arc::new(EgressPolicy::new(own.webhook_allow.0.clone()));
 
     let worker = match broker.filter(|_| own.role.works()) {
         None => None,
         Some(broker) => {
-            let tools = Tools {
+            let dependencies = Dependencies {
                 store: store.clone(),
                 files: files.clone(),
                 todos,
@@ -127,14 +136,14 @@ pub fn over(
                 store: store.clone(),
                 clock: clock.clone(),
                 broker,
-                handlers: Arc::new(adapt(kinds::handlers(tools))),
+                handlers: Arc::new(adapt(kinds::handlers(dependencies))),
                 schedules: Arc::new(
                     schedules
                         .into_iter()
                         .filter_map(|(kind, cron)| Some((kind, cron?)))
                         .collect(),
                 ),
-                changes: changes.clone(),
+                notifier: notifier.clone(),
                 files: files.clone(),
                 pace: Pace {
                     concurrency: own.concurrency,
@@ -148,7 +157,7 @@ pub fn over(
     let rpc = rpc::Rpc {
         store,
         clock,
-        changes,
+        notifier,
         files,
         links: Links::new(link_key),
         link_ttl: own.link_ttl.0,
@@ -157,7 +166,7 @@ pub fn over(
     };
     Ok(Service {
         rpc,
-        messenger: messenger.consuming(events::CONSUMER, Arc::new(hearing)),
+        messenger: messenger.consuming(CONSUMER, Arc::new(effects)),
         worker,
     })
 }
@@ -180,14 +189,14 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        // What a stopping worker hands back is told through the relay, so that one stops last.
-        let told = CancellationToken::new();
-        let messenger = tokio::spawn(self.messenger.run(told.clone()));
+        // The relay publishes the messages of the jobs that a stopping worker releases, so it stops last.
+        let released = CancellationToken::new();
+        let messenger = tokio::spawn(self.messenger.run(released.clone()));
         match self.worker {
             Some(worker) => worker.run(stop).await,
             None => stop.cancelled().await,
         }
-        told.cancel();
+        released.cancel();
         let _ = messenger.await;
     }
 }

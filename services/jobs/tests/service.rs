@@ -8,6 +8,8 @@ mod access;
 mod attempts;
 #[path = "service/files.rs"]
 mod files;
+#[path = "service/harness.rs"]
+mod harness;
 #[path = "service/mails.rs"]
 mod mails;
 #[path = "service/neighbours.rs"]
@@ -18,8 +20,6 @@ mod queues;
 mod receiver;
 #[path = "service/schedules.rs"]
 mod schedules;
-#[path = "service/stage.rs"]
-mod stage;
 #[path = "service/tasks.rs"]
 mod tasks;
 #[path = "service/webhooks.rs"]

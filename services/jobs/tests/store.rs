@@ -4,8 +4,8 @@
 
 #[path = "store/queues.rs"]
 mod queues;
-#[path = "store/residue.rs"]
-mod residue;
+#[path = "store/redacted_payloads.rs"]
+mod redacted_payloads;
 #[path = "store/tasks.rs"]
 mod tasks;
 #[path = "store/webhooks.rs"]
@@ -18,17 +18,18 @@ use std::time::Duration as StdDuration;
 
 use quartet_clock::Clock;
 use quartet_jobs::domain::{Job, Kind, NewJob};
+use quartet_jobs::notifier::JobNotifier;
 use quartet_jobs::store::{Lease, MIGRATIONS, Store, over};
 use quartet_kernel::Deadline;
 use quartet_messaging::Publisher;
-use quartet_store::Database;
 use quartet_store::page::{Page, Start};
+use quartet_store::{Context, Database};
 use quartet_testkit::database::Fresh;
 use time::Duration;
 use uuid::Uuid;
 
 /// A migrated store with one owner.
-struct Kept {
+struct Harness {
     store: Arc<dyn Store>,
     database: Database,
     clock: Clock,
@@ -36,18 +37,23 @@ struct Kept {
     _fresh: Fresh,
 }
 
-impl Kept {
+impl Harness {
     async fn new(fresh: Fresh) -> Self {
         let database = fresh.open().await;
         MIGRATIONS.up(&database).await.unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         Self {
-            store: over(database.clone(), clock.clone(), Publisher::detached(clock.clone())).into(),
+            store: over(database.clone(), Publisher::detached(clock.clone()), JobNotifier::new()).into(),
             database,
             owner: clock.new_id(),
             clock,
             _fresh: fresh,
         }
+    }
+
+    /// A statement of now.
+    fn cx(&self) -> Context {
+        Context::new(&self.clock, Deadline::after(StdDuration::from_secs(20)))
     }
 
     fn new_job(&self) -> NewJob {
@@ -63,11 +69,11 @@ impl Kept {
     /// Makes a job, a second after the one before.
     async fn insert(&self, job: NewJob) -> Job {
         self.clock.advance(Duration::seconds(1));
-        self.store.insert_job(&job, self.clock.now(), soon()).await.unwrap().0
+        self.store.insert_job(&job, &self.cx()).await.unwrap().0
     }
 
     async fn find(&self, id: Uuid) -> Job {
-        self.store.find_any_job(id, soon()).await.unwrap().unwrap()
+        self.store.find_any_job(id, &self.cx()).await.unwrap().unwrap()
     }
 
     /// Begins an attempt, for a minute.
@@ -76,17 +82,13 @@ impl Kept {
             job,
             id: self.clock.new_id(),
         };
-        let now = self.clock.now();
-        let claimed = self
-            .store
-            .claim(lease, now + Duration::MINUTE, now, soon())
-            .await
-            .unwrap();
+        let until = self.clock.now() + Duration::MINUTE;
+        let claimed = self.store.claim(lease, until, &self.cx()).await.unwrap();
         claimed.map(|job| (lease, job))
     }
 
-    /// Messages that ask a worker for this job.
-    async fn asked(&self, job: Uuid) -> i64 {
+    /// Messages that bring this job to a worker.
+    async fn messages_of(&self, job: Uuid) -> i64 {
         let sql = "select count(*) from outbox where subject = $1 and kind = 'jobs.task.queued.v1'";
         let subject = job.to_string();
         match &self.database {
@@ -102,10 +104,6 @@ impl Kept {
                 .unwrap(),
         }
     }
-}
-
-fn soon() -> Deadline {
-    Deadline::after(StdDuration::from_secs(20))
 }
 
 fn first_page<K>(size: i32) -> Page<K> {

@@ -5,6 +5,7 @@
 //! - [`rule`] and [`violations`]: a rule that a value breaks, and the broken fields of a request,
 //!   gathered;
 //! - [`fault`]: why the suite itself could not do what was requested;
+//! - [`failure`]: whether another attempt may succeed;
 //! - [`text`], [`url`] and [`id`]: rules of plain values, which the domain types of the services
 //!   build on;
 //! - [`username`], [`email`], [`display_name`] and [`role`]: what auth and users both mean by an
@@ -17,6 +18,7 @@
 pub mod deadline;
 pub mod display_name;
 pub mod email;
+pub mod failure;
 pub mod fault;
 pub mod id;
 pub mod language;
@@ -30,6 +32,7 @@ pub mod violations;
 pub use deadline::{Deadline, DeadlineExceeded};
 pub use display_name::DisplayName;
 pub use email::Email;
+pub use failure::Failure;
 pub use fault::Fault;
 pub use language::Language;
 pub use role::Role;

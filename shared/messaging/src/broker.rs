@@ -1,13 +1,13 @@
 //! What a broker promises, whichever it is.
 //!
 //! A message that is published is in every queue that takes it, safely, before it counts as such. One that is taken stays in the queue until its handler
-//! has said [`Outcome::Done`]; whoever dies with it in hand leaves it to the next. So a handler can see a message twice, and keeps an inbox row in
+//! has said `Ok`; whoever dies with it in hand leaves it to the next. So a handler can see a message twice, and keeps an inbox row in
 //! the transaction of its effect.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use quartet_kernel::Failure;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -47,9 +47,9 @@ pub trait Broker: Send + Sync {
 /// Does what a message asks for.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Does what `message` asks for, once: the effect and the inbox row are committed when this returns [`Outcome::Done`]. A panic counts as
-    /// [`Outcome::Retry`].
-    async fn handle(&self, message: &Message) -> Outcome;
+    /// Does what `message` asks for, once: the effect and the inbox row are committed when this returns `Ok`. A panic counts as
+    /// transient.
+    async fn handle(&self, message: &Message) -> Result<(), Failure>;
 
     /// How many messages it takes together at most; one unless it says otherwise.
     fn together(&self) -> usize {
@@ -58,55 +58,12 @@ pub trait Handler: Send + Sync {
 
     /// Does what each of these messages asks for, no two of which are about one subject where subjects are in order; an outcome for each, in the same
     /// order. One that panics, takes too long or has another number of outcomes has done nothing: each message is then handled alone.
-    async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+    async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(messages.len());
         for message in messages {
             outcomes.push(self.handle(message).await);
         }
         outcomes
-    }
-}
-
-/// What became of a message at its handler.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It has taken effect, now or before.
-    Done,
-    /// It could not take effect for now.
-    Retry {
-        /// Why, for a person.
-        reason: String,
-    },
-    /// It never will.
-    Dead {
-        /// Why, for a person.
-        reason: String,
-    },
-}
-
-impl Outcome {
-    /// [`Outcome::Retry`].
-    pub fn retry(reason: impl fmt::Display) -> Self {
-        Self::Retry {
-            reason: reason.to_string(),
-        }
-    }
-
-    /// [`Outcome::Dead`].
-    pub fn dead(reason: impl fmt::Display) -> Self {
-        Self::Dead {
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl<E: fmt::Display> From<Result<(), E>> for Outcome {
-    /// A failure is retried: a store that is away comes back.
-    fn from(result: Result<(), E>) -> Self {
-        match result {
-            Ok(()) => Self::Done,
-            Err(error) => Self::retry(error),
-        }
     }
 }
 
@@ -160,6 +117,9 @@ pub enum Error {
     /// It does not answer, or not in time.
     #[error("the broker is away: {0}")]
     Away(String),
+    /// What was named is not there.
+    #[error("the broker has no such thing: {0}")]
+    NotFound(String),
     /// It answers that this cannot be.
     #[error("the broker refused: {0}")]
     Refused(String),

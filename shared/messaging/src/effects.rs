@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_clock::Clock;
-use quartet_kernel::Deadline;
+use quartet_kernel::{Deadline, Failure};
 use quartet_store::Context;
 
-use crate::{Handler, Message, Outcome};
+use crate::{Handler, Message};
 
 /// A store that messages take effect in.
 #[async_trait]
@@ -21,38 +21,6 @@ pub trait Consumer: Send + Sync {
     /// Does what those of `messages` ask for that have not been done before, all or none, in one
     /// unit of work with their inbox rows (see [`Unit::first_times`](crate::Unit::first_times)).
     async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure>;
-}
-
-/// Why a message has no effect.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It may have one later: the store is away, or too slow.
-    #[error("{0}")]
-    Transient(String),
-    /// It never will; why, for a person.
-    #[error("{0}")]
-    Permanent(String),
-}
-
-impl From<quartet_store::Error> for Failure {
-    fn from(error: quartet_store::Error) -> Self {
-        Self::Transient(error.to_string())
-    }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        quartet_store::Error::from(error).into()
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Transient(reason) => Self::Retry { reason },
-            Failure::Permanent(reason) => Self::Dead { reason },
-        }
-    }
 }
 
 /// A handler that does the effects of several messages in one unit of work.
@@ -94,20 +62,17 @@ impl<C: Consumer> Effects<C> {
 
 #[async_trait]
 impl<C: Consumer> Handler for Effects<C> {
-    async fn handle(&self, message: &Message) -> Outcome {
-        match self.consume(&[message]).await {
-            Ok(()) => Outcome::Done,
-            Err(failure) => failure.into(),
-        }
+    async fn handle(&self, message: &Message) -> Result<(), Failure> {
+        self.consume(&[message]).await
     }
 
     fn together(&self) -> usize {
         self.together
     }
 
-    async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+    async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
         match self.consume(messages).await {
-            Ok(()) => vec![Outcome::Done; messages.len()],
+            Ok(()) => vec![Ok(()); messages.len()],
             // No outcomes: each is handled alone.
             Err(error) => {
                 tracing::debug!(%error, messages = messages.len(), "effects could not be committed together");

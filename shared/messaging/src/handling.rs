@@ -7,17 +7,17 @@ use futures::FutureExt;
 use futures::future::join_all;
 
 use crate::watched::Watched;
-use crate::{Handler, Message, Outcome};
+use crate::{Failure, Handler, Message};
 
 /// Attempts at once of a handler that takes several messages together: one is made while another one is committed.
 pub(crate) const TOGETHER: usize = 2;
 
 /// What comes of `handler` and `message` within `timeout`.
-pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Outcome {
+pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Result<(), Failure> {
     let watched = Watched::begin(&[message]);
     let outcome = match bounded(watched.within(handler.handle(message)), timeout).await {
         Ok(outcome) => outcome,
-        Err(reason) => Outcome::Retry { reason },
+        Err(reason) => Err(Failure::Transient(reason)),
     };
     watched.end(&[message], std::slice::from_ref(&outcome));
     outcome
@@ -25,7 +25,11 @@ pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: D
 
 /// As [`attempt`], for several messages together. Where that fails as a whole, each is handled alone, so that one that cannot be handled does not take
 /// the others along.
-pub(crate) async fn attempt_all(handler: &dyn Handler, messages: &[&Message], timeout: Duration) -> Vec<Outcome> {
+pub(crate) async fn attempt_all(
+    handler: &dyn Handler,
+    messages: &[&Message],
+    timeout: Duration,
+) -> Vec<Result<(), Failure>> {
     if messages.len() > 1 {
         let watched = Watched::begin(messages);
         match bounded(watched.within(handler.handle_all(messages)), timeout).await {
@@ -72,18 +76,18 @@ mod tests {
 
     #[async_trait]
     impl Handler for Failing {
-        async fn handle(&self, message: &Message) -> Outcome {
+        async fn handle(&self, message: &Message) -> Result<(), Failure> {
             match message.subject.as_str() {
-                "poison" => Outcome::dead("it is poison"),
-                _ => Outcome::Done,
+                "poison" => Err(Failure::permanent("it is poison")),
+                _ => Ok(()),
             }
         }
 
-        async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+        async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
             match self {
                 Self::Panics => panic!("over several"),
                 Self::Sleeps => std::future::pending().await,
-                Self::ForgetsSome => vec![Outcome::Done; messages.len() - 1],
+                Self::ForgetsSome => vec![Ok(()); messages.len() - 1],
             }
         }
     }
@@ -95,7 +99,7 @@ mod tests {
         let messages: Vec<&Message> = messages.iter().collect();
         for handler in [Failing::Panics, Failing::Sleeps, Failing::ForgetsSome] {
             let outcomes = attempt_all(&handler, &messages, Duration::from_millis(50)).await;
-            assert_eq!(outcomes, [Outcome::Done, Outcome::dead("it is poison"), Outcome::Done]);
+            assert_eq!(outcomes, [Ok(()), Err(Failure::permanent("it is poison")), Ok(())]);
         }
     }
 }

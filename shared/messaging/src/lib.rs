@@ -33,9 +33,11 @@ mod store;
 pub mod unit;
 mod watched;
 
-pub use broker::{Broker, Handler, Outcome};
+pub use quartet_kernel::Failure;
+
+pub use broker::{Broker, Handler};
 pub use config::Config;
-pub use effects::{Consumer, Effects, Failure};
+pub use effects::{Consumer, Effects};
 pub use local::Local;
 pub use message::{Message, Priority, Route};
 pub use messenger::Messenger;

@@ -39,7 +39,7 @@ pub struct Subscription {
     pub queue: Queue,
     /// How many messages are in hand at once.
     pub prefetch: u16,
-    /// How long a handler may take over one message; longer counts as [`Outcome::Retry`](crate::Outcome::Retry).
+    /// How long a handler may take over one message; longer is a transient failure.
     pub timeout: Duration,
 }
 

@@ -23,6 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::ErrorKind;
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use parking_lot::Mutex;
 use quartet_clock::Clock;
 use quartet_config::Secret;
@@ -135,7 +137,7 @@ impl Inner {
         let counted = self.ask(async |channel| topology::count(channel, queue).await).await;
         match counted {
             Ok(counts) => Ok(Some(counts)),
-            Err(Error::Refused(reason)) if reason.contains("NOT_FOUND") => Ok(None),
+            Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -210,9 +212,33 @@ impl Broker for Rabbit {
 
 impl From<lapin::Error> for Error {
     fn from(error: lapin::Error) -> Self {
-        match error.is_amqp_soft_error() {
-            true => Self::Refused(error.to_string()),
-            false => Self::Away(error.to_string()),
+        let reason = error.to_string();
+        let ErrorKind::ProtocolError(protocol) = error.kind() else {
+            return Self::Away(reason);
+        };
+        match protocol.kind() {
+            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound(reason),
+            AMQPErrorKind::Soft(_) => Self::Refused(reason),
+            AMQPErrorKind::Hard(_) => Self::Away(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPHardError};
+
+    use super::*;
+
+    fn error(kind: AMQPErrorKind) -> Error {
+        lapin::Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, "NOT_FOUND".into()))).into()
+    }
+
+    #[test]
+    fn what_the_server_answers_is_decided_by_its_code_and_never_by_its_text() {
+        let soft = |code: AMQPSoftError| error(code.into());
+        assert!(matches!(soft(AMQPSoftError::NOTFOUND), Error::NotFound(_)));
+        assert!(matches!(soft(AMQPSoftError::PRECONDITIONFAILED), Error::Refused(_)));
+        assert!(matches!(error(AMQPHardError::CONNECTIONFORCED.into()), Error::Away(_)));
     }
 }

@@ -8,7 +8,10 @@ use quartet_telemetry::metrics::{MESSAGING_PROCESS_DURATION, is_on};
 use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
-use crate::{Message, Outcome};
+use crate::{Failure, Message};
+
+/// What came of an attempt at one message.
+type Outcome = Result<(), Failure>;
 
 /// An attempt that is being made.
 ///
@@ -79,15 +82,15 @@ impl Watched {
         }
         // Of several, the one that fared worst.
         let worst = outcomes.iter().max_by_key(|outcome| match outcome {
-            Outcome::Done => 0,
-            Outcome::Retry { .. } => 1,
-            Outcome::Dead { .. } => 2,
+            Ok(()) => 0,
+            Err(Failure::Transient(_)) => 1,
+            Err(Failure::Permanent(_)) => 2,
         });
         if let Some(outcome) = worst {
             traced_span.set_attribute("outcome", name(outcome));
         }
-        if let Some(Outcome::Retry { reason } | Outcome::Dead { reason }) = worst {
-            traced_span.set_error(reason.clone());
+        if let Some(Err(failure)) = worst {
+            traced_span.set_error(failure.reason().clone());
         }
     }
 }
@@ -102,9 +105,9 @@ fn count(message: &Message, outcome: &Outcome, elapsed: Duration) {
 
 fn name(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Done => "done",
-        Outcome::Retry { .. } => "retry",
-        Outcome::Dead { .. } => "dead",
+        Ok(()) => "done",
+        Err(Failure::Transient(_)) => "retry",
+        Err(Failure::Permanent(_)) => "dead",
     }
 }
 
@@ -130,11 +133,11 @@ mod tests {
         async fn handle(&self, _: &Message) -> Outcome {
             let said = Message::event(&Clock::system(), "/here", "here.said.v1", "it", &());
             self.0.lock().unwrap().push(said);
-            Outcome::Done
+            Ok(())
         }
 
         async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
-            vec![Outcome::dead("no"); messages.len()]
+            vec![Err(Failure::permanent("no")); messages.len()]
         }
     }
 
@@ -167,7 +170,7 @@ mod tests {
         let (sayer, mut message) = (Sayer::default(), None);
         let spans = exported(async || {
             let made = message.insert(made());
-            assert_eq!(attempt(&sayer, made, Duration::from_secs(5)).await, Outcome::Done);
+            assert_eq!(attempt(&sayer, made, Duration::from_secs(5)).await, Ok(()));
         })
         .await;
         let handled = spans.iter().find(|span| span.name == "process there.done.v1").unwrap();

@@ -14,9 +14,11 @@
 //! - [`mask`] and [`timestamp`] read the well-known types that requests carry;
 //! - [`failure`] is what a method answers when it cannot do what was requested, and `from_kernel`
 //!   makes one of the errors of the crates below;
-//! - [`peer`] and [`upstream`] are how a service calls another.
+//! - [`peer`] and [`upstream`] are how a service calls another, and [`attempts`] is what its answer
+//!   means for another attempt.
 
 pub mod access;
+pub mod attempts;
 pub mod call;
 pub mod caller;
 pub mod config;
@@ -38,6 +40,7 @@ pub mod token;
 pub mod upstream;
 pub mod verifier;
 
+pub use attempts::failure_of;
 pub use call::Call;
 pub use caller::{Caller, User};
 pub use config::Config;

@@ -1,6 +1,6 @@
 //! What can go wrong in a store, by what a caller can do about it.
 
-use quartet_kernel::{DeadlineExceeded, Fault};
+use quartet_kernel::{DeadlineExceeded, Failure, Fault};
 
 /// A failure of a store. Absence is not one: it is `None`.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,13 @@ impl Error {
                 Fault::Internal
             }
         }
+    }
+}
+
+impl From<Error> for Failure {
+    /// A store that is away comes back, and one that fails is repaired before the attempts are used up.
+    fn from(error: Error) -> Self {
+        Self::transient(error)
     }
 }
 

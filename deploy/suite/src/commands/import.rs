@@ -198,7 +198,11 @@ impl Import {
         if let Some(id) = self.users.get(username) {
             return Ok(*id);
         }
-        let found = self.stores.auth.find_account_by_username(username, &self.stores.cx()).await;
+        let found = self
+            .stores
+            .auth
+            .find_account_by_username(username, &self.stores.cx())
+            .await;
         let account = found.map_err(|error| describe(&error.into()))?;
         let account = account.ok_or_else(|| anyhow!("user `{username}` is neither in the file nor in the store"))?;
         self.users.insert(username.to_owned(), account.id);

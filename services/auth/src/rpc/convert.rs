@@ -1,8 +1,8 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
 use jsonwebtoken::jwk::AlgorithmParameters;
-use quartet_kernel::{Language, 
-    DisplayName, Email, Fault, InvalidFields, Role, Rule, Username, Violations, id, text, violations,
+use quartet_kernel::{
+    DisplayName, Email, Fault, InvalidFields, Language, Role, Rule, Username, Violations, id, text, violations,
 };
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::{Call, timestamp};

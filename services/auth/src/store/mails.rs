@@ -5,10 +5,8 @@ use quartet_store::Context;
 use time::OffsetDateTime;
 
 use crate::Error;
+use crate::domain::{Account, EndedSession, MailKey, MailRequest, MailToken, PasswordHash, Purpose, TokenHash};
 use quartet_kernel::Language;
-use crate::domain::{
-    Account, EndedSession, MailKey, MailRequest, MailToken, PasswordHash, Purpose, TokenHash,
-};
 
 /// What is in a mail.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use croner::parser::{CronParser, Seconds};
 use time::OffsetDateTime;
 
-/// A pattern in the syntax of cron, as `*/15 * * * *`: minute, hour, day of month, month, day of week, with an optional field of seconds in front.
+/// A pattern in the syntax of cron, such as `*/15 * * * *`: minute, hour, day of month, month, day of week, with an optional field of seconds in front.
 /// Read in UTC.
 #[derive(Clone)]
 pub struct Cron {
@@ -17,7 +17,7 @@ pub struct Cron {
 
 /// A text that is no pattern, or one that never comes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a pattern in the syntax of cron that comes some day, as `0 3 * * *`: {0}")]
+#[error("expected a pattern in the syntax of cron that comes some day, such as `0 3 * * *`: {0}")]
 pub struct InvalidCron(String);
 
 impl Cron {
@@ -26,10 +26,10 @@ impl Cron {
         &self.text
     }
 
-    /// The first moment after `moment` that the pattern names; `None` when there is none.
-    pub fn next_after(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
-        let moment = DateTime::<Utc>::from_timestamp(moment.unix_timestamp(), moment.nanosecond())?;
-        let next = self.parsed.find_next_occurrence(&moment, false).ok()?;
+    /// The first time after `time` that the pattern names; `None` when there is none.
+    pub fn next_after(&self, time: OffsetDateTime) -> Option<OffsetDateTime> {
+        let time = DateTime::<Utc>::from_timestamp(time.unix_timestamp(), time.nanosecond())?;
+        let next = self.parsed.find_next_occurrence(&time, false).ok()?;
         OffsetDateTime::from_unix_timestamp(next.timestamp()).ok()
     }
 }
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_moment_is_after_the_one_asked_about() {
+    fn the_next_time_is_after_the_given_one() {
         let cron: Cron = "*/15 * * * *".parse().unwrap();
-        let next = |moment| cron.next_after(moment).unwrap();
+        let next = |time| cron.next_after(time).unwrap();
         assert_eq!(next(datetime!(2026-01-01 00:00 UTC)), datetime!(2026-01-01 00:15 UTC));
         assert_eq!(
             next(datetime!(2026-01-01 23:59:59.9 UTC)),

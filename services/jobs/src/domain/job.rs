@@ -21,8 +21,9 @@ pub struct Job {
     pub kind: Kind,
     /// What is to be done: the encoded message of the kind.
     pub payload: Vec<u8>,
-    /// What is kept of the payload once the job has ended, when that is not all of it: the payload without its secrets.
-    pub residue: Option<Vec<u8>>,
+    /// What takes the place of the payload once the job has ended, if that is not all of it: the payload
+    /// without its secrets.
+    pub redacted_payload: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
     /// Where it stands.
@@ -41,7 +42,7 @@ pub struct Job {
     pub result: Option<Vec<u8>>,
     /// Why the last attempt failed.
     pub problem: Option<Problem>,
-    /// Whether its owner has asked for it to end.
+    /// Whether its owner has requested that it ends.
     pub cancel_requested: bool,
     /// When it is due: its first attempt, or its next one.
     pub run_at: OffsetDateTime,
@@ -55,7 +56,7 @@ pub struct Job {
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
     pub finished_at: Option<OffsetDateTime>,
-    /// When it is forgotten.
+    /// When it is deleted.
     pub expires_at: Option<OffsetDateTime>,
     /// Where in a trace it was made.
     pub cause: Option<TraceContext>,
@@ -72,15 +73,15 @@ pub struct NewJob {
     pub kind: Kind,
     /// What is to be done.
     pub payload: Vec<u8>,
-    /// What is kept of the payload once the job has ended, when that is not all of it.
-    pub residue: Option<Vec<u8>>,
+    /// What takes the place of the payload once the job has ended, if that is not all of it.
+    pub redacted_payload: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
     /// The owner's key for it: the same key makes no second job.
     pub unique_key: Option<UniqueKey>,
     /// Attempts at the most.
     pub max_attempts: i16,
-    /// Not before this moment; at once when it has passed.
+    /// When it is due; at once when that has passed.
     pub run_at: OffsetDateTime,
     /// How long it is kept once it has ended.
     pub result_ttl: Duration,
@@ -89,7 +90,7 @@ pub struct NewJob {
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// For programs, as `TIMED_OUT`.
+    /// For programs, such as `TIMED_OUT`.
     pub reason: String,
     /// For people, in English.
     pub message: String,
@@ -100,14 +101,14 @@ pub struct Problem {
 pub enum Ending {
     /// Done, with the encoded result.
     Succeeded(Vec<u8>),
-    /// Over, and another attempt would not mend it.
+    /// Over: another attempt would fail as well.
     Failed(Problem),
-    /// Another attempt is made at that moment, unless there were enough of them.
+    /// Another attempt is made at that time, unless there were enough of them.
     Retry(Problem, OffsetDateTime),
-    /// Ended at its owner's wish.
+    /// Ended at its owner's request.
     Cancelled,
-    /// Given back unfinished because the worker stops; the attempt does not count.
-    HandedBack,
+    /// Released unfinished because the worker stops; the attempt does not count.
+    Released,
 }
 
 /// 1 to 128 characters of the caller's choice.
@@ -115,9 +116,9 @@ pub enum Ending {
 pub struct UniqueKey(String);
 
 impl Job {
-    /// Whether only the residue of its payload is left, which is not enough to do it again.
-    pub fn is_spent(&self) -> bool {
-        self.residue.as_ref() == Some(&self.payload)
+    /// Whether its payload has lost its secrets, so that it cannot be done again.
+    pub fn is_redacted(&self) -> bool {
+        self.redacted_payload.as_ref() == Some(&self.payload)
     }
 }
 
@@ -129,7 +130,7 @@ impl NewJob {
             owner,
             kind,
             payload,
-            residue: None,
+            redacted_payload: None,
             queue: Queue::Default,
             unique_key: None,
             max_attempts: kind.max_attempts(),
@@ -153,17 +154,29 @@ impl NewJob {
         }
     }
 
-    /// Of its payload, only this is kept once it has ended.
+    /// With this in place of its payload once it has ended.
     #[must_use]
-    pub fn leaving(self, residue: Vec<u8>) -> Self {
-        let residue = Some(residue).filter(|residue| *residue != self.payload);
-        Self { residue, ..self }
+    pub fn redacted_to(self, payload: Vec<u8>) -> Self {
+        let redacted_payload = Some(payload).filter(|payload| *payload != self.payload);
+        Self {
+            redacted_payload,
+            ..self
+        }
     }
 
-    /// Whether `job`, which has this one's key, is the job that this one would make. Of a job that has ended, its residue has to do.
+    /// Where it stands when it is made at `now`.
+    pub fn status(&self, now: OffsetDateTime) -> Status {
+        match self.run_at > now {
+            true => Status::Scheduled,
+            false => Status::Queued,
+        }
+    }
+
+    /// Whether `job`, which has this one's key, is the job that this one would make. Of a job that has
+    /// ended, the redacted payload is compared.
     pub fn is_of(&self, job: &Job) -> bool {
-        let payload = match job.is_spent() {
-            true => self.residue.as_ref(),
+        let payload = match job.is_redacted() {
+            true => self.redacted_payload.as_ref(),
             false => Some(&self.payload),
         };
         self.kind == job.kind && payload == Some(&job.payload)

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 pub enum Queue {
     /// Can wait.
     Low,
-    /// As most do.
+    /// Most jobs.
     #[default]
     Default,
-    /// Somebody waits for it.
+    /// A user waits for it.
     High,
 }
 
@@ -25,7 +25,7 @@ pub struct QueueState {
     pub scheduled: i64,
     /// Jobs that wait for a worker.
     pub queued: i64,
-    /// Jobs that workers are at.
+    /// Jobs that workers run.
     pub running: i64,
     /// Jobs whose attempts are used up.
     pub dead: i64,
@@ -34,7 +34,7 @@ pub struct QueueState {
 }
 
 impl Queue {
-    /// Every queue, the most pressing first.
+    /// Every queue, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Default, Self::Low];
 
     /// The name that stores keep and people use.

@@ -5,13 +5,13 @@
 pub enum Status {
     /// Waits for its time: the first, or that of its next attempt.
     Scheduled,
-    /// A message that asks for it is on its way to a worker.
+    /// Its message is on the way to a worker.
     Queued,
     /// A worker holds a lease of it.
     Running,
     /// Done.
     Succeeded,
-    /// Ended by its handler, for a reason that another attempt would not mend.
+    /// Ended by its handler, for a reason that every other attempt would meet.
     Failed,
     /// Ended by its owner.
     Cancelled,

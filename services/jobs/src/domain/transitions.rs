@@ -1,11 +1,13 @@
-//! How a job goes from one status to the next. Stores lock the row, apply one of these, and write the row back.
+//! How a job goes from one status to the next. Stores lock the row, apply one of these, and write the
+//! row back. The beginning of an attempt is a single statement of the store.
 
 use time::OffsetDateTime;
 
 use super::{Ending, Job, Problem, Status};
 
 impl Job {
-    /// Ends at its owner's wish: at once when it waits; a running one learns of the wish. Whether there was anything to end.
+    /// Ends at its owner's request: at once when it waits; a running one is requested to end. Whether there
+    /// was anything to end.
     pub fn cancel(&mut self, now: OffsetDateTime) -> bool {
         match self.status {
             Status::Scheduled | Status::Queued => {
@@ -26,7 +28,7 @@ impl Job {
     /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled, and had all of its payload.
     pub fn restart(&mut self, now: OffsetDateTime) -> bool {
         match self.status {
-            _ if self.is_spent() => false,
+            _ if self.is_redacted() => false,
             Status::Failed | Status::Dead | Status::Cancelled => {
                 self.attempts = 0;
                 self.cancel_requested = false;
@@ -39,16 +41,6 @@ impl Job {
             }
             Status::Scheduled | Status::Queued | Status::Running | Status::Succeeded => false,
         }
-    }
-
-    /// A worker begins an attempt.
-    pub fn begin(&mut self, now: OffsetDateTime) {
-        self.status = Status::Running;
-        self.attempts = self.attempts.saturating_add(1);
-        self.progress = 0;
-        self.note.clear();
-        self.started_at = Some(now);
-        self.updated_at = now;
     }
 
     /// The attempt that runs has ended.
@@ -78,17 +70,17 @@ impl Job {
                 self.run_at = at;
                 self.wait(Status::Scheduled, now);
             }
-            Ending::HandedBack if self.cancel_requested => self.settle(Status::Cancelled, now),
-            Ending::HandedBack => {
+            Ending::Released if self.cancel_requested => self.settle(Status::Cancelled, now),
+            Ending::Released => {
                 self.attempts = (self.attempts - 1).max(0);
                 self.wait(Status::Queued, now);
             }
         }
     }
 
-    /// What a worker that died with the job in hand leaves behind: an attempt that counts, and the next one at `at`.
+    /// The worker died while it ran: the attempt counts, and the next one is made at `at`.
     pub fn rescue(&mut self, at: OffsetDateTime, now: OffsetDateTime) {
-        let problem = Problem::new("WORKER_LOST", "the worker died or lost touch while it was at this task");
+        let problem = Problem::new("WORKER_LOST", "the worker died or lost touch while it ran this task");
         self.end(Ending::Retry(problem, at), now);
     }
 
@@ -103,14 +95,14 @@ impl Job {
         self.status = status;
         self.updated_at = now;
         self.finished_at = Some(now);
-        // Dead letters wait for a superuser, who is not there every day, and has them replayed as they were.
+        // Dead letters wait for a superuser, who is not there every day, and replays them as they were.
         if status == Status::Dead {
             self.expires_at = now.checked_add(self.result_ttl.max(time::Duration::days(30)));
             return;
         }
         self.expires_at = now.checked_add(self.result_ttl);
-        if let Some(residue) = &self.residue {
-            self.payload.clone_from(residue);
+        if let Some(redacted) = &self.redacted_payload {
+            self.payload.clone_from(redacted);
         }
     }
 }

@@ -11,26 +11,26 @@ use quartet_proto::todos::v1 as todos;
 use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
 use tokio::io::AsyncReadExt;
 
-use super::Tools;
+use super::Dependencies;
 use super::todo_file::{self, Format};
-use crate::worker::run::{Done, Handler, Run, Trouble};
+use crate::workers::{Done, JobContext, JobError, JobHandler};
 
 /// Rows that are sent at once.
 const BATCH: usize = 100;
 /// Broken rows that the result names.
 const NAMED: usize = 100;
 
-pub(super) struct ImportTodos(pub(super) Arc<Tools>);
+pub(super) struct ImportTodos(pub(super) Arc<Dependencies>);
 
 #[async_trait]
-impl Handler for ImportTodos {
+impl JobHandler for ImportTodos {
     fn timeout(&self) -> Duration {
         Duration::from_secs(600)
     }
 
-    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
-        let payload: pb::ImportTodos = run.payload()?;
-        let rows = self.rows(run, Format::of(payload.format())).await?;
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
+        let payload: pb::ImportTodos = context.payload()?;
+        let rows = self.rows(context, Format::of(payload.format())).await?;
         let total = rows.len();
         let mut client = TransferServiceClient::new(self.0.todos.upstream());
         let mut result = pb::ImportTodosResult::default();
@@ -44,12 +44,12 @@ impl Handler for ImportTodos {
             }
             if !good.is_empty() {
                 let request = todos::ImportTodosRequest {
-                    user_id: run.job.owner.to_string(),
-                    import_id: run.job.id.to_string(),
+                    user_id: context.job.owner.to_string(),
+                    import_id: context.job.id.to_string(),
                     rows: good,
                 };
                 let reply = client
-                    .import_todos(run.request(&self.0.todos, request)?)
+                    .import_todos(context.request(&self.0.todos, request)?)
                     .await?
                     .into_inner();
                 result.imported += reply.imported;
@@ -58,7 +58,8 @@ impl Handler for ImportTodos {
                 }
             }
             let done = (number * BATCH + batch.len()).min(total);
-            run.progress((done * 100 / total.max(1)) as u8, format!("{done} of {total} rows"))
+            context
+                .progress((done * 100 / total.max(1)) as u8, format!("{done} of {total} rows"))
                 .await?;
         }
         result.errors.sort_by_key(|error| error.line);
@@ -67,15 +68,15 @@ impl Handler for ImportTodos {
 }
 
 impl ImportTodos {
-    async fn rows(&self, run: &Run, format: Format) -> Result<Vec<todo_file::Parsed>, Trouble> {
-        let file = self.0.files.open(run.job.id).await?;
-        let (mut file, size) = file.ok_or_else(|| Trouble::fail("INVALID", "the uploaded file is gone"))?;
+    async fn rows(&self, context: &JobContext, format: Format) -> Result<Vec<todo_file::Parsed>, JobError> {
+        let file = self.0.files.open(context.job.id).await?;
+        let (mut file, size) = file.ok_or_else(|| JobError::permanent("INVALID", "the uploaded file is gone"))?;
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.read_to_end(&mut bytes).await?;
         // Reading millions of cells takes the processor for a while.
         let rows = tokio::task::spawn_blocking(move || todo_file::read(format, &bytes)).await;
-        rows.map_err(|error| Trouble::retry("PANICKED", error))?
-            .map_err(|error| Trouble::fail("INVALID", error))
+        rows.map_err(|error| JobError::transient("PANICKED", error))?
+            .map_err(|error| JobError::permanent("INVALID", error))
     }
 }
 

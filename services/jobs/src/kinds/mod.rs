@@ -1,6 +1,6 @@
 //! What jobs do, one file per kind. This file is their table of contents.
 //!
-//! A job can be done more than once, so each kind says what makes its effect happen once.
+//! A job can be done more than once, so each kind declares what makes its effect happen once.
 
 mod export_todos;
 mod import_todos;
@@ -20,11 +20,10 @@ use crate::egress::EgressClient;
 use crate::files::Files;
 use crate::mail::Transport;
 use crate::store::Store;
-use crate::worker::Handlers;
-use crate::worker::run::Handler;
+use crate::workers::{Handlers, JobHandler};
 
-/// What the kinds work with.
-pub struct Tools {
+/// What handlers work with.
+pub struct Dependencies {
     /// Where jobs and webhooks are.
     pub store: Arc<dyn Store>,
     /// Files of jobs.
@@ -47,18 +46,18 @@ pub struct Tools {
     pub purge_after: Duration,
 }
 
-/// Who does which kind.
-pub fn handlers(tools: Tools) -> Handlers {
-    let tools = Arc::new(tools);
-    let handler = |kind: Kind| -> Arc<dyn Handler> {
-        let tools = Arc::clone(&tools);
+/// The handler of each kind.
+pub fn handlers(dependencies: Dependencies) -> Handlers {
+    let dependencies = Arc::new(dependencies);
+    let handler = |kind: Kind| -> Arc<dyn JobHandler> {
+        let dependencies = Arc::clone(&dependencies);
         match kind {
-            Kind::SendEmail => Arc::new(send_email::SendEmail(tools)),
-            Kind::ExportTodos => Arc::new(export_todos::ExportTodos(tools)),
-            Kind::ImportTodos => Arc::new(import_todos::ImportTodos(tools)),
-            Kind::RemindDue => Arc::new(remind_due::RemindDue(tools)),
-            Kind::PurgeDeleted => Arc::new(purge_deleted::PurgeDeleted(tools)),
-            Kind::Webhook => Arc::new(webhook::Webhook(tools)),
+            Kind::SendEmail => Arc::new(send_email::SendEmail(dependencies)),
+            Kind::ExportTodos => Arc::new(export_todos::ExportTodos(dependencies)),
+            Kind::ImportTodos => Arc::new(import_todos::ImportTodos(dependencies)),
+            Kind::RemindDue => Arc::new(remind_due::RemindDue(dependencies)),
+            Kind::PurgeDeleted => Arc::new(purge_deleted::PurgeDeleted(dependencies)),
+            Kind::Webhook => Arc::new(webhook::Webhook(dependencies)),
         }
     };
     Kind::ALL.into_iter().map(|kind| (kind, handler(kind))).collect()

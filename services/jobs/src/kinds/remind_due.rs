@@ -17,23 +17,23 @@ use quartet_proto::todos::v1::transfer_service_client::TransferServiceClient;
 use quartet_rpc::timestamp;
 use tonic::Code;
 
-use super::Tools;
+use super::Dependencies;
 use crate::domain::{Kind, NewJob, SUITE, UniqueKey};
-use crate::worker::run::{Done, Handler, Run, Trouble};
+use crate::workers::{Done, JobContext, JobError, JobHandler};
 
-pub(super) struct RemindDue(pub(super) Arc<Tools>);
+pub(super) struct RemindDue(pub(super) Arc<Dependencies>);
 
 #[async_trait]
-impl Handler for RemindDue {
+impl JobHandler for RemindDue {
     fn timeout(&self) -> Duration {
         Duration::from_secs(600)
     }
 
-    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
-        let payload: pb::RemindDue = run.payload()?;
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
+        let payload: pb::RemindDue = context.payload()?;
         let within = payload.within_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let within = within.map_or(self.0.remind_within, Duration::from_secs);
-        let now = run.clock.now();
+        let now = context.clock.now();
         let (after, before) = (timestamp::to_proto(now), timestamp::to_proto(now + within));
         let mut client = TransferServiceClient::new(self.0.todos.upstream());
         let mut contacts = HashMap::new();
@@ -47,19 +47,19 @@ impl Handler for RemindDue {
                 page_token,
             };
             let page = client
-                .list_due_todos(run.request(&self.0.todos, request)?)
+                .list_due_todos(context.request(&self.0.todos, request)?)
                 .await?
                 .into_inner();
             for todo in page.data {
                 if !contacts.contains_key(&todo.user_id) {
-                    let contact = self.contact(run, &todo.user_id).await?;
+                    let contact = self.contact(context, &todo.user_id).await?;
                     contacts.insert(todo.user_id.clone(), contact);
                 }
                 if let Some(Some(contact)) = contacts.get(&todo.user_id) {
-                    mails += i32::from(self.remind(run, &todo, contact).await?);
+                    mails += i32::from(self.remind(context, &todo, contact).await?);
                 }
             }
-            run.progress(50, format!("{mails} reminders")).await?;
+            context.progress(50, format!("{mails} reminders")).await?;
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(Done::with(&pb::RemindDueResult { mails }));
@@ -70,12 +70,12 @@ impl Handler for RemindDue {
 
 impl RemindDue {
     /// Where the owner gets mail; nowhere, if the account is gone or closed, or nobody has proven the address.
-    async fn contact(&self, run: &Run, user_id: &str) -> Result<Option<auth::Contact>, Trouble> {
+    async fn contact(&self, context: &JobContext, user_id: &str) -> Result<Option<auth::Contact>, JobError> {
         let request = auth::GetContactRequest {
             account_id: user_id.to_owned(),
         };
         let mut client = ContactServiceClient::new(self.0.auth.upstream());
-        match client.get_contact(run.request(&self.0.auth, request)?).await {
+        match client.get_contact(context.request(&self.0.auth, request)?).await {
             Ok(contact) => Ok(Some(contact.into_inner()).filter(|contact| contact.active && contact.email_verified)),
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(status.into()),
@@ -83,7 +83,12 @@ impl RemindDue {
     }
 
     /// Makes the mail; whether there was none.
-    async fn remind(&self, run: &Run, todo: &todos::DueTodo, contact: &auth::Contact) -> Result<bool, Trouble> {
+    async fn remind(
+        &self,
+        context: &JobContext,
+        todo: &todos::DueTodo,
+        contact: &auth::Contact,
+    ) -> Result<bool, JobError> {
         let Ok(Some(due_at)) = timestamp::parse(todo.due_at.as_ref()) else {
             return Ok(false);
         };
@@ -96,17 +101,23 @@ impl RemindDue {
                 due_at: todo.due_at,
             })),
         };
-        let now = run.clock.now();
+        let now = context.clock.now();
         let key = UniqueKey::of(
             "remind",
             format_args!("{}:{}", todo.todo_id, due_at.unix_timestamp_nanos() / 1_000),
         );
         // The key must be remembered as long as the todo can be listed.
         let kept = (due_at - now) + time::Duration::days(1);
-        let job = NewJob::new(run.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now)
-            .once(key)
-            .kept_for(kept);
-        match self.0.store.insert_job(&job, now, run.step()).await {
+        let job = NewJob::new(
+            context.clock.new_id(),
+            SUITE,
+            Kind::SendEmail,
+            mail.encode_to_vec(),
+            now,
+        )
+        .once(key)
+        .kept_for(kept);
+        match self.0.store.insert_job(&job, &context.cx()).await {
             Ok((_, made)) => Ok(made),
             // The title or the address has changed since the mail was made.
             Err(crate::Error::TaskKeyReused { .. }) => Ok(false),

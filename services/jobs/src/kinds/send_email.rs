@@ -12,25 +12,25 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use time::OffsetDateTime;
 
-use super::Tools;
-use crate::mail::{Content, Mail, SecretLink, SendError};
-use crate::worker::run::{Done, Handler, Run, Trouble};
+use super::Dependencies;
+use crate::mail::{Content, Mail, SecretLink};
+use crate::workers::{Done, JobContext, JobError, JobHandler};
 
-pub(super) struct SendEmail(pub(super) Arc<Tools>);
+pub(super) struct SendEmail(pub(super) Arc<Dependencies>);
 
 #[async_trait]
-impl Handler for SendEmail {
+impl JobHandler for SendEmail {
     fn timeout(&self) -> Duration {
         Duration::from_secs(60)
     }
 
-    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
-        let payload: pb::SendEmail = run.payload()?;
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
+        let payload: pb::SendEmail = context.payload()?;
         let (name, content) =
-            content(payload.template).ok_or_else(|| Trouble::fail("INVALID", "the mail has no template"))?;
+            content(payload.template).ok_or_else(|| JobError::permanent("INVALID", "the mail has no template"))?;
         let mail = Mail {
-            id: run.job.id,
-            date: run.job.created_at,
+            id: context.job.id,
+            date: context.job.created_at,
             to: payload.to,
             name,
             language: Language::preferred(&payload.language),
@@ -38,8 +38,7 @@ impl Handler for SendEmail {
         };
         match self.0.mails.send(&mail).await {
             Ok(message_id) => Ok(Done::with(&pb::SendEmailResult { message_id })),
-            Err(SendError::Transient(reason)) => Err(Trouble::retry("UNAVAILABLE", reason)),
-            Err(SendError::Permanent(reason)) => Err(Trouble::fail("REFUSED", reason)),
+            Err(failure) => Err(failure.into()),
         }
     }
 }

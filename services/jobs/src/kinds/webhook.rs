@@ -1,6 +1,6 @@
-//! Tells a webhook of one event, as Standard Webhooks has it (https://www.standardwebhooks.com, version 1.0).
+//! Delivers one event to a webhook, by Standard Webhooks (https://www.standardwebhooks.com, version 1.0).
 //!
-//! Once: not ours to promise. Every attempt carries the event's id as `webhook-id`, by which the receiver knows a copy.
+//! Once: not ours to promise. Every attempt carries the event's id as `webhook-id`, by which the receiver recognizes a copy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,66 +15,69 @@ use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
 
-use super::Tools;
+use super::Dependencies;
 use crate::domain::WebhookEdit;
 use crate::egress::{EgressError, Reply};
-use crate::worker::run::{Done, Handler, Run, Trouble};
+use crate::workers::{Done, JobContext, JobError, JobHandler};
 
 /// How long a receiver may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest pause that a receiver may ask for.
+/// The longest pause that a receiver may request.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
 
-pub(super) struct Webhook(pub(super) Arc<Tools>);
+pub(super) struct Webhook(pub(super) Arc<Dependencies>);
 
 #[async_trait]
-impl Handler for Webhook {
+impl JobHandler for Webhook {
     fn timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
 
-    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
-        let payload: pb::DeliverWebhook = run.payload()?;
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
+        let payload: pb::DeliverWebhook = context.payload()?;
         let id: Uuid = payload
             .webhook_id
             .parse()
-            .map_err(|error| Trouble::fail("INVALID", error))?;
-        let webhook = self.0.store.find_webhook(run.job.owner, id, run.step()).await?;
+            .map_err(|error| JobError::permanent("INVALID", error))?;
+        let webhook = self.0.store.find_webhook(context.job.owner, id, &context.cx()).await?;
         let Some(webhook) = webhook.filter(|webhook| webhook.enabled) else {
-            return Err(Trouble::fail("WEBHOOK_GONE", "the webhook was deleted or switched off"));
+            return Err(JobError::permanent(
+                "WEBHOOK_GONE",
+                "the webhook was deleted or switched off",
+            ));
         };
-        let url = Url::parse(&webhook.url).map_err(|error| Trouble::fail("INVALID", error))?;
-        let timestamp = run.clock.now().unix_timestamp();
+        let url = Url::parse(&webhook.url).map_err(|error| JobError::permanent("INVALID", error))?;
+        let timestamp = context.clock.now().unix_timestamp();
         let signature = sign(&webhook.secret, &payload.event_id, timestamp, &payload.body);
         let headers = headers(&payload.event_id, timestamp, &signature)?;
-        run.check()?;
+        context.check()?;
         match self.0.egress.post(&url, headers, payload.body.into(), TIMEOUT).await {
             Ok(reply) if reply.status.is_success() => Ok(Done::with(&pb::DeliverWebhookResult {
                 status_code: reply.status.as_u16().into(),
             })),
             Ok(reply) if reply.status == StatusCode::GONE => {
-                // The receiver says that it wants no more.
+                // The receiver wants no more.
                 let edit = WebhookEdit {
                     enabled: Some(false),
                     ..WebhookEdit::default()
                 };
                 self.0
                     .store
-                    .update_webhook(run.job.owner, id, &edit, run.clock.now(), run.step())
+                    .update_webhook(context.job.owner, id, &edit, &context.cx())
                     .await?;
-                Err(Trouble::fail(
+                Err(JobError::permanent(
                     "WEBHOOK_GONE",
                     "the receiver answered 410, so the webhook was switched off",
                 ))
             }
             Ok(reply) => Err(refused(&reply)),
-            Err(error @ EgressError::Forbidden(_)) => Err(Trouble::fail("TARGET_REFUSED", error)),
-            Err(error) => Err(Trouble::retry("UNREACHABLE", error)),
+            Err(error @ EgressError::Forbidden(_)) => Err(JobError::permanent("TARGET_REFUSED", error)),
+            Err(error) => Err(JobError::transient("UNREACHABLE", error)),
         }
     }
 }
 
-fn refused(reply: &Reply) -> Trouble {
+fn refused(reply: &Reply) -> JobError {
     let message = format!("the receiver answered {}", reply.status.as_u16());
     // A redirect is not followed: where it leads nobody has agreed to, and it may lead inside.
     let reason = if reply.status.is_redirection() {
@@ -82,12 +85,11 @@ fn refused(reply: &Reply) -> Trouble {
     } else {
         "REFUSED"
     };
-    let problem = crate::domain::Problem::new(reason, message);
-    Trouble::Retry(problem, reply.retry_after.map(|pause| pause.min(LONGEST_PAUSE)))
+    JobError::transient(reason, message).retry_after(reply.retry_after.map(|pause| pause.min(LONGEST_PAUSE)))
 }
 
-fn headers(id: &str, timestamp: i64, signature: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Trouble> {
-    let value = |text: &str| HeaderValue::try_from(text).map_err(|error| Trouble::fail("INVALID", error));
+fn headers(id: &str, timestamp: i64, signature: &str) -> Result<Vec<(HeaderName, HeaderValue)>, JobError> {
+    let value = |text: &str| HeaderValue::try_from(text).map_err(|error| JobError::permanent("INVALID", error));
     Ok(vec![
         (
             HeaderName::from_static("content-type"),

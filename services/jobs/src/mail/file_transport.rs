@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
+use quartet_kernel::Failure;
 
-use super::{Mail, SendError, Transport, message};
+use super::{Mail, Transport, message};
 
 /// Writes mails into a folder.
 pub struct FileTransport {
@@ -25,11 +26,11 @@ impl FileTransport {
 
 #[async_trait]
 impl Transport for FileTransport {
-    async fn send(&self, mail: &Mail) -> Result<String, SendError> {
+    async fn send(&self, mail: &Mail) -> Result<String, Failure> {
         let (message, id) = message::write(mail, &self.from)?;
         let (folder, bytes, name) = (self.folder.clone(), message.formatted(), format!("{}.eml", mail.id));
         let written = tokio::task::spawn_blocking(move || write(&folder, &name, &bytes)).await;
-        let transient = |error: &dyn std::error::Error| SendError::Transient(error.to_string());
+        let transient = |error: &dyn std::error::Error| Failure::Transient(error.to_string());
         written
             .map_err(|error| transient(&error))?
             .map_err(|error| transient(&error))?;
@@ -93,7 +94,7 @@ mod tests {
         let transport = FileTransport::new(folder.path(), "no-reply@quartet.example".parse().unwrap());
         assert!(matches!(
             transport.send(&mail("nowhere")).await,
-            Err(SendError::Permanent(_))
+            Err(Failure::Permanent(_))
         ));
     }
 }

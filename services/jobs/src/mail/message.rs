@@ -3,13 +3,14 @@
 
 use lettre::Message;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
+use quartet_kernel::Failure;
 
+use super::Mail;
 use super::page::Page;
-use super::{Mail, SendError};
 
 /// The message and its `Message-ID`.
-pub(super) fn write(mail: &Mail, from: &Mailbox) -> Result<(Message, String), SendError> {
-    let permanent = |error: &dyn std::error::Error| SendError::Permanent(error.to_string());
+pub(super) fn write(mail: &Mail, from: &Mailbox) -> Result<(Message, String), Failure> {
+    let permanent = |error: &dyn std::error::Error| Failure::Permanent(error.to_string());
     let address = mail
         .to
         .parse()

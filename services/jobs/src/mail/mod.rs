@@ -12,6 +12,7 @@ mod samples;
 mod smtp_transport;
 
 use async_trait::async_trait;
+use quartet_kernel::Failure;
 use quartet_kernel::Language;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -73,16 +74,5 @@ pub struct SecretLink {
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends a mail; its `Message-ID`.
-    async fn send(&self, mail: &Mail) -> Result<String, SendError>;
-}
-
-/// A mail was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// Another attempt may succeed.
-    #[error("the mail was not accepted for now: {0}")]
-    Transient(String),
-    /// No attempt will succeed.
-    #[error("the mail will never be accepted: {0}")]
-    Permanent(String),
+    async fn send(&self, mail: &Mail) -> Result<String, Failure>;
 }

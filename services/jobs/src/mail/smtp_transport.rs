@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use quartet_config::Secret;
+use quartet_kernel::Failure;
 
-use super::{Mail, SendError, Transport, message};
+use super::{Mail, Transport, message};
 
 /// How long one command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,15 +41,15 @@ impl SmtpTransport {
 
 #[async_trait]
 impl Transport for SmtpTransport {
-    async fn send(&self, mail: &Mail) -> Result<String, SendError> {
+    async fn send(&self, mail: &Mail) -> Result<String, Failure> {
         let (message, id) = message::write(mail, &self.from)?;
         match self.transport.send(message).await {
             Ok(_) => Ok(id),
             Err(error) => {
                 let is_permanent = error.status().is_some_and(|code| PERMANENT.contains(&code.into()));
                 match is_permanent {
-                    true => Err(SendError::Permanent(error.to_string())),
-                    false => Err(SendError::Transient(error.to_string())),
+                    true => Err(Failure::Permanent(error.to_string())),
+                    false => Err(Failure::Transient(error.to_string())),
                 }
             }
         }

@@ -2,20 +2,17 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::CancelTaskRequest>) -> Result<Response<pb::Task>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("task_id", &request.get_ref().task_id)?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CancelTaskRequest) -> Result<pb::Task, Error> {
+    let id = convert::id("task_id", &request.task_id)?;
     let owner = call.user()?.id;
     let job = rpc
         .store
-        .cancel_job(owner, id, rpc.clock.now(), call.deadline)
+        .cancel_job(owner, id, &rpc.cx(call))
         .await?
         .ok_or(Error::TaskNotFound { id })?;
-    rpc.changes.announce(id);
-    Ok(Response::new(rpc.task(job)))
+    Ok(rpc.task(job))
 }

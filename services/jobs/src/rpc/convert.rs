@@ -35,6 +35,6 @@ fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
 }
 
 /// The page that a list request asks for.
-pub(super) fn page(asked: Asked<'_>, signature: &str, violations: &mut Violations) -> Option<Page<Key>> {
-    Page::parse(asked, signature, violations)
+pub(super) fn page(request: PageRequest<'_>, signature: &str, violations: &mut Violations) -> Option<Page<Key>> {
+    Page::parse(request, signature, violations)
 }

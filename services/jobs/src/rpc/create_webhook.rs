@@ -3,7 +3,6 @@
 use quartet_kernel::Violations;
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -12,15 +11,10 @@ use crate::domain::{NewWebhook, Target};
 /// Webhooks of one owner at the most.
 const LIMIT: i64 = 20;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::CreateWebhookRequest>,
-) -> Result<Response<pb::Webhook>, Error> {
-    let call = Call::of(&request)?;
-    let asked = request.get_ref();
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateWebhookRequest) -> Result<pb::Webhook, Error> {
     let mut violations = Violations::new();
-    let target = violations.check("url", Target::parse(&asked.url, &rpc.egress));
-    let events = convert::events("events", &asked.events, &mut violations);
+    let target = violations.check("url", Target::parse(&request.url, &rpc.egress));
+    let events = convert::events("events", &request.events, &mut violations);
     violations.finish()?;
     let webhook = NewWebhook {
         id: rpc.clock.new_id(),
@@ -30,12 +24,9 @@ pub(super) async fn handle(
         // Standard Webhooks asks for 24 to 64 bytes.
         secret: rpc.clock.random::<32>().to_vec(),
     };
-    let made = rpc
-        .store
-        .insert_webhook(&webhook, LIMIT, rpc.clock.now(), call.deadline)
-        .await?;
-    Ok(Response::new(pb::Webhook {
+    let made = rpc.store.insert_webhook(&webhook, LIMIT, &rpc.cx(call)).await?;
+    Ok(pb::Webhook {
         secret: convert::secret(&webhook.secret),
         ..convert::webhook(made)
-    }))
+    })
 }

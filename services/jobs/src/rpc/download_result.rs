@@ -6,23 +6,21 @@ use quartet_proto::google::api::HttpBody;
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::{Call, Caller};
 use tokio::fs::File;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::files;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::DownloadResultRequest>,
-) -> Result<Response<BoxStream<'static, Result<HttpBody, Status>>>, Error> {
-    let call = Call::of(&request)?;
-    let asked = request.get_ref();
-    let id = convert::download(asked)?;
-    let linked = rpc.links.counts(id, &asked.token, rpc.clock.now());
+/// The pieces of the file.
+pub(super) type Stream = BoxStream<'static, Result<HttpBody, Status>>;
+
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DownloadResultRequest) -> Result<Stream, Error> {
+    let id = convert::download(&request)?;
+    let linked = rpc.links.counts(id, &request.token, rpc.clock.now());
     let job = match &call.caller {
-        _ if linked => rpc.store.find_any_job(id, call.deadline).await?,
-        Caller::User(user) if asked.token.is_empty() => rpc.store.find_job(user.id, id, call.deadline).await?,
+        _ if linked => rpc.store.find_any_job(id, &rpc.cx(call)).await?,
+        Caller::User(user) if request.token.is_empty() => rpc.store.find_job(user.id, id, &rpc.cx(call)).await?,
         Caller::User(_) | Caller::Anonymous | Caller::Service(_) => return Err(Error::DownloadLinkInvalid),
     };
     let job = job.filter(Rpc::has_file).ok_or(Error::ResultNotFound { id })?;
@@ -31,11 +29,11 @@ pub(super) async fn handle(
         pb::FileFormat::Json => "application/json",
         pb::FileFormat::Csv | pb::FileFormat::Unspecified => "text/csv; charset=utf-8",
     };
-    Ok(Response::new(pieces(file, content_type)))
+    Ok(pieces(file, content_type))
 }
 
 /// The pieces of a file; the first one says what it is. An empty file is one empty piece.
-fn pieces(file: File, content_type: &'static str) -> BoxStream<'static, Result<HttpBody, Status>> {
+fn pieces(file: File, content_type: &'static str) -> Stream {
     futures::stream::unfold(Some((file, true)), move |state| async move {
         let (mut file, first) = state?;
         match files::piece(&mut file).await {

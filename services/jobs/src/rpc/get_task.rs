@@ -2,17 +2,15 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 use crate::domain::{Job, Kind, Status};
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::GetTaskRequest>) -> Result<Response<pb::Task>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("task_id", &request.get_ref().task_id)?;
-    let job = rpc.store.find_job(call.user()?.id, id, call.deadline).await?;
-    Ok(Response::new(rpc.task(job.ok_or(Error::TaskNotFound { id })?)))
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::GetTaskRequest) -> Result<pb::Task, Error> {
+    let id = convert::id("task_id", &request.task_id)?;
+    let job = rpc.store.find_job(call.user()?.id, id, &rpc.cx(call)).await?;
+    Ok(rpc.task(job.ok_or(Error::TaskNotFound { id })?))
 }
 
 impl Rpc {

@@ -2,16 +2,12 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::GetWebhookRequest>) -> Result<Response<pb::Webhook>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("webhook_id", &request.get_ref().webhook_id)?;
-    let webhook = rpc.store.find_webhook(call.user()?.id, id, call.deadline).await?;
-    Ok(Response::new(convert::webhook(
-        webhook.ok_or(Error::WebhookNotFound { id })?,
-    )))
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::GetWebhookRequest) -> Result<pb::Webhook, Error> {
+    let id = convert::id("webhook_id", &request.webhook_id)?;
+    let webhook = rpc.store.find_webhook(call.user()?.id, id, &rpc.cx(call)).await?;
+    Ok(convert::webhook(webhook.ok_or(Error::WebhookNotFound { id })?))
 }

@@ -2,7 +2,6 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -10,17 +9,17 @@ use crate::domain::Key;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::ListTasksRequest>,
-) -> Result<Response<pb::ListTasksResponse>, Error> {
-    let call = Call::of(&request)?;
-    let list = convert::list(call.user()?.id, request.get_ref())?;
-    let rows = rpc.store.list_jobs(&list.filter, &list.page, call.deadline).await?;
-    Ok(Response::new(pb::ListTasksResponse {
+    call: &Call,
+    request: pb::ListTasksRequest,
+) -> Result<pb::ListTasksResponse, Error> {
+    let list = convert::list(call.user()?.id, &request)?;
+    let rows = rpc.store.list_jobs(&list.filter, &list.page, &rpc.cx(call)).await?;
+    Ok(pb::ListTasksResponse {
         next_page_token: rows.next_token(&list.signature, |job| Key(job.id)),
         total_count: rows.total,
         has_more: rows.has_more,
         page: list.page.number(),
         items_per_page: list.page.size,
         data: rows.rows.into_iter().map(|job| rpc.task(job)).collect(),
-    }))
+    })
 }

@@ -25,21 +25,19 @@ mod watch_task;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
 use quartet_clock::Clock;
-use quartet_proto::google::api::HttpBody;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::queue_service_server::{QueueService, QueueServiceServer};
 use quartet_proto::jobs::v1::task_service_server::{TaskService, TaskServiceServer};
 use quartet_proto::jobs::v1::webhook_service_server::{WebhookService, WebhookServiceServer};
+use quartet_rpc::Call;
+use quartet_store::Context;
 use tonic::service::RoutesBuilder;
-use tonic::{Request, Response, Status, Streaming};
 
-use crate::changes::Changes;
 use crate::domain::EgressPolicy;
 use crate::files::Files;
 use crate::links::Links;
+use crate::notifier::JobNotifier;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -47,7 +45,7 @@ use crate::store::Store;
 pub(crate) struct Rpc {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
-    pub(crate) changes: Changes,
+    pub(crate) notifier: JobNotifier,
     pub(crate) files: Files,
     pub(crate) links: Links,
     pub(crate) link_ttl: Duration,
@@ -56,6 +54,15 @@ pub(crate) struct Rpc {
 }
 
 impl Rpc {
+    /// What the store has to know of a call.
+    fn cx(&self, call: &Call) -> Context {
+        Context {
+            now: self.clock.now(),
+            deadline: call.deadline,
+            trace: call.trace.clone(),
+        }
+    }
+
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
         routes
             .add_service(TaskServiceServer::new(self.clone()))
@@ -64,131 +71,37 @@ impl Rpc {
     }
 }
 
-#[async_trait]
-impl TaskService for Rpc {
-    async fn create_task(&self, request: Request<pb::CreateTaskRequest>) -> Result<Response<pb::Task>, Status> {
-        Ok(create_task::handle(self, request).await?)
-    }
-
-    async fn upload_import(
-        &self,
-        request: Request<Streaming<pb::UploadImportRequest>>,
-    ) -> Result<Response<pb::Task>, Status> {
-        Ok(upload_import::handle(self, request).await?)
-    }
-
-    async fn get_task(&self, request: Request<pb::GetTaskRequest>) -> Result<Response<pb::Task>, Status> {
-        Ok(get_task::handle(self, request).await?)
-    }
-
-    async fn list_tasks(
-        &self,
-        request: Request<pb::ListTasksRequest>,
-    ) -> Result<Response<pb::ListTasksResponse>, Status> {
-        Ok(list_tasks::handle(self, request).await?)
-    }
-
-    async fn cancel_task(&self, request: Request<pb::CancelTaskRequest>) -> Result<Response<pb::Task>, Status> {
-        Ok(cancel_task::handle(self, request).await?)
-    }
-
-    async fn retry_task(&self, request: Request<pb::RetryTaskRequest>) -> Result<Response<pb::Task>, Status> {
-        Ok(retry_task::handle(self, request).await?)
-    }
-
-    type WatchTaskStream = BoxStream<'static, Result<pb::Task, Status>>;
-
-    async fn watch_task(
-        &self,
-        request: Request<pb::WatchTaskRequest>,
-    ) -> Result<Response<Self::WatchTaskStream>, Status> {
-        Ok(watch_task::handle(self, request).await?)
-    }
-
-    type DownloadResultStream = BoxStream<'static, Result<HttpBody, Status>>;
-
-    async fn download_result(
-        &self,
-        request: Request<pb::DownloadResultRequest>,
-    ) -> Result<Response<Self::DownloadResultStream>, Status> {
-        Ok(download_result::handle(self, request).await?)
-    }
-
-    async fn list_schedules(
-        &self,
-        request: Request<pb::ListSchedulesRequest>,
-    ) -> Result<Response<pb::ListSchedulesResponse>, Status> {
-        Ok(list_schedules::handle(self, request).await?)
-    }
-
-    async fn submit_task(
-        &self,
-        request: Request<pb::SubmitTaskRequest>,
-    ) -> Result<Response<pb::SubmitTaskResponse>, Status> {
-        Ok(submit_task::handle(self, request).await?)
+quartet_rpc::methods! {
+    impl TaskService for Rpc {
+        create_task(pb::CreateTaskRequest) -> pb::Task;
+        upload_import(tonic::Streaming<pb::UploadImportRequest>) -> pb::Task;
+        get_task(pb::GetTaskRequest) -> pb::Task;
+        list_tasks(pb::ListTasksRequest) -> pb::ListTasksResponse;
+        cancel_task(pb::CancelTaskRequest) -> pb::Task;
+        retry_task(pb::RetryTaskRequest) -> pb::Task;
+        watch_task(pb::WatchTaskRequest) -> stream WatchTaskStream;
+        download_result(pb::DownloadResultRequest) -> stream DownloadResultStream;
+        list_schedules(pb::ListSchedulesRequest) -> pb::ListSchedulesResponse;
+        submit_task(pb::SubmitTaskRequest) -> pb::SubmitTaskResponse;
     }
 }
 
-#[async_trait]
-impl QueueService for Rpc {
-    async fn list_dead_letters(
-        &self,
-        request: Request<pb::ListDeadLettersRequest>,
-    ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
-        Ok(list_dead_letters::handle(self, request).await?)
-    }
-
-    async fn replay_dead_letter(
-        &self,
-        request: Request<pb::ReplayDeadLetterRequest>,
-    ) -> Result<Response<pb::Task>, Status> {
-        Ok(replay_dead_letter::handle(self, request).await?)
-    }
-
-    async fn pause_queue(&self, request: Request<pb::PauseQueueRequest>) -> Result<Response<pb::Queue>, Status> {
-        Ok(pause_queue::handle(self, request).await?)
-    }
-
-    async fn resume_queue(&self, request: Request<pb::ResumeQueueRequest>) -> Result<Response<pb::Queue>, Status> {
-        Ok(resume_queue::handle(self, request).await?)
-    }
-
-    async fn queue_stats(
-        &self,
-        request: Request<pb::QueueStatsRequest>,
-    ) -> Result<Response<pb::QueueStatsResponse>, Status> {
-        Ok(queue_stats::handle(self, request).await?)
+quartet_rpc::methods! {
+    impl QueueService for Rpc {
+        list_dead_letters(pb::ListDeadLettersRequest) -> pb::ListDeadLettersResponse;
+        replay_dead_letter(pb::ReplayDeadLetterRequest) -> pb::Task;
+        pause_queue(pb::PauseQueueRequest) -> pb::Queue;
+        resume_queue(pb::ResumeQueueRequest) -> pb::Queue;
+        queue_stats(pb::QueueStatsRequest) -> pb::QueueStatsResponse;
     }
 }
 
-#[async_trait]
-impl WebhookService for Rpc {
-    async fn list_webhooks(
-        &self,
-        request: Request<pb::ListWebhooksRequest>,
-    ) -> Result<Response<pb::ListWebhooksResponse>, Status> {
-        Ok(list_webhooks::handle(self, request).await?)
-    }
-
-    async fn get_webhook(&self, request: Request<pb::GetWebhookRequest>) -> Result<Response<pb::Webhook>, Status> {
-        Ok(get_webhook::handle(self, request).await?)
-    }
-
-    async fn create_webhook(
-        &self,
-        request: Request<pb::CreateWebhookRequest>,
-    ) -> Result<Response<pb::Webhook>, Status> {
-        Ok(create_webhook::handle(self, request).await?)
-    }
-
-    async fn update_webhook(
-        &self,
-        request: Request<pb::UpdateWebhookRequest>,
-    ) -> Result<Response<pb::Webhook>, Status> {
-        Ok(update_webhook::handle(self, request).await?)
-    }
-
-    async fn delete_webhook(&self, request: Request<pb::DeleteWebhookRequest>) -> Result<Response<()>, Status> {
-        Ok(delete_webhook::handle(self, request).await?)
+quartet_rpc::methods! {
+    impl WebhookService for Rpc {
+        list_webhooks(pb::ListWebhooksRequest) -> pb::ListWebhooksResponse;
+        get_webhook(pb::GetWebhookRequest) -> pb::Webhook;
+        create_webhook(pb::CreateWebhookRequest) -> pb::Webhook;
+        update_webhook(pb::UpdateWebhookRequest) -> pb::Webhook;
+        delete_webhook(pb::DeleteWebhookRequest) -> ();
     }
 }

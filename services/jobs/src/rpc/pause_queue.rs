@@ -2,14 +2,12 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(rpc: &Rpc, request: Request<pb::PauseQueueRequest>) -> Result<Response<pb::Queue>, Error> {
-    let call = Call::of(&request)?;
-    let queue = convert::queue_named(&request.get_ref().queue)?;
-    rpc.store.set_paused(queue, true, call.deadline).await?;
-    Ok(Response::new(rpc.queue(queue, call).await?))
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::PauseQueueRequest) -> Result<pb::Queue, Error> {
+    let queue = convert::queue_named(&request.queue)?;
+    rpc.store.set_paused(queue, true, &rpc.cx(call)).await?;
+    Ok(rpc.queue(queue, call).await?)
 }

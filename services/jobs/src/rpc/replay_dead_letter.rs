@@ -2,18 +2,12 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::ReplayDeadLetterRequest>,
-) -> Result<Response<pb::Task>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("task_id", &request.get_ref().task_id)?;
-    let job = rpc.store.replay_job(id, rpc.clock.now(), call.deadline).await?;
-    rpc.changes.announce(id);
-    Ok(Response::new(rpc.task(job.ok_or(Error::TaskNotFound { id })?)))
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ReplayDeadLetterRequest) -> Result<pb::Task, Error> {
+    let id = convert::id("task_id", &request.task_id)?;
+    let job = rpc.store.replay_job(id, &rpc.cx(call)).await?;
+    Ok(rpc.task(job.ok_or(Error::TaskNotFound { id })?))
 }

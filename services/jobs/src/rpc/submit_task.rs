@@ -2,20 +2,19 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<pb::SubmitTaskRequest>,
-) -> Result<Response<pb::SubmitTaskResponse>, Error> {
-    let call = Call::of(&request)?;
-    let now = rpc.clock.now();
-    let job = convert::submitted(request.get_ref(), rpc.clock.new_id(), now)?;
-    let (job, _) = rpc.store.insert_job(&job, now, call.deadline).await?;
-    Ok(Response::new(pb::SubmitTaskResponse {
+    call: &Call,
+    request: pb::SubmitTaskRequest,
+) -> Result<pb::SubmitTaskResponse, Error> {
+    let cx = rpc.cx(call);
+    let job = convert::submitted(&request, rpc.clock.new_id(), cx.now)?;
+    let (job, _) = rpc.store.insert_job(&job, &cx).await?;
+    Ok(pb::SubmitTaskResponse {
         task_id: job.id.to_string(),
-    }))
+    })
 }

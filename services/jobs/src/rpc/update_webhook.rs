@@ -2,22 +2,15 @@
 
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response};
 
 use super::{Rpc, convert};
 use crate::Error;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::UpdateWebhookRequest>,
-) -> Result<Response<pb::Webhook>, Error> {
-    let call = Call::of(&request)?;
-    let (id, edit) = convert::edit(request.get_ref(), &rpc.egress)?;
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::UpdateWebhookRequest) -> Result<pb::Webhook, Error> {
+    let (id, edit) = convert::edit(&request, &rpc.egress)?;
     let webhook = rpc
         .store
-        .update_webhook(call.user()?.id, id, &edit, rpc.clock.now(), call.deadline)
+        .update_webhook(call.user()?.id, id, &edit, &rpc.cx(call))
         .await?;
-    Ok(Response::new(convert::webhook(
-        webhook.ok_or(Error::WebhookNotFound { id })?,
-    )))
+    Ok(convert::webhook(webhook.ok_or(Error::WebhookNotFound { id })?))
 }

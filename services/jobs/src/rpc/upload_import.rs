@@ -4,18 +4,17 @@ use quartet_kernel::{Rule, violations};
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::{Call, Failure};
 use sha2::{Digest, Sha256};
-use tonic::{Request, Response, Streaming};
+use tonic::Streaming;
 
 use super::{Rpc, convert};
 use crate::Error;
 
 pub(super) async fn handle(
     rpc: &Rpc,
-    request: Request<Streaming<pb::UploadImportRequest>>,
-) -> Result<Response<pb::Task>, Error> {
-    let call = Call::of(&request)?.clone();
+    call: &Call,
+    mut messages: Streaming<pb::UploadImportRequest>,
+) -> Result<pb::Task, Error> {
     let owner = call.user()?.id;
-    let mut messages = request.into_inner();
     let first = messages.message().await.map_err(broken_off)?;
     let first = first.ok_or_else(|| violations::one("file", Rule::required()))?;
     let (format, unique_key) = convert::upload(&first)?;
@@ -39,16 +38,16 @@ pub(super) async fn handle(
         return Err(violations::one("file", Rule::required()).into());
     }
     let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let now = rpc.clock.now();
-    let job = convert::import(owner, id, digest, format, unique_key, now);
+    let cx = rpc.cx(call);
+    let job = convert::import(owner, id, digest, format, unique_key, cx.now);
     // The file is safe before the job that reads it can begin. One whose job is not made after all is removed, here or as a stray.
     file.finish().await?;
-    let inserted = rpc.store.insert_job(&job, now, call.deadline).await;
+    let inserted = rpc.store.insert_job(&job, &cx).await;
     match inserted {
-        Ok((job, true)) => Ok(Response::new(rpc.task(job))),
+        Ok((job, true)) => Ok(rpc.task(job)),
         Ok((job, false)) => {
             rpc.files.remove(id).await?;
-            Ok(Response::new(rpc.task(job)))
+            Ok(rpc.task(job))
         }
         Err(error @ Error::TaskKeyReused { .. }) => {
             rpc.files.remove(id).await?;
@@ -59,7 +58,7 @@ pub(super) async fn handle(
     }
 }
 
-/// The client went away in the middle; nobody hears the answer.
+/// The client went away in the middle; nobody receives the answer.
 fn broken_off(status: tonic::Status) -> Error {
     tracing::debug!(%status, "an upload broke off");
     Failure::new(

@@ -7,31 +7,31 @@ use futures::stream::BoxStream;
 use quartet_kernel::Deadline;
 use quartet_proto::jobs::v1 as pb;
 use quartet_rpc::Call;
-use tonic::{Request, Response, Status};
+use quartet_store::Context;
+use tonic::Status;
 use uuid::Uuid;
 
 use super::{Rpc, convert};
 use crate::Error;
-use crate::changes::Listener;
 use crate::domain::Job;
+use crate::notifier::Subscription;
 
-/// How often a task is looked at that changes in another process.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Bound on one look.
-const LOOK: Duration = Duration::from_secs(5);
-/// Looks that may fail in a row: a store that is away for a moment ends no stream.
-const PATIENCE: u32 = 20;
+/// How often the store is polled for a task that changes in another process.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Bound on one poll.
+const POLL: Duration = Duration::from_secs(5);
+/// Polls that may fail in a row: a store that is away for a while ends no stream.
+const MAX_FAILURES: u32 = 20;
 
-pub(super) async fn handle(
-    rpc: &Rpc,
-    request: Request<pb::WatchTaskRequest>,
-) -> Result<Response<BoxStream<'static, Result<pb::Task, Status>>>, Error> {
-    let call = Call::of(&request)?;
-    let id = convert::id("task_id", &request.get_ref().task_id)?;
+/// The task, and again each time that it changes.
+pub(super) type Stream = BoxStream<'static, Result<pb::Task, Status>>;
+
+pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::WatchTaskRequest) -> Result<Stream, Error> {
+    let id = convert::id("task_id", &request.task_id)?;
     let user = call.user()?;
-    // Listening begins before looking, so that nothing falls between the two.
-    let changes = rpc.changes.listen();
-    let job = rpc.store.find_job(user.id, id, call.deadline).await?;
+    // The subscription begins before the job is read, so that no change falls between the two.
+    let changes = rpc.notifier.subscribe();
+    let job = rpc.store.find_job(user.id, id, &rpc.cx(call)).await?;
     let job = job.ok_or(Error::TaskNotFound { id })?;
     let watch = Watch {
         rpc: rpc.clone(),
@@ -41,12 +41,12 @@ pub(super) async fn handle(
         pending: Some(job),
         ended: false,
     };
-    Ok(Response::new(futures::stream::unfold(watch, Watch::next).boxed()))
+    Ok(futures::stream::unfold(watch, Watch::next).boxed())
 }
 
 struct Watch {
     rpc: Rpc,
-    changes: Listener,
+    changes: Subscription,
     owner: Uuid,
     shown: Job,
     /// What is to be shown next.
@@ -70,7 +70,7 @@ impl Watch {
                 self.shown = job.clone();
                 Ok(self.rpc.task(job))
             }
-            // It was forgotten.
+            // It was deleted.
             Ok(None) => return None,
             Err(status) => {
                 self.ended = true;
@@ -85,14 +85,14 @@ impl Watch {
         let mut failures = 0;
         loop {
             tokio::select! {
-                () = self.changes.of(self.shown.id) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = self.changes.changed(self.shown.id) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
-            let deadline = Deadline::after(LOOK);
-            match self.rpc.store.find_job(self.owner, self.shown.id, deadline).await {
+            let cx = Context::new(&self.rpc.clock, Deadline::after(POLL));
+            match self.rpc.store.find_job(self.owner, self.shown.id, &cx).await {
                 Ok(Some(job)) if job == self.shown => failures = 0,
                 Ok(found) => return Ok(found),
-                Err(error) if failures >= PATIENCE => return Err(error.into()),
+                Err(error) if failures >= MAX_FAILURES => return Err(error.into()),
                 Err(_) => failures += 1,
             }
         }

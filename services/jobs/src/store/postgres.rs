@@ -1,44 +1,47 @@
 //! The queries over PostgreSQL.
 
-use quartet_clock::Clock;
+mod written;
+
+#[path = "queries/job_rows.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod job_rows;
+#[path = "queries/queues.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod queues;
+#[path = "queries/reactions.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod reactions;
+#[path = "queries/tasks.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod tasks;
+#[path = "queries/unit.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod unit;
+#[path = "queries/webhooks.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod webhooks;
+#[path = "queries/work.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod work;
+
 use quartet_messaging::Publisher;
-use quartet_store::Postgres as Pool;
+use quartet_store::Postgres as Database;
+use quartet_store::dialect::postgres as dialect;
 use sqlx::{PgConnection as Connection, Postgres as Db};
+
+use crate::notifier::JobNotifier;
+
+/// Two statements, executed as one.
+macro_rules! both {
+    ($first:expr, $second:expr) => {
+        concat!("with first as (", $first, ") ", $second)
+    };
+}
+use both;
 
 /// The store over PostgreSQL.
 pub(super) struct Queries {
-    pub(super) pool: Pool,
-    pub(super) clock: Clock,
-    pub(super) outgoing: Outgoing,
-}
-
-/// SQL that locks the rows of a `select`.
-macro_rules! locking {
-    () => {
-        " for update"
-    };
-}
-
-/// SQL that locks the rows of a `select` and passes over those that others have locked.
-macro_rules! passing_over_locked {
-    () => {
-        " for update skip locked"
-    };
-}
-
-#[macro_use]
-mod rows {
-    include!("queries/rows.rs");
-}
-mod tasks {
-    include!("queries/tasks.rs");
-}
-mod work {
-    include!("queries/work.rs");
-}
-mod queues {
-    include!("queries/queues.rs");
-}
-mod webhooks {
-    include!("queries/webhooks.rs");
+    pub(super) database: Database,
+    pub(super) publisher: Publisher,
+    pub(super) notifier: JobNotifier,
 }

@@ -1,44 +1,40 @@
 //! The queries over SQLite.
 
-use quartet_clock::Clock;
+mod written;
+
+#[path = "queries/job_rows.rs"]
+mod job_rows;
+#[path = "queries/queues.rs"]
+mod queues;
+#[path = "queries/reactions.rs"]
+mod reactions;
+#[path = "queries/tasks.rs"]
+mod tasks;
+#[path = "queries/unit.rs"]
+mod unit;
+#[path = "queries/webhooks.rs"]
+mod webhooks;
+#[path = "queries/work.rs"]
+mod work;
+
 use quartet_messaging::Publisher;
-use quartet_store::Sqlite as Pool;
+use quartet_store::Sqlite as Database;
+use quartet_store::dialect::sqlite as dialect;
 use sqlx::{Sqlite as Db, SqliteConnection as Connection};
+
+use crate::notifier::JobNotifier;
+
+/// Two statements, executed as one.
+macro_rules! both {
+    ($first:expr, $second:expr) => {
+        concat!($first, "; ", $second)
+    };
+}
+use both;
 
 /// The store over SQLite.
 pub(super) struct Queries {
-    pub(super) pool: Pool,
-    pub(super) clock: Clock,
-    pub(super) outgoing: Outgoing,
-}
-
-/// SQLite has one writer, whose transaction locks everything from its beginning.
-macro_rules! locking {
-    () => {
-        ""
-    };
-}
-
-/// SQLite has one writer, whose transaction locks everything from its beginning.
-macro_rules! passing_over_locked {
-    () => {
-        ""
-    };
-}
-
-#[macro_use]
-mod rows {
-    include!("queries/rows.rs");
-}
-mod tasks {
-    include!("queries/tasks.rs");
-}
-mod work {
-    include!("queries/work.rs");
-}
-mod queues {
-    include!("queries/queues.rs");
-}
-mod webhooks {
-    include!("queries/webhooks.rs");
+    pub(super) database: Database,
+    pub(super) publisher: Publisher,
+    pub(super) notifier: JobNotifier,
 }

@@ -3,15 +3,15 @@ use quartet_rpc::failure::reason_of;
 use quartet_testkit::identity::{Identity, service_request};
 use tonic::Code;
 
-use crate::stage::{Scripted, Setting, Stage, export};
-use quartet_jobs::worker::run::Done;
+use crate::harness::{Harness, Scripted, Setting, export};
+use quartet_jobs::workers::Done;
 
 #[tokio::test]
 async fn another_users_task_is_not_found() {
-    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
-    let mut process = stage.start().await;
-    let task = process.create(&stage, export()).await;
-    let stranger = Identity::user(&stage.clock);
+    let harness = Harness::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let mut process = harness.start().await;
+    let task = process.create(&harness, export()).await;
+    let stranger = Identity::user(&harness.clock);
     let id = || task.id.clone();
     let refused = [
         process.get(&stranger, &task.id).await.unwrap_err(),
@@ -49,9 +49,9 @@ async fn another_users_task_is_not_found() {
 
 #[tokio::test]
 async fn queues_and_dead_letters_are_for_superusers() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
-    let user = &stage.user;
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
+    let user = &harness.user;
     let refused = [
         process
             .queues
@@ -78,22 +78,22 @@ async fn queues_and_dead_letters_are_for_superusers() {
 
 #[tokio::test]
 async fn users_start_exports_and_superusers_what_concerns_everybody() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
     let purge = || pb::CreateTaskRequest {
         payload: Some(pb::create_task_request::Payload::PurgeDeleted(
             pb::PurgeDeleted::default(),
         )),
         ..Default::default()
     };
-    let status = process.try_create(&stage, purge()).await.unwrap_err();
+    let status = process.try_create(&harness, purge()).await.unwrap_err();
     assert_eq!(
         (status.code(), reason_of(&status).as_deref()),
         (Code::PermissionDenied, Some("TASK_KIND_NOT_ALLOWED"))
     );
     process
         .tasks
-        .create_task(stage.superuser.request(purge()))
+        .create_task(harness.superuser.request(purge()))
         .await
         .unwrap();
     process.stop().await;
@@ -101,8 +101,8 @@ async fn users_start_exports_and_superusers_what_concerns_everybody() {
 
 #[tokio::test]
 async fn mails_are_sent_for_services_alone_and_once_per_key() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
     let mail = |link: &str| pb::SubmitTaskRequest {
         payload: Some(pb::submit_task_request::Payload::SendEmail(pb::SendEmail {
             to: "ann@example.com".into(),
@@ -118,25 +118,25 @@ async fn mails_are_sent_for_services_alone_and_once_per_key() {
     };
     let status = process
         .tasks
-        .submit_task(stage.superuser.request(mail("https://x")))
+        .submit_task(harness.superuser.request(mail("https://x")))
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let request = service_request("auth", &stage.clock, mail("https://x/?token=secret"));
+        let request = service_request("auth", &harness.clock, mail("https://x/?token=secret"));
         ids.push(process.tasks.submit_task(request).await.unwrap().into_inner().task_id);
     }
     assert_eq!(ids[0], ids[1]);
     let status = process
         .tasks
-        .submit_task(service_request("auth", &stage.clock, mail("https://y")))
+        .submit_task(service_request("auth", &harness.clock, mail("https://y")))
         .await
         .unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("TASK_KEY_REUSED"));
     let status = process
         .tasks
-        .submit_task(service_request("auth", &stage.clock, mail("")))
+        .submit_task(service_request("auth", &harness.clock, mail("")))
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -7,7 +7,7 @@ use quartet_rpc::failure::reason_of;
 use quartet_testkit::identity::Identity;
 use tonic::{Request, Status};
 
-use crate::stage::{Process, Setting, Stage, eventually, export};
+use crate::harness::{Harness, Process, Setting, eventually, export};
 
 async fn download(
     process: &mut Process,
@@ -25,10 +25,10 @@ async fn download(
     Ok((content_type, data))
 }
 
-fn todo(stage: &Stage, title: &str) -> todos::Todo {
+fn todo(harness: &Harness, title: &str) -> todos::Todo {
     todos::Todo {
         title: title.into(),
-        user_id: stage.user.id.to_string(),
+        user_id: harness.user.id.to_string(),
         tags: vec![todos::TagRef {
             id: String::new(),
             name: "home".into(),
@@ -39,17 +39,19 @@ fn todo(stage: &Stage, title: &str) -> todos::Todo {
 
 #[tokio::test]
 async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
-    let stage = Stage::new(Setting::default()).await;
-    stage.neighbours.with(|state| {
-        state.todos = (0..250).map(|number| todo(&stage, &format!("todo {number}"))).collect();
+    let harness = Harness::new(Setting::default()).await;
+    harness.neighbours.with(|state| {
+        state.todos = (0..250)
+            .map(|number| todo(&harness, &format!("todo {number}")))
+            .collect();
         state.todos.push(todos::Todo {
             user_id: "somebody else".into(),
-            ..todo(&stage, "secret")
+            ..todo(&harness, "secret")
         });
     });
-    let mut process = stage.start().await;
-    let task = process.create(&stage, export()).await;
-    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    let mut process = harness.start().await;
+    let task = process.create(&harness, export()).await;
+    let done = process.until(&harness, &task.id, TaskStatus::Succeeded).await;
     let Some(pb::task::Result::Export(result)) = done.result else {
         panic!("{done:?}")
     };
@@ -61,7 +63,7 @@ async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
         token: token.into(),
     };
 
-    let (content_type, data) = download(&mut process, stage.user.request(asked(""))).await.unwrap();
+    let (content_type, data) = download(&mut process, harness.user.request(asked(""))).await.unwrap();
     assert_eq!(
         (content_type.as_str(), data.len() as i64),
         ("text/csv; charset=utf-8", result.bytes)
@@ -74,7 +76,7 @@ async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
         data
     );
 
-    let stranger = Identity::user(&stage.clock);
+    let stranger = Identity::user(&harness.clock);
     let refused = [
         (
             download(&mut process, Request::new(asked(""))).await,
@@ -97,23 +99,23 @@ async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
 
 #[tokio::test]
 async fn an_expired_export_takes_its_file_along() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
-    let task = process.create(&stage, export()).await;
-    process.until(&stage, &task.id, TaskStatus::Succeeded).await;
-    let file = stage.folder.path().join("files").join(&task.id);
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
+    let task = process.create(&harness, export()).await;
+    process.until(&harness, &task.id, TaskStatus::Succeeded).await;
+    let file = harness.folder.path().join("files").join(&task.id);
     assert!(file.exists());
     process.stop().await;
     // A day is a long test, so the row is made to expire.
     let sql = "update jobs set expires_at = 1";
-    let url = format!("sqlite://{}", stage.database_path());
+    let url = format!("sqlite://{}", harness.database_path());
     let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
         .await
         .unwrap();
     sqlx::query(sql).execute(&mut connection).await.unwrap();
-    let mut process = stage.start().await;
+    let mut process = harness.start().await;
     eventually("the task is forgotten", async || {
-        process.get(&stage.user, &task.id).await.err()
+        process.get(&harness.user, &task.id).await.err()
     })
     .await;
     assert!(!file.exists());
@@ -122,7 +124,7 @@ async fn an_expired_export_takes_its_file_along() {
 
 async fn upload(
     process: &mut Process,
-    stage: &Stage,
+    harness: &Harness,
     key: &str,
     content_type: &str,
     data: &str,
@@ -142,7 +144,7 @@ async fn upload(
             unique_key: key.into(),
         })
         .collect();
-    let request = stage.user.request(futures::stream::iter(pieces));
+    let request = harness.user.request(futures::stream::iter(pieces));
     process
         .tasks
         .upload_import(request)
@@ -152,16 +154,16 @@ async fn upload(
 
 #[tokio::test]
 async fn an_import_names_bad_rows_by_line_and_makes_the_others_once() {
-    let stage = Stage::new(Setting::default()).await;
+    let harness = Harness::new(Setting::default()).await;
     // The first batch takes effect, but its answer is lost.
-    stage.neighbours.with(|state| state.failures = 1);
-    let mut process = stage.start().await;
+    harness.neighbours.with(|state| state.failures = 1);
+    let mut process = harness.start().await;
     let csv = "title,due_at,tags\none,,home;garden\n,,\nthree,someday,\nfour,2026-01-31T12:00:00Z,\n";
-    let task = upload(&mut process, &stage, "", "text/csv; charset=utf-8", csv)
+    let task = upload(&mut process, &harness, "", "text/csv; charset=utf-8", csv)
         .await
         .unwrap();
     assert_eq!(task.kind, "import_todos");
-    let done = process.until(&stage, &task.id, TaskStatus::Succeeded).await;
+    let done = process.until(&harness, &task.id, TaskStatus::Succeeded).await;
     assert_eq!(done.attempts, 2);
     let Some(pb::task::Result::Import(result)) = done.result else {
         panic!("{done:?}")
@@ -175,7 +177,7 @@ async fn an_import_names_bad_rows_by_line_and_makes_the_others_once() {
         (result.imported, result.rejected, errors),
         (2, 2, vec![(3, "title"), (4, "due_at")])
     );
-    let rows = stage.neighbours.with(|state| state.imported.clone());
+    let rows = harness.neighbours.with(|state| state.imported.clone());
     let titles: Vec<_> = rows.iter().map(|(_, row)| (row.line, row.title.as_str())).collect();
     assert_eq!(titles, [(2, "one"), (5, "four")]);
     assert_eq!(rows[0].1.tags, ["home", "garden"]);
@@ -184,55 +186,57 @@ async fn an_import_names_bad_rows_by_line_and_makes_the_others_once() {
 
 #[tokio::test]
 async fn an_upload_is_bounded_typed_and_made_once_per_key() {
-    let stage = Stage::new(Setting {
+    let harness = Harness::new(Setting {
         settings: vec![("JOBS_UPLOAD_LIMIT", "64".into())],
         ..Setting::default()
     })
     .await;
-    let mut process = stage.start().await;
+    let mut process = harness.start().await;
     let large = format!("title\n{}\n", "x".repeat(64));
-    let status = upload(&mut process, &stage, "", "text/csv", &large).await.unwrap_err();
+    let status = upload(&mut process, &harness, "", "text/csv", &large)
+        .await
+        .unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("UPLOAD_TOO_LARGE"));
     assert_eq!(
-        upload(&mut process, &stage, "", "image/png", "title\n")
+        upload(&mut process, &harness, "", "image/png", "title\n")
             .await
             .unwrap_err()
             .code(),
         tonic::Code::InvalidArgument
     );
     assert_eq!(
-        upload(&mut process, &stage, "", "text/csv", "")
+        upload(&mut process, &harness, "", "text/csv", "")
             .await
             .unwrap_err()
             .code(),
         tonic::Code::InvalidArgument
     );
     let json = r#"[{"title":"one"}]"#;
-    let first = upload(&mut process, &stage, "k", "application/json", json)
+    let first = upload(&mut process, &harness, "k", "application/json", json)
         .await
         .unwrap();
-    let second = upload(&mut process, &stage, "k", "application/json", json)
+    let second = upload(&mut process, &harness, "k", "application/json", json)
         .await
         .unwrap();
     assert_eq!(first.id, second.id);
-    let status = upload(&mut process, &stage, "k", "application/json", "[]")
+    let status = upload(&mut process, &harness, "k", "application/json", "[]")
         .await
         .unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("TASK_KEY_REUSED"));
-    process.until(&stage, &first.id, TaskStatus::Succeeded).await;
-    let files = std::fs::read_dir(stage.folder.path().join("files")).unwrap().count();
+    process.until(&harness, &first.id, TaskStatus::Succeeded).await;
+    let files = std::fs::read_dir(harness.folder.path().join("files")).unwrap().count();
     assert_eq!(files, 1, "only the file of the one task is kept");
     process.stop().await;
 }
 
 #[tokio::test]
 async fn a_file_that_is_none_of_its_format_fails_the_task() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
-    let task = upload(&mut process, &stage, "", "application/json", "title\none\n")
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
+    let task = upload(&mut process, &harness, "", "application/json", "title\none\n")
         .await
         .unwrap();
-    let failed = process.until(&stage, &task.id, TaskStatus::Failed).await;
+    let failed = process.until(&harness, &task.id, TaskStatus::Failed).await;
     assert_eq!((failed.attempts, failed.error.unwrap().reason.as_str()), (1, "INVALID"));
     process.stop().await;
 }

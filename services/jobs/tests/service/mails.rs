@@ -10,11 +10,11 @@ use quartet_proto::todos::v1::DueTodo;
 use quartet_rpc::timestamp;
 use quartet_testkit::identity::service_request;
 
-use crate::stage::{Process, Setting, Stage, eventually, soon};
+use crate::harness::{Harness, Process, Setting, eventually};
 
 /// What was sent, with soft line breaks and the escapes of links taken out.
-fn sent(stage: &Stage) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(stage.folder.path().join("mail")) else {
+fn sent(harness: &Harness) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(harness.folder.path().join("mail")) else {
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -29,19 +29,19 @@ fn sent(stage: &Stage) -> Vec<String> {
         .collect()
 }
 
-async fn remind(process: &mut Process, stage: &Stage) -> i32 {
+async fn remind(process: &mut Process, harness: &Harness) -> i32 {
     let request = pb::CreateTaskRequest {
         payload: Some(pb::create_task_request::Payload::RemindDue(pb::RemindDue::default())),
         ..Default::default()
     };
     let task = process
         .tasks
-        .create_task(stage.superuser.request(request))
+        .create_task(harness.superuser.request(request))
         .await
         .unwrap()
         .into_inner();
     eventually("the reminders are made", async || {
-        let task = process.get(&stage.superuser, &task.id).await.unwrap();
+        let task = process.get(&harness.superuser, &task.id).await.unwrap();
         match task.result {
             Some(pb::task::Result::Reminded(result)) if task.status == i32::from(TaskStatus::Succeeded) => {
                 Some(result.mails)
@@ -54,8 +54,8 @@ async fn remind(process: &mut Process, stage: &Stage) -> i32 {
 
 #[tokio::test]
 async fn a_todo_is_reminded_of_once_per_due_date() {
-    let stage = Stage::new(Setting::default()).await;
-    let due_at = stage.clock.now() + Duration::from_secs(3_600);
+    let harness = Harness::new(Setting::default()).await;
+    let due_at = harness.clock.now() + Duration::from_secs(3_600);
     let todo = |number: u8, user: &str, due_at| DueTodo {
         todo_id: format!("todo-{number}"),
         user_id: user.into(),
@@ -69,7 +69,7 @@ async fn a_todo_is_reminded_of_once_per_due_date() {
         email_verified,
         active,
     };
-    stage.neighbours.with(|state| {
+    harness.neighbours.with(|state| {
         state.due = vec![
             todo(1, "ann", due_at),
             todo(2, "ann", due_at),
@@ -83,16 +83,16 @@ async fn a_todo_is_reminded_of_once_per_due_date() {
             contact("closed", true, false),
         ];
     });
-    let mut process = stage.start().await;
-    assert_eq!(remind(&mut process, &stage).await, 2);
-    assert_eq!(remind(&mut process, &stage).await, 0);
+    let mut process = harness.start().await;
+    assert_eq!(remind(&mut process, &harness).await, 2);
+    assert_eq!(remind(&mut process, &harness).await, 0);
     // Put off: a new date, a new reminder.
-    stage
+    harness
         .neighbours
         .with(|state| state.due[0] = todo(1, "ann", due_at + Duration::from_secs(60)));
-    assert_eq!(remind(&mut process, &stage).await, 1);
+    assert_eq!(remind(&mut process, &harness).await, 1);
     let mails = eventually("the mails are sent", async || {
-        Some(sent(&stage)).filter(|mails| mails.len() == 3)
+        Some(sent(&harness)).filter(|mails| mails.len() == 3)
     })
     .await;
     assert!(
@@ -105,38 +105,38 @@ async fn a_todo_is_reminded_of_once_per_due_date() {
 }
 
 #[tokio::test]
-async fn whoever_registers_is_welcomed_once_though_the_news_comes_twice() {
-    let stage = Stage::new(Setting::default()).await;
-    let process = stage.start().await;
+async fn whoever_registers_is_welcomed_once_though_the_event_comes_twice() {
+    let harness = Harness::new(Setting::default()).await;
+    let process = harness.start().await;
     let account = auth::AccountRegistered {
-        account_id: stage.user.id.to_string(),
+        account_id: harness.user.id.to_string(),
         name: "Ann".into(),
         username: "ann".into(),
         email: "ann@example.com".into(),
         role: "user".into(),
         language: "ru".into(),
     };
-    let message = Message::of(&stage.clock, stage.user.id, &account);
+    let message = Message::of(&harness.clock, harness.user.id, &account);
     let queues = quartet_messaging::Queue::of_every_service();
-    stage.broker.declare(&queues).await.unwrap();
+    harness.broker.declare(&queues).await.unwrap();
     for _ in 0..2 {
-        stage.broker.publish(std::slice::from_ref(&message)).await;
+        harness.broker.publish(std::slice::from_ref(&message)).await;
     }
-    let mail = eventually("the welcome is sent", async || sent(&stage).into_iter().next()).await;
+    let mail = eventually("the welcome is sent", async || sent(&harness).into_iter().next()).await;
     assert!(mail.contains("Subject: =?utf-8?"), "it is written in Russian: {mail}");
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(sent(&stage).len(), 1);
+    assert_eq!(sent(&harness).len(), 1);
     process.stop().await;
 }
 
 #[tokio::test]
 async fn everything_that_was_deleted_long_ago_is_purged() {
-    let stage = Stage::new(Setting::default()).await;
-    stage.neighbours.with(|state| {
+    let harness = Harness::new(Setting::default()).await;
+    harness.neighbours.with(|state| {
         state.deleted = 1_201;
         state.gone = 45;
     });
-    let mut process = stage.start().await;
+    let mut process = harness.start().await;
     let request = pb::CreateTaskRequest {
         payload: Some(pb::create_task_request::Payload::PurgeDeleted(
             pb::PurgeDeleted::default(),
@@ -145,12 +145,12 @@ async fn everything_that_was_deleted_long_ago_is_purged() {
     };
     let task = process
         .tasks
-        .create_task(stage.superuser.request(request))
+        .create_task(harness.superuser.request(request))
         .await
         .unwrap()
         .into_inner();
     let result = eventually("it is purged", async || {
-        process.get(&stage.superuser, &task.id).await.unwrap().result
+        process.get(&harness.superuser, &task.id).await.unwrap().result
     })
     .await;
     assert_eq!(
@@ -177,10 +177,10 @@ fn submit(to: &str, template: Template) -> pb::SubmitTaskRequest {
 
 #[tokio::test]
 async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
-    let stage = Stage::new(Setting::default()).await;
-    let mut process = stage.start().await;
+    let harness = Harness::new(Setting::default()).await;
+    let mut process = harness.start().await;
     let (link, token) = ("https://example.com/page?token=s3cret", "s3cret");
-    let (name, expires_at) = (String::from("Ann"), Some(timestamp::to_proto(stage.clock.now())));
+    let (name, expires_at) = (String::from("Ann"), Some(timestamp::to_proto(harness.clock.now())));
     let (link, token) = (link.to_owned(), token.to_owned());
     let templates = [
         Template::Verify(pb::VerifyMail {
@@ -208,11 +208,11 @@ async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
         let request = submit(&format!("ann{number}@example.com"), template);
         let mut ids = Vec::new();
         for round in 0..2 {
-            let request = service_request("auth", &stage.clock, request.clone());
+            let request = service_request("auth", &harness.clock, request.clone());
             let id = process.tasks.submit_task(request).await.unwrap().into_inner().task_id;
             let id = id.parse().unwrap();
             let job = eventually("the mail is sent", async || {
-                let job = stage.store().find_any_job(id, soon()).await.unwrap();
+                let job = harness.store().find_any_job(id, &harness.cx()).await.unwrap();
                 job.filter(|job| job.status == Status::Succeeded)
             })
             .await;
@@ -225,7 +225,7 @@ async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
             ids.push(id);
         }
         assert_eq!(ids[0], ids[1], "the answer was lost, and the mail is asked for again");
-        let mails = sent(&stage);
+        let mails = sent(&harness);
         assert_eq!(mails.len(), number + 1);
         let to = format!("<ann{number}@example.com>");
         let mail = mails.iter().find(|mail| mail.contains(&to)).unwrap();

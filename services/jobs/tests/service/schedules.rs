@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use quartet_jobs::domain::{Filter, Kind};
-use quartet_jobs::worker::run::Done;
+use quartet_jobs::workers::Done;
 use quartet_proto::jobs::v1 as pb;
 use quartet_store::page::{Page, Start};
 
-use crate::stage::{Scripted, Setting, Stage, eventually, soon};
+use crate::harness::{Harness, Scripted, Setting, eventually};
 
 #[tokio::test]
 async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
@@ -17,13 +17,13 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
         count.fetch_add(1, Ordering::SeqCst);
         async { Ok(Done(vec![])) }
     });
-    let stage = Stage::new(Setting {
+    let harness = Harness::new(Setting {
         settings: vec![("JOBS_PURGE_SCHEDULE", "* * * * * *".into())],
         handlers: vec![(Kind::PurgeDeleted, handler)],
         ..Setting::default()
     })
     .await;
-    let (mut one, two) = (stage.start().await, stage.start().await);
+    let (mut one, two) = (harness.start().await, harness.start().await);
     eventually("three moments have come", async || {
         (runs.load(Ordering::SeqCst) >= 3).then_some(())
     })
@@ -31,7 +31,7 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
 
     let schedules = one
         .tasks
-        .list_schedules(stage.user.request(pb::ListSchedulesRequest {}))
+        .list_schedules(harness.user.request(pb::ListSchedulesRequest {}))
         .await
         .unwrap()
         .into_inner();
@@ -46,9 +46,9 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
         size: 100,
         start: Start::Number(1),
     };
-    let jobs = stage
+    let jobs = harness
         .store()
-        .list_jobs(&Filter::default(), &page, soon())
+        .list_jobs(&Filter::default(), &page, &harness.cx())
         .await
         .unwrap()
         .rows;

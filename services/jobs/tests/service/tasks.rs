@@ -1,6 +1,6 @@
 use futures::StreamExt;
 use futures::future::join_all;
-use quartet_jobs::worker::run::{Done, Trouble};
+use quartet_jobs::workers::{Done, JobError};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::TaskStatus;
 use quartet_rpc::failure::reason_of;
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::stage::{Scripted, Stage, export};
+use crate::harness::{Harness, Scripted, export};
 
 fn fields(status: &Status) -> Vec<String> {
     let bad = status.get_details_bad_request();
@@ -19,22 +19,22 @@ fn fields(status: &Status) -> Vec<String> {
 
 #[tokio::test]
 async fn sixty_four_calls_at_once_with_one_key_make_one_task_and_all_get_it() {
-    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
-    let mut process = stage.start().await;
+    let harness = Harness::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let mut process = harness.start().await;
     let calls = (0..64).map(|_| {
         let mut client = process.tasks.clone();
         let request = pb::CreateTaskRequest {
             unique_key: "mine".into(),
             ..export()
         };
-        let request = stage.user.request(request);
+        let request = harness.user.request(request);
         async move { client.create_task(request).await.unwrap().into_inner().id }
     });
     let ids = join_all(calls).await;
     assert!(ids.iter().all(|id| *id == ids[0]));
     let list = process
         .tasks
-        .list_tasks(stage.user.request(pb::ListTasksRequest::default()))
+        .list_tasks(harness.user.request(pb::ListTasksRequest::default()))
         .await
         .unwrap()
         .into_inner();
@@ -44,8 +44,8 @@ async fn sixty_four_calls_at_once_with_one_key_make_one_task_and_all_get_it() {
 
 #[tokio::test]
 async fn every_broken_field_is_named_at_once() {
-    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
-    let mut process = stage.start().await;
+    let harness = Harness::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let mut process = harness.start().await;
     let request = pb::CreateTaskRequest {
         unique_key: "x".repeat(129),
         priority: 9,
@@ -53,7 +53,7 @@ async fn every_broken_field_is_named_at_once() {
         result_ttl_seconds: Some(1),
         ..Default::default()
     };
-    let status = process.try_create(&stage, request).await.unwrap_err();
+    let status = process.try_create(&harness, request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(
         fields(&status),
@@ -72,26 +72,26 @@ async fn every_broken_field_is_named_at_once() {
 async fn a_watch_shows_each_change_and_ends_with_the_task() {
     let steps = Arc::new(Semaphore::new(0));
     let gate = steps.clone();
-    let stage = Stage::scripted(Scripted::new(move |run| {
+    let harness = Harness::scripted(Scripted::new(move |context| {
         let gate = gate.clone();
         async move {
-            run.progress(30, "a third").await?;
+            context.progress(30, "a third").await?;
             gate.acquire()
                 .await
-                .map_err(|error| Trouble::fail("TEST", error))?
+                .map_err(|error| JobError::permanent("TEST", error))?
                 .forget();
             Ok(Done(vec![]))
         }
     }))
     .await;
-    let mut process = stage.start().await;
-    let task = process.create(&stage, export()).await;
+    let mut process = harness.start().await;
+    let task = process.create(&harness, export()).await;
     let watch = pb::WatchTaskRequest {
         task_id: task.id.clone(),
     };
     let mut seen = process
         .tasks
-        .watch_task(stage.user.request(watch))
+        .watch_task(harness.user.request(watch))
         .await
         .unwrap()
         .into_inner();
@@ -110,16 +110,16 @@ async fn a_watch_shows_each_change_and_ends_with_the_task() {
 
 #[tokio::test]
 async fn what_ended_well_is_neither_cancelled_nor_started_again() {
-    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
-    let mut process = stage.start().await;
-    let task = process.create(&stage, export()).await;
-    process.until(&stage, &task.id, TaskStatus::Succeeded).await;
-    let cancel = stage.user.request(pb::CancelTaskRequest {
+    let harness = Harness::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let mut process = harness.start().await;
+    let task = process.create(&harness, export()).await;
+    process.until(&harness, &task.id, TaskStatus::Succeeded).await;
+    let cancel = harness.user.request(pb::CancelTaskRequest {
         task_id: task.id.clone(),
     });
     let status = process.tasks.cancel_task(cancel).await.unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("TASK_ENDED"));
-    let retry = stage.user.request(pb::RetryTaskRequest { task_id: task.id });
+    let retry = harness.user.request(pb::RetryTaskRequest { task_id: task.id });
     let status = process.tasks.retry_task(retry).await.unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("TASK_NOT_RETRYABLE"));
     process.stop().await;
@@ -127,10 +127,10 @@ async fn what_ended_well_is_neither_cancelled_nor_started_again() {
 
 #[tokio::test]
 async fn a_page_token_belongs_to_its_list() {
-    let stage = Stage::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
-    let mut process = stage.start().await;
+    let harness = Harness::scripted(Scripted::new(|_| async { Ok(Done(vec![])) })).await;
+    let mut process = harness.start().await;
     for _ in 0..3 {
-        process.create(&stage, export()).await;
+        process.create(&harness, export()).await;
     }
     let list = pb::ListTasksRequest {
         page_size: Some(2),
@@ -138,7 +138,7 @@ async fn a_page_token_belongs_to_its_list() {
     };
     let first = process
         .tasks
-        .list_tasks(stage.user.request(list.clone()))
+        .list_tasks(harness.user.request(list.clone()))
         .await
         .unwrap()
         .into_inner();
@@ -149,7 +149,7 @@ async fn a_page_token_belongs_to_its_list() {
     };
     let next = process
         .tasks
-        .list_tasks(stage.user.request(next))
+        .list_tasks(harness.user.request(next))
         .await
         .unwrap()
         .into_inner();
@@ -159,7 +159,7 @@ async fn a_page_token_belongs_to_its_list() {
         kind: "webhook".into(),
         ..list
     };
-    let status = process.tasks.list_tasks(stage.user.request(other)).await.unwrap_err();
+    let status = process.tasks.list_tasks(harness.user.request(other)).await.unwrap_err();
     assert_eq!(fields(&status), ["page_token"]);
     process.stop().await;
 }

@@ -12,11 +12,11 @@ use quartet_testkit::identity::Identity;
 use sha2::Sha256;
 use tonic::Code;
 
+use crate::harness::{Harness, Names, Process, Setting, eventually};
 use crate::receiver::{Receiver, answer};
-use crate::stage::{Names, Process, Setting, Stage, eventually};
 
-/// A stage where 127.0.0.2 may be called, and `inside.example` means 127.0.0.1, `outside.example` 127.0.0.2.
-async fn stage() -> Stage {
+/// A harness where 127.0.0.2 may be called, and `inside.example` means 127.0.0.1, `outside.example` 127.0.0.2.
+async fn harness() -> Harness {
     let names = HashMap::from([
         ("inside.example", vec!["127.0.0.1".parse().unwrap()]),
         (
@@ -24,7 +24,7 @@ async fn stage() -> Stage {
             vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()],
         ),
     ]);
-    Stage::new(Setting {
+    Harness::new(Setting {
         settings: vec![("JOBS_WEBHOOK_ALLOW", "127.0.0.2".into())],
         names: Names(names),
         ..Setting::default()
@@ -32,39 +32,39 @@ async fn stage() -> Stage {
     .await
 }
 
-async fn create(process: &mut Process, stage: &Stage, url: String, events: &[&str]) -> pb::Webhook {
+async fn create(process: &mut Process, harness: &Harness, url: String, events: &[&str]) -> pb::Webhook {
     let request = pb::CreateWebhookRequest {
         url,
         events: events.iter().map(ToString::to_string).collect(),
     };
     process
         .webhooks
-        .create_webhook(stage.user.request(request))
+        .create_webhook(harness.user.request(request))
         .await
         .unwrap()
         .into_inner()
 }
 
-/// Tells that a todo of the stage's user was made.
-async fn todo_created(stage: &Stage) -> Message {
+/// Tells that a todo of the harness's user was made.
+async fn todo_created(harness: &Harness) -> Message {
     let event = TodoCreated {
         todo_id: "one".into(),
-        user_id: stage.user.id.to_string(),
+        user_id: harness.user.id.to_string(),
         title: "Купить молоко".into(),
         ..Default::default()
     };
-    let message = Message::of(&stage.clock, "one", &event);
-    publish(stage, &message).await;
+    let message = Message::of(&harness.clock, "one", &event);
+    publish(harness, &message).await;
     message
 }
 
-async fn publish(stage: &Stage, message: &Message) {
-    stage.broker.declare(&Queue::of_every_service()).await.unwrap();
-    stage.broker.publish(std::slice::from_ref(message)).await;
+async fn publish(harness: &Harness, message: &Message) {
+    harness.broker.declare(&Queue::of_every_service()).await.unwrap();
+    harness.broker.publish(std::slice::from_ref(message)).await;
 }
 
 /// The delivery, once it stands so, or is to be tried again for that reason.
-async fn delivery(process: &mut Process, stage: &Stage, until: impl Fn(&pb::Task) -> bool) -> pb::Task {
+async fn delivery(process: &mut Process, harness: &Harness, until: impl Fn(&pb::Task) -> bool) -> pb::Task {
     eventually("the delivery is made", async || {
         let list = pb::ListTasksRequest {
             kind: "webhook".into(),
@@ -72,7 +72,7 @@ async fn delivery(process: &mut Process, stage: &Stage, until: impl Fn(&pb::Task
         };
         let list = process
             .tasks
-            .list_tasks(stage.user.request(list))
+            .list_tasks(harness.user.request(list))
             .await
             .unwrap()
             .into_inner();
@@ -87,20 +87,20 @@ fn failed_for(reason: &str) -> impl Fn(&pb::Task) -> bool {
 
 #[tokio::test]
 async fn a_webhook_hears_of_a_todo_with_a_signature_that_its_secret_proves() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let receiver = Receiver::at("127.0.0.2", vec![answer("204 No Content", "")]).await;
     let webhook = create(
         &mut process,
-        &stage,
+        &harness,
         format!("http://outside.example:{}/hook?x=1", receiver.address.port()),
         &[],
     )
     .await;
-    let message = todo_created(&stage).await;
+    let message = todo_created(&harness).await;
     // A copy of the message makes no second delivery.
-    publish(&stage, &message).await;
-    let done = delivery(&mut process, &stage, |task| task.status() == TaskStatus::Succeeded).await;
+    publish(&harness, &message).await;
+    let done = delivery(&mut process, &harness, |task| task.status() == TaskStatus::Succeeded).await;
     assert_eq!(
         done.result,
         Some(pb::task::Result::Delivered(pb::DeliverWebhookResult {
@@ -143,8 +143,8 @@ async fn a_webhook_hears_of_a_todo_with_a_signature_that_its_secret_proves() {
 
 #[tokio::test]
 async fn an_address_that_is_not_public_is_refused_at_once() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     for url in [
         "http://127.0.0.1:1/",
         "http://[::1]/",
@@ -157,7 +157,7 @@ async fn an_address_that_is_not_public_is_refused_at_once() {
         };
         let status = process
             .webhooks
-            .create_webhook(stage.user.request(request))
+            .create_webhook(harness.user.request(request))
             .await
             .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{url}");
@@ -167,18 +167,18 @@ async fn an_address_that_is_not_public_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_name_that_leads_inside_is_refused_and_nobody_is_called() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let inside = Receiver::at("127.0.0.1", vec![answer("200 OK", "")]).await;
     create(
         &mut process,
-        &stage,
+        &harness,
         format!("http://inside.example:{}/", inside.address.port()),
         &[],
     )
     .await;
-    todo_created(&stage).await;
-    let refused = delivery(&mut process, &stage, failed_for("TARGET_REFUSED")).await;
+    todo_created(&harness).await;
+    let refused = delivery(&mut process, &harness, failed_for("TARGET_REFUSED")).await;
     assert_eq!((refused.status(), refused.attempts), (TaskStatus::Failed, 1));
     assert!(inside.got().is_empty());
     process.stop().await;
@@ -186,14 +186,14 @@ async fn a_name_that_leads_inside_is_refused_and_nobody_is_called() {
 
 #[tokio::test]
 async fn a_redirect_that_leads_inside_is_not_followed() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let inside = Receiver::at("127.0.0.1", vec![answer("200 OK", "")]).await;
     let location = format!("location: http://127.0.0.1:{}/\r\n", inside.address.port());
     let outside = Receiver::at("127.0.0.2", vec![answer("307 Temporary Redirect", &location)]).await;
-    create(&mut process, &stage, format!("http://{}/", outside.address), &[]).await;
-    todo_created(&stage).await;
-    let refused = delivery(&mut process, &stage, failed_for("REDIRECTED")).await;
+    create(&mut process, &harness, format!("http://{}/", outside.address), &[]).await;
+    todo_created(&harness).await;
+    let refused = delivery(&mut process, &harness, failed_for("REDIRECTED")).await;
     assert_eq!(
         refused.status(),
         TaskStatus::Scheduled,
@@ -205,13 +205,13 @@ async fn a_redirect_that_leads_inside_is_not_followed() {
 
 #[tokio::test]
 async fn a_delivery_that_fails_is_made_again_under_the_same_id() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let busy = answer("503 Service Unavailable", "retry-after: 0\r\n");
     let receiver = Receiver::at("127.0.0.2", vec![busy, answer("200 OK", "")]).await;
-    create(&mut process, &stage, format!("http://{}/", receiver.address), &[]).await;
-    todo_created(&stage).await;
-    let done = delivery(&mut process, &stage, |task| task.status() == TaskStatus::Succeeded).await;
+    create(&mut process, &harness, format!("http://{}/", receiver.address), &[]).await;
+    todo_created(&harness).await;
+    let done = delivery(&mut process, &harness, |task| task.status() == TaskStatus::Succeeded).await;
     let got = receiver.got();
     assert_eq!((done.attempts, got.len()), (2, 2));
     assert_eq!(got[0].header("webhook-id"), got[1].header("webhook-id"));
@@ -220,16 +220,16 @@ async fn a_delivery_that_fails_is_made_again_under_the_same_id() {
 
 #[tokio::test]
 async fn a_receiver_that_is_gone_switches_its_webhook_off() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let receiver = Receiver::at("127.0.0.2", vec![answer("410 Gone", "")]).await;
-    let webhook = create(&mut process, &stage, format!("http://{}/", receiver.address), &[]).await;
-    todo_created(&stage).await;
-    delivery(&mut process, &stage, failed_for("WEBHOOK_GONE")).await;
+    let webhook = create(&mut process, &harness, format!("http://{}/", receiver.address), &[]).await;
+    todo_created(&harness).await;
+    delivery(&mut process, &harness, failed_for("WEBHOOK_GONE")).await;
     let get = pb::GetWebhookRequest { webhook_id: webhook.id };
     let webhook = process
         .webhooks
-        .get_webhook(stage.user.request(get))
+        .get_webhook(harness.user.request(get))
         .await
         .unwrap()
         .into_inner();
@@ -239,23 +239,23 @@ async fn a_receiver_that_is_gone_switches_its_webhook_off() {
 
 #[tokio::test]
 async fn a_webhook_hears_only_of_what_it_asked_for() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
+    let harness = harness().await;
+    let mut process = harness.start().await;
     let receiver = Receiver::at("127.0.0.2", vec![answer("200 OK", "")]).await;
     create(
         &mut process,
-        &stage,
+        &harness,
         format!("http://{}/", receiver.address),
         &["todos.todo.deleted"],
     )
     .await;
-    todo_created(&stage).await;
+    todo_created(&harness).await;
     let event = TodoDeleted {
         todo_id: "one".into(),
-        user_id: stage.user.id.to_string(),
+        user_id: harness.user.id.to_string(),
     };
-    publish(&stage, &Message::of(&stage.clock, "one", &event)).await;
-    delivery(&mut process, &stage, |task| task.status() == TaskStatus::Succeeded).await;
+    publish(&harness, &Message::of(&harness.clock, "one", &event)).await;
+    delivery(&mut process, &harness, |task| task.status() == TaskStatus::Succeeded).await;
     let bodies: Vec<_> = receiver.got().into_iter().map(|got| got.body).collect();
     assert!(
         bodies.len() == 1 && bodies[0].contains("todos.todo.deleted"),
@@ -266,10 +266,10 @@ async fn a_webhook_hears_only_of_what_it_asked_for() {
 
 #[tokio::test]
 async fn another_users_webhook_is_not_found() {
-    let stage = stage().await;
-    let mut process = stage.start().await;
-    let webhook = create(&mut process, &stage, "https://example.com/".into(), &[]).await;
-    let stranger = Identity::user(&stage.clock);
+    let harness = harness().await;
+    let mut process = harness.start().await;
+    let webhook = create(&mut process, &harness, "https://example.com/".into(), &[]).await;
+    let stranger = Identity::user(&harness.clock);
     let delete = || pb::DeleteWebhookRequest {
         webhook_id: webhook.id.clone(),
     };
@@ -297,7 +297,7 @@ async fn another_users_webhook_is_not_found() {
     assert_eq!(reason_of(&status).as_deref(), Some("WEBHOOK_NOT_FOUND"));
     let updated = process
         .webhooks
-        .update_webhook(stage.user.request(update))
+        .update_webhook(harness.user.request(update))
         .await
         .unwrap()
         .into_inner();
@@ -307,7 +307,7 @@ async fn another_users_webhook_is_not_found() {
     );
     process
         .webhooks
-        .delete_webhook(stage.user.request(delete()))
+        .delete_webhook(harness.user.request(delete()))
         .await
         .unwrap();
     process.stop().await;

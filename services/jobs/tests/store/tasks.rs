@@ -1,11 +1,12 @@
 use quartet_jobs::Error;
 use quartet_jobs::domain::{Filter, Key, Kind, NewJob, Queue, Status, UniqueKey};
+use quartet_jobs::store::Reaction;
 use quartet_messaging::Message;
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use time::Duration;
 
-use super::{Kept, first_page, soon};
+use super::{Harness, first_page};
 
 quartet_testkit::on_both_databases!(
     a_job_is_read_back_as_it_was_written,
@@ -23,15 +24,15 @@ quartet_testkit::on_both_databases!(
 );
 
 async fn a_job_is_read_back_as_it_was_written(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let new = kept
+    let harness = Harness::new(fresh).await;
+    let new = harness
         .new_job()
         .in_queue(Queue::High)
         .once(UniqueKey::of("k", 1))
         .kept_for(Duration::hours(2));
-    let (made, fresh) = kept.store.insert_job(&new, kept.clock.now(), soon()).await.unwrap();
+    let (made, fresh) = harness.store.insert_job(&new, &harness.cx()).await.unwrap();
     assert!(fresh);
-    assert_eq!(kept.find(new.id).await, made);
+    assert_eq!(harness.find(new.id).await, made);
     assert_eq!(
         (made.queue, made.status, made.attempts, made.max_attempts),
         (Queue::High, Status::Queued, 0, 5)
@@ -40,33 +41,33 @@ async fn a_job_is_read_back_as_it_was_written(fresh: Fresh) {
 }
 
 async fn a_job_that_is_due_asks_for_a_worker_with_the_write(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let job = kept.insert(kept.new_job()).await;
-    assert_eq!(kept.asked(job.id).await, 1);
+    let harness = Harness::new(fresh).await;
+    let job = harness.insert(harness.new_job()).await;
+    assert_eq!(harness.messages_of(job.id).await, 1);
 }
 
 async fn a_job_for_later_asks_for_nobody(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let run_at = kept.clock.now() + Duration::HOUR;
-    let job = kept
+    let harness = Harness::new(fresh).await;
+    let run_at = harness.clock.now() + Duration::HOUR;
+    let job = harness
         .insert(NewJob {
             run_at,
-            ..kept.new_job()
+            ..harness.new_job()
         })
         .await;
-    assert_eq!((job.status, kept.asked(job.id).await), (Status::Scheduled, 0));
+    assert_eq!((job.status, harness.messages_of(job.id).await), (Status::Scheduled, 0));
 }
 
 async fn sixty_four_at_once_with_one_key_make_one_job(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
+    let harness = Harness::new(fresh).await;
     let tasks: Vec<_> = (0..64)
         .map(|_| {
-            let (store, new, now) = (
-                kept.store.clone(),
-                kept.new_job().once(UniqueKey::of("only", "one")),
-                kept.clock.now(),
+            let (store, new, cx) = (
+                harness.store.clone(),
+                harness.new_job().once(UniqueKey::of("only", "one")),
+                harness.cx(),
             );
-            tokio::spawn(async move { store.insert_job(&new, now, soon()).await.unwrap() })
+            tokio::spawn(async move { store.insert_job(&new, &cx).await.unwrap() })
         })
         .collect();
     let mut answers = Vec::new();
@@ -76,22 +77,22 @@ async fn sixty_four_at_once_with_one_key_make_one_job(fresh: Fresh) {
     assert_eq!(answers.iter().filter(|(_, made)| *made).count(), 1);
     let id = answers[0].0.id;
     assert!(answers.iter().all(|(job, _)| job.id == id));
-    let all = kept
+    let all = harness
         .store
-        .list_jobs(&Filter::default(), &first_page(10), soon())
+        .list_jobs(&Filter::default(), &first_page(10), &harness.cx())
         .await
         .unwrap();
-    assert_eq!((all.total, kept.asked(id).await), (1, 1));
+    assert_eq!((all.total, harness.messages_of(id).await), (1, 1));
 }
 
 async fn a_key_of_another_payload_is_refused(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let first = kept.insert(kept.new_job().once(UniqueKey::of("a", "b"))).await;
+    let harness = Harness::new(fresh).await;
+    let first = harness.insert(harness.new_job().once(UniqueKey::of("a", "b"))).await;
     let other = NewJob {
         payload: vec![9],
-        ..kept.new_job().once(UniqueKey::of("a", "b"))
+        ..harness.new_job().once(UniqueKey::of("a", "b"))
     };
-    let refused = kept.store.insert_job(&other, kept.clock.now(), soon()).await;
+    let refused = harness.store.insert_job(&other, &harness.cx()).await;
     assert!(
         matches!(refused, Err(Error::TaskKeyReused { id }) if id == first.id),
         "{refused:?}"
@@ -99,48 +100,60 @@ async fn a_key_of_another_payload_is_refused(fresh: Fresh) {
 }
 
 async fn a_key_is_its_owners_alone(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let first = kept.insert(kept.new_job().once(UniqueKey::of("a", "b"))).await;
+    let harness = Harness::new(fresh).await;
+    let first = harness.insert(harness.new_job().once(UniqueKey::of("a", "b"))).await;
     let other = NewJob {
-        owner: kept.clock.new_id(),
-        ..kept.new_job().once(UniqueKey::of("a", "b"))
+        owner: harness.clock.new_id(),
+        ..harness.new_job().once(UniqueKey::of("a", "b"))
     };
-    assert_ne!(kept.insert(other).await.id, first.id);
+    assert_ne!(harness.insert(other).await.id, first.id);
 }
 
 async fn a_message_makes_its_jobs_once(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let message = Message::event(&kept.clock, "/todos", "todos.todo.created.v1", "x", &());
+    let harness = Harness::new(fresh).await;
+    let message = || Message::event(&harness.clock, "/auth", "auth.account.registered.v1", "x", &());
+    let (first, second) = (message(), message());
     for _ in 0..2 {
-        let jobs = [kept.new_job(), kept.new_job()];
-        kept.store
-            .insert_jobs_for("jobs.events", &message, &jobs, kept.clock.now(), soon())
+        // One of them comes twice in one batch as well.
+        let reactions = [&first, &second, &first].map(|message| (message, Reaction::Insert(harness.new_job())));
+        harness
+            .store
+            .react("jobs.events", &reactions, &harness.cx())
             .await
             .unwrap();
     }
-    let all = kept
+    let all = harness
         .store
-        .list_jobs(&Filter::default(), &first_page(10), soon())
+        .list_jobs(&Filter::default(), &first_page(10), &harness.cx())
         .await
         .unwrap();
     assert_eq!(all.total, 2);
 }
 
 async fn another_owner_finds_nothing(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let job = kept.insert(kept.new_job()).await;
-    let (other, now) = (kept.clock.new_id(), kept.clock.now());
-    assert!(kept.store.find_job(other, job.id, soon()).await.unwrap().is_none());
+    let harness = Harness::new(fresh).await;
+    let job = harness.insert(harness.new_job()).await;
+    let other = harness.clock.new_id();
     assert!(
-        kept.store
-            .cancel_job(other, job.id, now, soon())
+        harness
+            .store
+            .find_job(other, job.id, &harness.cx())
             .await
             .unwrap()
             .is_none()
     );
     assert!(
-        kept.store
-            .restart_job(other, job.id, now, soon())
+        harness
+            .store
+            .cancel_job(other, job.id, &harness.cx())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        harness
+            .store
+            .restart_job(other, job.id, &harness.cx())
             .await
             .unwrap()
             .is_none()
@@ -150,30 +163,31 @@ async fn another_owner_finds_nothing(fresh: Fresh) {
         ..Filter::default()
     };
     assert_eq!(
-        kept.store
-            .list_jobs(&filter, &first_page(10), soon())
+        harness
+            .store
+            .list_jobs(&filter, &first_page(10), &harness.cx())
             .await
             .unwrap()
             .total,
         0
     );
-    assert_eq!(kept.find(job.id).await, job);
+    assert_eq!(harness.find(job.id).await, job);
 }
 
 async fn a_list_shows_what_passes_the_filters(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
+    let harness = Harness::new(fresh).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
-        ids.push(kept.insert(kept.new_job()).await.id);
+        ids.push(harness.insert(harness.new_job()).await.id);
     }
-    let mail = kept
+    let mail = harness
         .insert(NewJob {
             kind: Kind::SendEmail,
-            ..kept.new_job()
+            ..harness.new_job()
         })
         .await;
     let list = async |filter: Filter, page: Page<Key>| {
-        let rows = kept.store.list_jobs(&filter, &page, soon()).await.unwrap();
+        let rows = harness.store.list_jobs(&filter, &page, &harness.cx()).await.unwrap();
         (
             rows.rows.iter().map(|job| job.id).collect::<Vec<_>>(),
             rows.total,
@@ -181,7 +195,7 @@ async fn a_list_shows_what_passes_the_filters(fresh: Fresh) {
         )
     };
     let mine = Filter {
-        owner: Some(kept.owner),
+        owner: Some(harness.owner),
         ..Filter::default()
     };
     assert_eq!(
@@ -193,6 +207,7 @@ async fn a_list_shows_what_passes_the_filters(fresh: Fresh) {
         start: Start::After {
             key: Key(ids[2]),
             total: 4,
+            total_is_exact: true,
         },
     };
     assert_eq!(list(mine.clone(), next).await, (vec![ids[1], ids[0]], 4, false));
@@ -209,53 +224,51 @@ async fn a_list_shows_what_passes_the_filters(fresh: Fresh) {
 }
 
 async fn a_waiting_job_is_cancelled_at_once(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let job = kept.insert(kept.new_job()).await;
+    let harness = Harness::new(fresh).await;
+    let job = harness.insert(harness.new_job()).await;
     for _ in 0..2 {
-        let cancelled = kept
+        let cancelled = harness
             .store
-            .cancel_job(kept.owner, job.id, kept.clock.now(), soon())
+            .cancel_job(harness.owner, job.id, &harness.cx())
             .await
             .unwrap()
             .unwrap();
         assert_eq!(
             (cancelled.status, cancelled.finished_at),
-            (Status::Cancelled, Some(kept.clock.now()))
+            (Status::Cancelled, Some(harness.clock.now()))
         );
     }
-    assert!(kept.claim(job.id).await.is_none());
+    assert!(harness.claim(job.id).await.is_none());
 }
 
 async fn what_has_ended_is_not_cancelled(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let job = kept.insert(kept.new_job()).await;
-    let (lease, _) = kept.claim(job.id).await.unwrap();
+    let harness = Harness::new(fresh).await;
+    let job = harness.insert(harness.new_job()).await;
+    let (lease, claimed) = harness.claim(job.id).await.unwrap();
     let done = quartet_jobs::domain::Ending::Succeeded(vec![7]);
-    kept.store
-        .finish(lease, &done, kept.clock.now(), soon())
+    harness
+        .store
+        .finish(lease, &claimed, &done, &harness.cx())
         .await
         .unwrap()
         .unwrap();
-    let refused = kept
-        .store
-        .cancel_job(kept.owner, job.id, kept.clock.now(), soon())
-        .await;
+    let refused = harness.store.cancel_job(harness.owner, job.id, &harness.cx()).await;
     assert!(matches!(refused, Err(Error::TaskEnded { .. })), "{refused:?}");
-    let refused = kept
-        .store
-        .restart_job(kept.owner, job.id, kept.clock.now(), soon())
-        .await;
+    let refused = harness.store.restart_job(harness.owner, job.id, &harness.cx()).await;
     assert!(matches!(refused, Err(Error::TaskNotRetryable { .. })), "{refused:?}");
 }
 
 async fn a_cancelled_job_starts_again(fresh: Fresh) {
-    let kept = Kept::new(fresh).await;
-    let job = kept.insert(kept.new_job()).await;
-    let now = kept.clock.now();
-    kept.store.cancel_job(kept.owner, job.id, now, soon()).await.unwrap();
-    let again = kept
+    let harness = Harness::new(fresh).await;
+    let job = harness.insert(harness.new_job()).await;
+    harness
         .store
-        .restart_job(kept.owner, job.id, now, soon())
+        .cancel_job(harness.owner, job.id, &harness.cx())
+        .await
+        .unwrap();
+    let again = harness
+        .store
+        .restart_job(harness.owner, job.id, &harness.cx())
         .await
         .unwrap()
         .unwrap();
@@ -263,5 +276,8 @@ async fn a_cancelled_job_starts_again(fresh: Fresh) {
         (again.status, again.cancel_requested, again.expires_at),
         (Status::Queued, false, None)
     );
-    assert_eq!((kept.find(job.id).await, kept.asked(job.id).await), (again, 2));
+    assert_eq!(
+        (harness.find(job.id).await, harness.messages_of(job.id).await),
+        (again, 2)
+    );
 }

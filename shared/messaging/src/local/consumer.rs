@@ -13,7 +13,7 @@ use super::queues::{self, Delivery, Settled};
 use super::{Bell, Local};
 use crate::failpoint::pass;
 use crate::handling::{TOGETHER, attempt_all};
-use crate::{Handler, Message, Outcome, Subscription};
+use crate::{Failure, Handler, Message, Subscription};
 
 /// The longest time between two looks at a queue.
 const LOOK: Duration = Duration::from_secs(1);
@@ -126,14 +126,14 @@ impl Consumer<'_> {
             pass!("local-handled");
             let worn = worn.into_iter().map(|delivery| {
                 let reason = format!("its consumer died with it {} times", delivery.handed_out - 1);
-                (delivery, Outcome::Dead { reason })
+                (delivery, Err(Failure::Permanent(reason)))
             });
             let now = clock.now();
-            let settle = |(delivery, outcome): (Delivery, Outcome)| {
+            let settle = |(delivery, outcome): (Delivery, Result<(), Failure>)| {
                 let settled = match outcome {
-                    Outcome::Done => Settled::Done,
-                    Outcome::Dead { reason } => Settled::Dead { at: now, reason },
-                    Outcome::Retry { reason } => match subscription.queue.retry.delay(delivery.retries + 1) {
+                    Ok(()) => Settled::Done,
+                    Err(Failure::Permanent(reason)) => Settled::Dead { at: now, reason },
+                    Err(Failure::Transient(reason)) => match subscription.queue.retry.delay(delivery.retries + 1) {
                         Some(delay) => Settled::Retry {
                             due_at: now + delay,
                             reason,

@@ -19,7 +19,7 @@ use super::{Inner, topology};
 use crate::broker::Error;
 use crate::failpoint::pass;
 use crate::handling::{TOGETHER, attempt_all};
-use crate::{Handler, Message, Outcome, Subscription};
+use crate::{Failure, Handler, Message, Subscription};
 
 /// How often a consumer looks whether its queue is paused.
 const LOOK: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub(super) struct Taker {
 /// What a task of a consumer has come to.
 enum Ended {
     /// Handlers were tried on these.
-    Attempted(Vec<(Taken, Outcome)>),
+    Attempted(Vec<(Taken, Result<(), Failure>)>),
     /// A delivery that was not done at once is at its end: whether it is done now.
     Followed(Box<Taken>, Result<bool, Error>),
 }
@@ -225,13 +225,13 @@ impl Taker {
     }
 
     /// What is no message cannot be handled; the reason says what it lacks.
-    async fn attempt(&self, batch: &[Taken]) -> Vec<Outcome> {
+    async fn attempt(&self, batch: &[Taken]) -> Vec<Result<(), Failure>> {
         let messages: Vec<&Message> = batch.iter().filter_map(|taken| taken.message.as_ref().ok()).collect();
         let handled = attempt_all(self.handler.as_ref(), &messages, self.subscription.timeout).await;
         let mut handled = handled.into_iter();
         let outcome = |taken: &Taken| match &taken.message {
             Ok(_) => handled.next(),
-            Err(reason) => Some(Outcome::dead(reason)),
+            Err(reason) => Some(Err(Failure::permanent(reason))),
         };
         batch.iter().filter_map(outcome).collect()
     }
@@ -242,13 +242,13 @@ impl Taker {
             Ok(Ended::Attempted(attempted)) => {
                 hand.attempts -= 1;
                 for (taken, outcome) in attempted {
-                    if outcome == Outcome::Done {
+                    let Err(failure) = outcome else {
                         hand.done(taken);
                         continue;
-                    }
+                    };
                     let (taker, session) = (self.clone(), hand.session.clone());
                     hand.tasks.spawn(async move {
-                        let done = taker.follow(&taken, outcome, &session).await;
+                        let done = taker.follow(&taken, failure, &session).await;
                         Ended::Followed(Box::new(taken), done)
                     });
                 }

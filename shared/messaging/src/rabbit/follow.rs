@@ -6,17 +6,18 @@ use super::consumer::{Taken, Taker};
 use super::envelope::{self, History};
 use super::publisher::Parcel;
 use super::topology;
-use crate::Outcome;
+use crate::Failure;
 use crate::broker::{Error, Published};
 use crate::failpoint::pass;
 use crate::handling::attempt;
 
 impl Taker {
-    /// Does what the outcome of an attempt asks for; whether the delivery is done. It is not when the session ends before.
+    /// Does what follows from a failed attempt; whether the delivery is done. It is not when the session
+    /// ends before.
     pub(super) async fn follow(
         &self,
         taken: &Taken,
-        outcome: Outcome,
+        failure: Failure,
         session: &CancellationToken,
     ) -> Result<bool, Error> {
         let queue = &self.subscription.queue;
@@ -34,14 +35,13 @@ impl Taker {
                 return self.move_on(parcel).await;
             }
         };
-        let mut outcome = outcome;
+        let mut failure = failure;
         let mut retries = history.retries;
         loop {
             let (id, kind) = (message.id, &message.kind);
-            let (reason, delay) = match outcome {
-                Outcome::Done => return Ok(true),
-                Outcome::Dead { reason } => (reason, None),
-                Outcome::Retry { reason } => (reason, queue.retry.delay(retries + 1)),
+            let (reason, delay) = match failure {
+                Failure::Permanent(reason) => (reason, None),
+                Failure::Transient(reason) => (reason, queue.retry.delay(retries + 1)),
             };
             let mut history = History {
                 retries,
@@ -66,8 +66,12 @@ impl Taker {
                 () = tokio::time::sleep(delay) => {}
                 () = session.cancelled() => return Ok(false),
             }
-            outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
+            let outcome = attempt(self.handler.as_ref(), message, self.subscription.timeout).await;
             pass!("rabbit-handled");
+            let Err(next) = outcome else {
+                return Ok(true);
+            };
+            failure = next;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use quartet_kernel::{Language, Email, Role, Username};
+use quartet_kernel::{Email, Language, Role, Username};
 use quartet_store::{Backend, Context, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;

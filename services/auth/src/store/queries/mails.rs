@@ -12,13 +12,11 @@ use super::accounts::AccountRow;
 use super::dialect::for_update;
 use super::unit::Unit;
 use super::{Connection, Queries, statements};
-use quartet_kernel::Language;
-use crate::domain::{
-    Account, EndReason, EndedSession, MailKey, MailRequest, PasswordHash, Purpose, Status, TokenHash,
-};
+use crate::domain::{Account, EndReason, EndedSession, MailKey, MailRequest, PasswordHash, Purpose, Status, TokenHash};
 use crate::store::sessions::Ending;
 use crate::store::{IssuedMail, Mails, Proven, unreadable};
 use crate::{Error, events};
+use quartet_kernel::Language;
 
 /// An account gets one mail of a kind in this time.
 const APART: Duration = Duration::from_secs(60);

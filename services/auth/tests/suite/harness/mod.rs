@@ -235,7 +235,6 @@ impl Auth {
         self.stop.cancel();
     }
 
-
     /// Waits until a session is refused everywhere in this process.
     pub(crate) async fn until_revoked(&self, access_token: &str) {
         eventually(async || reason(&self.me(access_token).await) == "TOKEN_REVOKED").await;

@@ -87,8 +87,8 @@ pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Vec<Parsed>, String> 
 impl From<todos::Todo> for FileTodo {
     fn from(todo: todos::Todo) -> Self {
         let text = |timestamp: Option<prost_types::Timestamp>| {
-            let moment = timestamp::parse(timestamp.as_ref()).ok().flatten()?;
-            moment.format(&Rfc3339).ok()
+            let time = timestamp::parse(timestamp.as_ref()).ok().flatten()?;
+            time.format(&Rfc3339).ok()
         };
         Self {
             priority: priority_name(todo.priority()).map(str::to_owned),
@@ -118,13 +118,13 @@ fn to_row(line: usize, todo: FileTodo) -> Parsed {
     let due_at = match todo.due_at.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => match OffsetDateTime::parse(text, &Rfc3339) {
-            Ok(moment) => Some(timestamp::to_proto(moment)),
+            Ok(time) => Some(timestamp::to_proto(time)),
             Err(_) => {
                 return Err(wrong(
                     line,
                     "due_at",
                     "TIMESTAMP",
-                    "must be a moment as 2026-01-31T12:00:00Z",
+                    "must be a time such as 2026-01-31T12:00:00Z",
                 ));
             }
         },

@@ -3,7 +3,7 @@
 use prost::Message;
 use quartet_kernel::{Rule, Violations, id, text};
 use quartet_proto::jobs::v1 as pb;
-use quartet_proto::jobs::v1::create_task_request::Payload as Asked;
+use quartet_proto::jobs::v1::create_task_request::Payload as Created;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
 use quartet_rpc::{Failure, User, timestamp};
@@ -23,7 +23,7 @@ const MAX_TOKEN: usize = 256;
 pub(in crate::rpc) struct TaskList {
     pub(in crate::rpc) filter: Filter,
     pub(in crate::rpc) page: Page<Key>,
-    /// Tells this list apart from every other, for page tokens.
+    /// Distinguishes this list from every other, for page tokens.
     pub(in crate::rpc) signature: String,
 }
 
@@ -35,16 +35,16 @@ pub(in crate::rpc) fn new_job(
 ) -> Result<NewJob, Error> {
     let mut violations = Violations::new();
     let (kind, payload) = match &request.payload {
-        Some(Asked::ExportTodos(payload)) => {
+        Some(Created::ExportTodos(payload)) => {
             violations.check("export_todos.format", file_format(payload.format));
             (Some(Kind::ExportTodos), payload.encode_to_vec())
         }
-        Some(Asked::RemindDue(payload)) => {
+        Some(Created::RemindDue(payload)) => {
             let within = payload.within_seconds.unwrap_or(60);
             violations.check("remind_due.within_seconds", within_range(within, 60, 2_592_000));
             (Some(Kind::RemindDue), payload.encode_to_vec())
         }
-        Some(Asked::PurgeDeleted(payload)) => {
+        Some(Created::PurgeDeleted(payload)) => {
             let older = payload.older_than_seconds.unwrap_or(3_600);
             violations.check("purge_deleted.older_than_seconds", within_range(older, 3_600, i32::MAX));
             (Some(Kind::PurgeDeleted), payload.encode_to_vec())
@@ -100,12 +100,12 @@ pub(in crate::rpc) fn submitted(
     let queue = violations.check("priority", queue(request.priority));
     violations.finish()?;
     Ok(NewJob::new(id, SUITE, Kind::SendEmail, mail.encode_to_vec(), now)
-        .leaving(super::mail::without_secrets(mail.clone()).encode_to_vec())
+        .redacted_to(super::mail::without_secrets(mail.clone()).encode_to_vec())
         .in_queue(checked(queue)?)
         .once(checked(key)?))
 }
 
-/// What the first message of an upload says: what the file is, and the key of the import.
+/// What the first message of an upload carries: what the file is, and the key of the import.
 pub(in crate::rpc) fn upload(first: &pb::UploadImportRequest) -> Result<(pb::FileFormat, Option<UniqueKey>), Failure> {
     let mut violations = Violations::new();
     let content_type = first.file.as_ref().map_or("", |file| file.content_type.as_str());
@@ -144,7 +144,7 @@ pub(in crate::rpc) fn import(
     }
 }
 
-/// The task whose file is asked for.
+/// The task whose file is requested.
 pub(in crate::rpc) fn download(request: &pb::DownloadResultRequest) -> Result<Uuid, Failure> {
     let mut violations = Violations::new();
     let id = violations.check("task_id", id::parse(&request.task_id));
@@ -171,13 +171,13 @@ pub(in crate::rpc) fn list(owner: Uuid, request: &pb::ListTasksRequest) -> Resul
     let status = violations.check("status", status.map(status_of).transpose());
     let kind = violations.check("kind", kind_named(&request.kind));
     let signature = format!("tasks of {owner}: {:?} {:?}", request.status, request.kind);
-    let asked = page::PageRequest {
+    let page = page::PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
         page_token: &request.page_token,
     };
-    let page = super::page(asked, &signature, &mut violations);
+    let page = super::page(page, &signature, &mut violations);
     violations.finish()?;
     let filter = Filter {
         owner: Some(owner),
@@ -195,13 +195,13 @@ pub(in crate::rpc) fn dead_letters(request: &pb::ListDeadLettersRequest) -> Resu
     let mut violations = Violations::new();
     let kind = violations.check("kind", kind_named(&request.kind));
     let signature = format!("dead letters: {:?}", request.kind);
-    let asked = page::PageRequest {
+    let page = page::PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
         page_token: &request.page_token,
     };
-    let page = super::page(asked, &signature, &mut violations);
+    let page = super::page(page, &signature, &mut violations);
     violations.finish()?;
     let filter = Filter {
         owner: None,
@@ -215,7 +215,7 @@ pub(in crate::rpc) fn dead_letters(request: &pb::ListDeadLettersRequest) -> Resu
     })
 }
 
-/// `link` gives the address of an export's file and until when it counts.
+/// `link` gives the address of an export's file and until when it is valid.
 pub(in crate::rpc) fn task(job: Job, link: impl FnOnce(&Job) -> (String, OffsetDateTime)) -> pb::Task {
     let link = (job.kind == Kind::ExportTodos && job.status == Status::Succeeded).then(|| link(&job));
     let (payload, result) = messages(&job, link);

@@ -1,15 +1,25 @@
-// Queues, and the schedules that fill them. Compiled once per database.
+//! The queries on queues, and on the schedules that fill them.
 
 use async_trait::async_trait;
-use quartet_kernel::Deadline;
-use quartet_store::Timestamp;
+use quartet_store::{Backend, Context, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::super::{Queues, kind};
-use super::{Db, Queries};
+use super::unit::{Write, commit};
+use super::{Database, Db, Queries};
 use crate::Error;
 use crate::domain::{Kind, NewJob, Queue, QueueState, Schedule, Status};
+use crate::store::{Queues, kind};
+
+/// How many jobs of a queue are in a status; a queue without jobs has one row without a status.
+#[derive(FromRow)]
+struct CountRow {
+    name: String,
+    paused: bool,
+    status: Option<String>,
+    count: i64,
+    oldest: Option<Timestamp>,
+}
 
 #[derive(FromRow)]
 struct ScheduleRow {
@@ -22,62 +32,72 @@ struct ScheduleRow {
 
 #[async_trait]
 impl Queues for Queries {
-    async fn set_paused(&self, queue: Queue, paused: bool, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        sqlx::query("insert into queues (name, paused) values ($1, $2) on conflict (name) do update set paused = excluded.paused")
-            .bind(queue.name())
-            .bind(paused)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+    async fn set_paused(&self, queue: Queue, paused: bool, cx: &Context) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
+        sqlx::query(
+            "insert into queues (name, paused)
+             values ($1, $2)
+        on conflict (name) do update set paused = excluded.paused",
+        )
+        .bind(queue.name())
+        .bind(paused)
+        .execute(&mut *single)
+        .await?;
+        Ok(Database::finish(single).await?)
     }
 
-    async fn queue_states(&self, deadline: Deadline) -> Result<Vec<QueueState>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let paused: Vec<String> =
-            sqlx::query_scalar("select name from queues where paused").fetch_all(&mut *connection).await?;
-        let counts: Vec<(String, String, i64, Option<Timestamp>)> = sqlx::query_as(
-            "select queue, status, count(*), min(run_at) from jobs
-              where status in ('scheduled', 'queued', 'running', 'dead') group by queue, status",
+    async fn queue_states(&self, cx: &Context) -> Result<Vec<QueueState>, Error> {
+        let rows: Vec<CountRow> = sqlx::query_as(
+            "select queues.name, queues.paused, jobs.status, count(jobs.id) as count, min(jobs.run_at) as oldest
+               from queues
+               left join jobs
+                 on jobs.queue = queues.name and jobs.status in ('scheduled', 'queued', 'running', 'dead')
+           group by queues.name, queues.paused, jobs.status",
         )
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *self.database.read(cx.deadline).await?)
         .await?;
-        let count = |queue: Queue, status: Status| {
-            counts.iter().find(|(of, stands, _, _)| of == queue.name() && stands == status.name())
+        let row = |queue: Queue, status: Status| {
+            rows.iter()
+                .find(|row| row.name == queue.name() && row.status.as_deref() == Some(status.name()))
         };
-        let number = |queue, status| count(queue, status).map_or(0, |(_, _, number, _)| *number);
+        let count = |queue, status| row(queue, status).map_or(0, |row| row.count);
         let state = |queue: Queue| QueueState {
             queue,
-            paused: paused.iter().any(|name| name == queue.name()),
-            scheduled: number(queue, Status::Scheduled),
-            queued: number(queue, Status::Queued),
-            running: number(queue, Status::Running),
-            dead: number(queue, Status::Dead),
-            oldest_queued_at: count(queue, Status::Queued).and_then(|(_, _, _, oldest)| *oldest).map(Into::into),
+            paused: rows.iter().any(|row| row.name == queue.name() && row.paused),
+            scheduled: count(queue, Status::Scheduled),
+            queued: count(queue, Status::Queued),
+            running: count(queue, Status::Running),
+            dead: count(queue, Status::Dead),
+            oldest_queued_at: row(queue, Status::Queued).and_then(|row| row.oldest).map(Into::into),
         };
         Ok(Queue::ALL.into_iter().map(state).collect())
     }
 
-    async fn count_jobs(&self, deadline: Deadline) -> Result<Vec<(Kind, Status, i64)>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn count_jobs(&self, cx: &Context) -> Result<Vec<(Kind, Status, i64)>, Error> {
         let counts: Vec<(String, String, i64)> = sqlx::query_as(
-            "select kind, status, count(*) from jobs
-              where status in ('scheduled', 'queued', 'running', 'dead') group by kind, status",
+            "select kind, status, count(*)
+               from jobs
+              where status in ('scheduled', 'queued', 'running', 'dead')
+           group by kind, status",
         )
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *self.database.read(cx.deadline).await?)
         .await?;
-        // Kinds that a newer version of the service makes are its to count.
-        let known = |(kind, status, count): (String, String, i64)| Some((Kind::from_name(&kind)?, Status::from_name(&status)?, count));
+        // Kinds that a newer version of the service makes are for that version to count.
+        let known = |(kind, status, count): (String, String, i64)| {
+            Some((Kind::from_name(&kind)?, Status::from_name(&status)?, count))
+        };
         Ok(counts.into_iter().filter_map(known).collect())
     }
 
-    async fn put_schedule(&self, schedule: &Schedule, deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn put_schedule(&self, schedule: &Schedule, cx: &Context) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
         sqlx::query(
-            "insert into schedules (name, cron, kind, next_run_at) values ($1, $2, $3, $4)
+            "insert into schedules (name, cron, kind, next_run_at)
+             values ($1, $2, $3, $4)
         on conflict (name) do update
-                set next_run_at = case when schedules.cron = excluded.cron then schedules.next_run_at else excluded.next_run_at end,
+                set next_run_at = case when schedules.cron = excluded.cron
+                                       then schedules.next_run_at
+                                       else excluded.next_run_at end,
                     cron = excluded.cron,
                     kind = excluded.kind",
         )
@@ -85,28 +105,25 @@ impl Queues for Queries {
         .bind(&schedule.cron)
         .bind(schedule.kind.name())
         .bind(Timestamp(schedule.next_run_at))
-        .execute(&mut *transaction)
+        .execute(&mut *single)
         .await?;
-        transaction.commit().await?;
-        Ok(())
+        Ok(Database::finish(single).await?)
     }
 
-    async fn retain_schedules(&self, names: &[&str], deadline: Deadline) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
+    async fn retain_schedules(&self, names: &[&str], cx: &Context) -> Result<(), Error> {
+        let mut single = self.database.single(cx.deadline).await?;
         let mut delete = QueryBuilder::<Db>::new("delete from schedules where 1 = 1");
         for name in names {
             delete.push(" and name <> ").push_bind((*name).to_owned());
         }
-        delete.build().execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+        delete.build().execute(&mut *single).await?;
+        Ok(Database::finish(single).await?)
     }
 
-    async fn list_schedules(&self, deadline: Deadline) -> Result<Vec<Schedule>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn list_schedules(&self, cx: &Context) -> Result<Vec<Schedule>, Error> {
         let rows: Vec<ScheduleRow> =
             sqlx::query_as("select name, cron, kind, next_run_at, last_run_at from schedules order by name")
-                .fetch_all(&mut *connection)
+                .fetch_all(&mut *self.database.read(cx.deadline).await?)
                 .await?;
         rows.into_iter()
             .map(|row| {
@@ -126,24 +143,25 @@ impl Queues for Queries {
         schedule: &Schedule,
         next: OffsetDateTime,
         job: &NewJob,
-        now: OffsetDateTime,
-        deadline: Deadline,
+        cx: &Context,
     ) -> Result<bool, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        // The moment that this worker saw is the claim: of several workers, the first one moves it on.
-        let moved = sqlx::query("update schedules set next_run_at = $3, last_run_at = $4 where name = $1 and next_run_at = $2")
-            .bind(&schedule.name)
-            .bind(Timestamp(schedule.next_run_at))
-            .bind(Timestamp(next))
-            .bind(Timestamp(now))
-            .execute(&mut *transaction)
-            .await?;
+        let mut unit = self.begin(cx);
+        // The time that this worker has read is the claim: of several workers, the first one moves it on.
+        let moved = sqlx::query(
+            "update schedules
+                set next_run_at = $3, last_run_at = $4
+              where name = $1 and next_run_at = $2",
+        )
+        .bind(&schedule.name)
+        .bind(Timestamp(schedule.next_run_at))
+        .bind(Timestamp(next))
+        .bind(Timestamp(cx.now))
+        .execute(unit.connection().await?)
+        .await?;
         if moved.rows_affected() == 0 {
             return Ok(false);
         }
-        self.put(&mut transaction, job, now).await?;
-        transaction.commit().await?;
-        self.outgoing.said();
+        commit(unit, Write::Insert(vec![job.clone()])).await?;
         Ok(true)
     }
 }

@@ -1,32 +1,39 @@
-// Jobs as their owners see them. Compiled once per database.
+//! The queries on jobs as their owners see them.
 
 use async_trait::async_trait;
-use quartet_messaging::{Message, inbox};
-use quartet_kernel::Deadline;
+use quartet_store::Context;
 use quartet_store::page::{Page, PageResult};
-use sqlx::QueryBuilder;
-use time::OffsetDateTime;
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::Tasks;
-use super::rows::JobRow;
+use super::dialect::for_update;
+use super::job_rows::{JobRow, job_columns};
+use super::unit::{Write, commit};
 use super::{Connection, Db, Queries};
 use crate::Error;
 use crate::domain::{Filter, Job, Key, NewJob, Status};
+use crate::store::Tasks;
+
+/// A row of a list, with the list's total where it is counted.
+#[derive(FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    job: JobRow,
+    total: Option<i64>,
+}
 
 #[async_trait]
 impl Tasks for Queries {
-    async fn insert_job(&self, job: &NewJob, now: OffsetDateTime, deadline: Deadline) -> Result<(Job, bool), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        // The job that has the key may be forgotten between the two statements; the key is free then.
+    async fn insert_job(&self, job: &NewJob, cx: &Context) -> Result<(Job, bool), Error> {
+        // The job that has the key may be deleted between the two statements; the key is free then.
         for _ in 0..3 {
-            if let Some(made) = self.put(&mut transaction, job, now).await? {
-                transaction.commit().await?;
-                self.outgoing.said();
+            let made = commit(self.begin(cx), Write::Insert(vec![job.clone()])).await?;
+            if let Some(made) = made.into_iter().next() {
                 return Ok((made, true));
             }
             let key = job.unique_key.as_ref().map(|key| key.as_str());
-            if let Some(found) = with_key(&mut transaction, job.owner, key).await? {
+            let mut connection = self.database.read(cx.deadline).await?;
+            if let Some(found) = with_key(&mut connection, job.owner, key).await? {
                 return match job.is_of(&found) {
                     true => Ok((found, false)),
                     false => Err(Error::TaskKeyReused { id: found.id }),
@@ -36,137 +43,144 @@ impl Tasks for Queries {
         Err(sqlx::Error::RowNotFound.into())
     }
 
-    async fn insert_jobs_for(
-        &self,
-        consumer: &str,
-        message: &Message,
-        jobs: &[NewJob],
-        now: OffsetDateTime,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        if !inbox::first_time(&mut *transaction, consumer, message.id, now).await? {
-            return Ok(());
-        }
-        for job in jobs {
-            self.put(&mut transaction, job, now).await?;
-        }
-        transaction.commit().await?;
-        self.outgoing.said();
-        Ok(())
-    }
-
-    async fn find_job(&self, owner: Uuid, id: Uuid, deadline: Deadline) -> Result<Option<Job>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let row: Option<JobRow> = sqlx::query_as(concat!("select ", job_columns!(), " from jobs where id = $1 and owner = $2"))
-            .bind(id)
-            .bind(owner)
-            .fetch_optional(&mut *connection)
-            .await?;
+    async fn find_job(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+        let row: Option<JobRow> = sqlx::query_as(concat!(
+            "select ",
+            job_columns!(),
+            " from jobs where id = $1 and owner = $2"
+        ))
+        .bind(id)
+        .bind(owner)
+        .fetch_optional(&mut *self.database.read(cx.deadline).await?)
+        .await?;
         row.map(JobRow::into_job).transpose()
     }
 
-    async fn find_any_job(&self, id: Uuid, deadline: Deadline) -> Result<Option<Job>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
+    async fn find_any_job(&self, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
         let row: Option<JobRow> = sqlx::query_as(concat!("select ", job_columns!(), " from jobs where id = $1"))
             .bind(id)
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut *self.database.read(cx.deadline).await?)
             .await?;
         row.map(JobRow::into_job).transpose()
     }
 
-    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, deadline: Deadline) -> Result<PageResult<Job>, Error> {
-        let mut connection = self.pool.read(deadline).await?;
-        let total = match page.known_total() {
-            Some(total) => i64::from(total),
-            None => {
-                let mut count = QueryBuilder::<Db>::new("select count(*) from jobs where 1 = 1");
-                push_filter(&mut count, filter);
-                count.build_query_scalar().fetch_one(&mut *connection).await?
-            }
+    async fn list_jobs(&self, filter: &Filter, page: &Page<Key>, cx: &Context) -> Result<PageResult<Job>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
+        let mut select = QueryBuilder::<Db>::new(concat!("select ", job_columns!(), ", "));
+        match page.known_total() {
+            // The token has carried it along.
+            Some(_) => select.push("cast(null as bigint)"),
+            None => push_count(&mut select, filter),
         };
-        let mut select = QueryBuilder::<Db>::new(concat!("select ", job_columns!(), " from jobs where 1 = 1"));
+        select.push(" as total from jobs where 1 = 1");
         push_filter(&mut select, filter);
         if let Some(Key(id)) = page.after() {
             select.push(" and id < ").push_bind(*id);
         }
-        select.push(" order by id desc limit ").push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
-        let rows: Vec<JobRow> = select.build_query_as().fetch_all(&mut *connection).await?;
-        let jobs = rows.into_iter().map(JobRow::into_job).collect::<Result<_, _>>()?;
-        Ok(page.cut(jobs, total))
+        select
+            .push(" order by id desc limit ")
+            .push_bind(page.fetch())
+            .push(" offset ")
+            .push_bind(page.offset());
+        let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+        let mut total = page.known_total().map(i64::from);
+        if total.is_none() {
+            total = rows.first().and_then(|row| row.total);
+        }
+        if total.is_none() && page.offset() > 0 {
+            // A page past the last one has no row to carry the total.
+            let mut select = QueryBuilder::<Db>::new("select ");
+            push_count(&mut select, filter);
+            total = Some(select.build_query_scalar().fetch_one(&mut *connection).await?);
+        }
+        let jobs: Result<_, Error> = rows.into_iter().map(|row| row.job.into_job()).collect();
+        Ok(page.cut(jobs?, total.unwrap_or_default()))
     }
 
-    async fn cancel_job(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Job>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let Some(mut job) = lock(&mut transaction, id).await?.filter(|job| job.owner == owner) else {
+    async fn cancel_job(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+        let mut unit = self.begin(cx);
+        let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
         };
         let was = job.status;
-        if !job.cancel(now) {
+        if job.owner != owner {
+            return Ok(None);
+        }
+        if !job.cancel(cx.now) {
             return Err(Error::TaskEnded { id });
         }
-        match was {
-            // The worker that is at it keeps its lease, and reads the wish with the next renewal.
-            Status::Running => {
-                sqlx::query("update jobs set cancel_requested = $2, updated_at = $3 where id = $1")
-                    .bind(id)
-                    .bind(true)
-                    .bind(quartet_store::Timestamp(now))
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+        let write = match was {
+            // Its worker keeps the lease, and learns of the request when it renews that.
+            Status::Running => Write::RequestCancel(id),
             Status::Cancelled => return Ok(Some(job)),
             Status::Scheduled | Status::Queued | Status::Succeeded | Status::Failed | Status::Dead => {
-                self.save(&mut transaction, &job).await?;
+                Write::Save(job.clone())
             }
-        }
-        transaction.commit().await?;
+        };
+        commit(unit, write).await?;
         Ok(Some(job))
     }
 
-    async fn restart_job(&self, owner: Uuid, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Job>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let Some(mut job) = lock(&mut transaction, id).await?.filter(|job| job.owner == owner) else {
+    async fn restart_job(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+        let mut unit = self.begin(cx);
+        let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
         };
-        if !job.restart(now) {
+        if job.owner != owner {
+            return Ok(None);
+        }
+        if !job.restart(cx.now) {
             return Err(Error::TaskNotRetryable { id });
         }
-        self.save(&mut transaction, &job).await?;
-        transaction.commit().await?;
-        self.outgoing.said();
+        commit(unit, Write::Save(job.clone())).await?;
         Ok(Some(job))
     }
 
-    async fn replay_job(&self, id: Uuid, now: OffsetDateTime, deadline: Deadline) -> Result<Option<Job>, Error> {
-        let mut transaction = self.pool.write(deadline).await?;
-        let Some(mut job) = lock(&mut transaction, id).await?.filter(|job| job.status == Status::Dead) else {
+    async fn replay_job(&self, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+        let mut unit = self.begin(cx);
+        let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
         };
-        job.restart(now);
-        self.save(&mut transaction, &job).await?;
-        transaction.commit().await?;
-        self.outgoing.said();
+        if job.status != Status::Dead {
+            return Ok(None);
+        }
+        job.restart(cx.now);
+        commit(unit, Write::Save(job.clone())).await?;
         Ok(Some(job))
     }
 }
 
 /// The job, locked until the transaction ends.
 async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option<Job>, Error> {
-    let row: Option<JobRow> = sqlx::query_as(concat!("select ", job_columns!(), " from jobs where id = $1", locking!()))
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<JobRow> = sqlx::query_as(concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where id = $1",
+        for_update!()
+    ))
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     row.map(JobRow::into_job).transpose()
 }
 
 async fn with_key(connection: &mut Connection, owner: Uuid, key: Option<&str>) -> Result<Option<Job>, Error> {
-    let row: Option<JobRow> = sqlx::query_as(concat!("select ", job_columns!(), " from jobs where owner = $1 and unique_key = $2"))
-        .bind(owner)
-        .bind(key)
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<JobRow> = sqlx::query_as(concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where owner = $1 and unique_key = $2"
+    ))
+    .bind(owner)
+    .bind(key)
+    .fetch_optional(connection)
+    .await?;
     row.map(JobRow::into_job).transpose()
+}
+
+fn push_count<'q>(query: &'q mut QueryBuilder<Db>, filter: &Filter) -> &'q mut QueryBuilder<Db> {
+    query.push("(select count(*) from jobs where 1 = 1");
+    push_filter(query, filter);
+    query.push(")")
 }
 
 fn push_filter(query: &mut QueryBuilder<Db>, filter: &Filter) {

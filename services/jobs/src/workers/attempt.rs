@@ -1,10 +1,11 @@
-//! Supervises one attempt: keeps the lease, passes on what ends it early, and notes how it ended.
+//! Supervises one attempt: renews the lease, passes on what ends it early, and writes how it ended.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::histogram;
-use quartet_kernel::Deadline;
+use quartet_kernel::{Deadline, Failure};
+use quartet_store::Context;
 use quartet_telemetry::TracedSpan;
 use quartet_telemetry::metrics::{JOB_ATTEMPT_DURATION, is_on};
 use tokio::task::{JoinError, JoinHandle};
@@ -12,29 +13,27 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::run::{Done, Handler, Run, Trouble};
-use super::take::STEP;
-use super::{LAST_WORDS, Worker};
+use super::{Done, GRACE, JobContext, JobError, JobHandler, STEP, Worker};
 use crate::domain::{Ending, Job, Problem};
 use crate::store::{Lease, Renewal};
 
 /// Why an attempt ends before its handler does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interruption {
-    /// Its owner wants it to end.
+    /// Its owner has requested that it ends.
     Cancelled,
     /// Its time is up.
     TimedOut,
     /// The worker stops.
     Stopping,
-    /// The job is another worker's now.
+    /// Another worker has the job now.
     Lost,
 }
 
-type Handled = Result<Result<Done, Trouble>, JoinError>;
+type Handled = Result<Result<Done, JobError>, JoinError>;
 
 impl Worker {
-    /// Makes one attempt at a claimed job and notes how it ended.
+    /// Makes one attempt at a claimed job and writes how it ended.
     pub(super) async fn attempt(self, lease: Lease, job: Job, stop: CancellationToken) {
         let span = tracing::info_span!(
             parent: None,
@@ -48,9 +47,9 @@ impl Worker {
         async {
             let begun = Instant::now();
             let ending = self.supervise(lease, &job, &stop).await;
-            tell(&traced_span, &job, ending.as_ref(), begun.elapsed());
+            record(&traced_span, &job, ending.as_ref(), begun.elapsed());
             let Some(ending) = ending else {
-                tracing::warn!("the lease was lost; whoever has it now does the job");
+                tracing::warn!("the lease was lost; the worker that holds it now does the job");
                 return;
             };
             tracing::info!(
@@ -58,20 +57,19 @@ impl Worker {
                 ending = name(&ending),
                 "attempt ended"
             );
-            self.note(lease, &ending).await;
-            self.changes.announce(job.id);
+            self.finish(lease, &job, &ending).await;
         }
         .instrument(traced_span.span().clone())
         .await;
     }
 
-    /// How the attempt ends; `None` when that is not this worker's to say any more.
+    /// How the attempt ends; `None` when this worker has lost the lease.
     async fn supervise(&self, lease: Lease, job: &Job, stop: &CancellationToken) -> Option<Ending> {
         let interrupted = CancellationToken::new();
         let Some(handler) = self.handlers.get(&job.kind).cloned() else {
             // A newer version of the service has workers that do.
-            let trouble = Trouble::retry("UNKNOWN_KIND", "this worker does no jobs of this kind");
-            return Some(self.ending(job, Some(Ok(Err(trouble))), None, Duration::ZERO));
+            let error = JobError::transient("UNKNOWN_KIND", "this worker does no jobs of this kind");
+            return Some(self.ending(job, Some(Ok(Err(error))), None, Duration::ZERO));
         };
         let timeout = handler.timeout();
         let mut work = self.start(handler, lease, job, interrupted.clone());
@@ -83,7 +81,7 @@ impl Worker {
             Ok(handled) => (Some(handled), None),
             Err(interruption) => {
                 interrupted.cancel();
-                let last = tokio::time::timeout(LAST_WORDS, &mut work).await.ok();
+                let last = tokio::time::timeout(GRACE, &mut work).await.ok();
                 work.abort();
                 (last, Some(interruption))
             }
@@ -97,29 +95,28 @@ impl Worker {
     /// The handler at work, as a task of its own, so that its panic is its own as well.
     fn start(
         &self,
-        handler: Arc<dyn Handler>,
+        handler: Arc<dyn JobHandler>,
         lease: Lease,
         job: &Job,
         interrupted: CancellationToken,
-    ) -> JoinHandle<Result<Done, Trouble>> {
-        let run = Run {
+    ) -> JoinHandle<Result<Done, JobError>> {
+        let context = JobContext {
             job: job.clone(),
             interrupted,
-            deadline: Deadline::after(handler.timeout() + LAST_WORDS),
+            deadline: Deadline::after(handler.timeout() + GRACE),
             clock: self.clock.clone(),
             store: Arc::clone(&self.store),
-            changes: self.changes.clone(),
             lease,
             reported: Arc::default(),
         };
-        tokio::spawn(async move { handler.run(&run).await }.in_current_span())
+        tokio::spawn(async move { handler.run(&context).await }.in_current_span())
     }
 
     /// Holds the lease until something ends the attempt early.
     async fn watch(&self, lease: Lease, job: &Job, timeout: Duration, stop: &CancellationToken) -> Interruption {
-        let mut changes = self.changes.listen();
-        let mut beat = tokio::time::interval(beat(self.pace.lease));
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.notifier.subscribe();
+        let mut heartbeat = tokio::time::interval(heartbeat(self.pace.lease));
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let out_of_time = tokio::time::sleep(timeout);
         tokio::pin!(out_of_time);
         let mut held_until = Instant::now() + self.pace.lease;
@@ -127,21 +124,19 @@ impl Worker {
             tokio::select! {
                 () = &mut out_of_time => return Interruption::TimedOut,
                 () = stop.cancelled() => return Interruption::Stopping,
-                () = changes.of(job.id) => {}
-                _ = beat.tick() => {}
+                () = changes.changed(job.id) => {}
+                _ = heartbeat.tick() => {}
             }
-            let asked = Instant::now();
-            let until = self.clock.now() + self.pace.lease;
-            match self
-                .store
-                .renew(lease, until, Deadline::after(beat_bound(self.pace.lease)))
-                .await
-            {
-                Ok(Renewal::Held) => held_until = asked + self.pace.lease,
+            let sent = Instant::now();
+            let cx = Context::new(&self.clock, Deadline::after((self.pace.lease / 2).min(STEP)));
+            match self.store.renew(lease, cx.now + self.pace.lease, &cx).await {
+                Ok(Renewal::Held) => held_until = sent + self.pace.lease,
                 Ok(Renewal::CancelRequested) => return Interruption::Cancelled,
                 Ok(Renewal::Lost) => return Interruption::Lost,
                 // While the store is away nobody else can take the job either, but past the lease somebody may have.
-                Err(error) if Instant::now() < held_until => tracing::warn!(%error, "the lease is not renewed for now"),
+                Err(error) if Instant::now() < held_until => {
+                    tracing::warn!(%error, "the lease cannot be renewed for now")
+                }
                 Err(_) => return Interruption::Lost,
             }
         }
@@ -154,11 +149,11 @@ impl Worker {
         interruption: Option<Interruption>,
         timeout: Duration,
     ) -> Ending {
-        let trouble = match handled {
+        let error = match handled {
             // Whatever ended it early, the work is done.
             Some(Ok(Ok(Done(result)))) => return Ending::Succeeded(result),
-            Some(Ok(Err(trouble))) => Some(trouble),
-            Some(Err(error)) if error.is_panic() => Some(Trouble::retry("PANICKED", "the handler panicked")),
+            Some(Ok(Err(error))) => Some(error),
+            Some(Err(error)) if error.is_panic() => Some(JobError::transient("PANICKED", "the handler panicked")),
             Some(Err(_)) | None => None,
         };
         let pause = job
@@ -166,58 +161,54 @@ impl Worker {
             .backoff()
             .pause(job.attempts, u32::from_le_bytes(self.clock.random()));
         let retry = |problem, pause: Duration| Ending::Retry(problem, self.clock.now() + pause);
-        match (interruption, trouble) {
+        let (failure, retry_after) = match error {
+            Some(JobError::Failed { failure, retry_after }) => (Some(failure), retry_after),
+            Some(JobError::Interrupted) | None => (None, None),
+        };
+        match (interruption, failure) {
             (Some(Interruption::Cancelled), _) => Ending::Cancelled,
-            (_, Some(Trouble::Fail(problem))) => Ending::Failed(problem),
-            (Some(Interruption::Stopping | Interruption::Lost), _) => Ending::HandedBack,
+            (_, Some(Failure::Permanent(problem))) => Ending::Failed(problem),
+            (Some(Interruption::Stopping | Interruption::Lost), _) => Ending::Released,
             (Some(Interruption::TimedOut), _) => {
                 let message = format!("the attempt took longer than {timeout:?}");
                 retry(Problem::new("TIMED_OUT", message), pause)
             }
-            (None, Some(Trouble::Retry(problem, own))) => retry(problem, own.unwrap_or(pause)),
-            (None, Some(Trouble::Interrupted) | None) => {
-                retry(Problem::new("INTERRUPTED", "the handler gave up"), pause)
-            }
+            (None, Some(Failure::Transient(problem))) => retry(problem, retry_after.unwrap_or(pause)),
+            (None, None) => retry(Problem::new("INTERRUPTED", "the handler gave up"), pause),
         }
     }
 
-    /// Writes the ending down, through a store that is away for a while; past the lease, the sweeper has the word.
-    async fn note(&self, lease: Lease, ending: &Ending) {
+    /// Writes the ending, through a store that is away for a while; past the lease, the sweeper decides.
+    async fn finish(&self, lease: Lease, job: &Job, ending: &Ending) {
         let give_up = Instant::now() + self.pace.lease;
         loop {
-            match self
-                .store
-                .finish(lease, ending, self.clock.now(), Deadline::after(STEP))
-                .await
-            {
+            match self.store.finish(lease, job, ending, &self.cx()).await {
                 Ok(Some(_)) => return,
-                Ok(None) => return tracing::warn!("the lease was lost before the ending could be noted"),
+                Ok(None) => return tracing::warn!("the lease was lost before the ending could be written"),
                 Err(error) if Instant::now() < give_up => {
-                    tracing::warn!(%error, "the ending cannot be noted for now");
+                    tracing::warn!(%error, "the ending cannot be written for now");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                Err(error) => return tracing::error!(%error, "the ending could not be noted; the job will be rescued"),
+                Err(error) => {
+                    return tracing::error!(%error, "the ending could not be written; the job will be rescued");
+                }
             }
         }
     }
 }
 
-/// How often a lease is renewed: often enough to be held through two failures, and to hear of a wish to cancel soon.
-fn beat(lease: Duration) -> Duration {
+/// How often a lease is renewed: often enough to be held through two failures, and to learn of a request
+/// to cancel soon.
+fn heartbeat(lease: Duration) -> Duration {
     (lease / 4).min(Duration::from_secs(1)).max(Duration::from_millis(20))
 }
 
-fn beat_bound(lease: Duration) -> Duration {
-    (lease / 2).min(STEP)
-}
-
-/// Tells traces and metrics how an attempt ended; without an ending, its lease was lost.
-fn tell(traced_span: &TracedSpan, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
+/// Records in traces and metrics how an attempt ended; without an ending, its lease was lost.
+fn record(traced_span: &TracedSpan, job: &Job, ending: Option<&Ending>, elapsed: Duration) {
     let outcome = match ending {
         None => "lost",
         // The last attempt is not made again.
         Some(Ending::Retry(..)) if job.attempts >= job.max_attempts => "dead",
-        Some(Ending::HandedBack) => "handed_back",
         Some(ending) => name(ending),
     };
     if traced_span.is_recording() {
@@ -240,6 +231,6 @@ fn name(ending: &Ending) -> &'static str {
         Ending::Failed(_) => "failed",
         Ending::Retry(..) => "retry",
         Ending::Cancelled => "cancelled",
-        Ending::HandedBack => "handed back",
+        Ending::Released => "released",
     }
 }

@@ -1,17 +1,15 @@
-//! Keeps jobs going that nobody is at: queues what is due, rescues the orphans of dead workers, asks again for what was lost on the way, and forgets
-//! what has expired.
+//! Keeps jobs going that no worker runs: queues what is due, rescues the orphans of dead workers,
+//! publishes messages again that were lost, and deletes what has expired.
 
-use quartet_kernel::Deadline;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use super::take::STEP;
 use crate::Error;
 
-/// Rows that one statement takes; locks are held briefly.
+/// Rows of one statement; locks are held briefly.
 const BATCH: i64 = 100;
-/// How often files without a job are looked for.
+/// How often files without a job are searched for.
 const STRAYS_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 impl Worker {
@@ -36,26 +34,32 @@ impl Worker {
     }
 
     async fn sweep_once(&self, strays: bool) -> Result<(), Error> {
-        let now = self.clock.now();
-        let deadline = || Deadline::after(STEP);
-        while self.store.enqueue_due(now, BATCH, deadline()).await? == BATCH as usize {}
-        let rescued = self.store.rescue(now, BATCH, deadline()).await?;
+        let cx = || self.cx();
+        while self.store.enqueue_due(BATCH, &cx()).await? == BATCH as usize {}
+        let rescued = self.store.rescue(BATCH, &cx()).await?;
         if rescued > 0 {
             tracing::warn!(rescued, "jobs of workers that died were rescued");
         }
-        let before = now - self.pace.redeliver_after;
-        let again = self.store.ask_again(before, now, BATCH, deadline()).await?;
-        if again > 0 {
-            tracing::warn!(again, "jobs that no worker came for were asked for again");
+        let before = self.clock.now() - self.pace.redeliver_after;
+        let redelivered = self.store.redeliver(before, BATCH, &cx()).await?;
+        if redelivered > 0 {
+            tracing::warn!(
+                redelivered,
+                "messages of jobs that no worker claimed were published again"
+            );
         }
-        for id in self.store.list_expired(now, BATCH, deadline()).await? {
-            // The file first: a row without its file is forgotten at the next sweep, a file without its row would stay.
-            self.files.remove(id).await?;
-            self.store.delete_expired(id, now, deadline()).await?;
+        let expired = self.store.list_expired(BATCH, &cx()).await?;
+        if !expired.is_empty() {
+            // The files first: a row without its file is deleted at the next sweep, a file without its row
+            // would stay.
+            for id in &expired {
+                self.files.remove(*id).await?;
+            }
+            self.store.delete_expired(&expired, &cx()).await?;
         }
         if strays {
             for id in self.files.strays().await? {
-                if self.store.find_any_job(id, deadline()).await?.is_none() {
+                if self.store.find_any_job(id, &cx()).await?.is_none() {
                     self.files.remove(id).await?;
                 }
             }

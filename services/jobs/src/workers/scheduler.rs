@@ -1,16 +1,15 @@
-//! Makes the jobs of schedules, once for all workers: whoever moves a schedule on to its next moment makes the job of this one.
+//! Makes the jobs of schedules, once for all workers: the worker that moves a schedule on to its next
+//! time makes the job.
 
-use quartet_kernel::Deadline;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use super::take::STEP;
 use crate::Error;
 use crate::domain::{Cron, Kind, NewJob, Queue, SUITE, Schedule, UniqueKey};
 
 impl Worker {
-    /// Writes the schedules down and makes their jobs until `stop`.
+    /// Writes the schedules and makes their jobs until `stop`.
     pub(super) async fn keep_schedules(self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(self.pace.poll);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,16 +27,15 @@ impl Worker {
                 self.fire_due().await
             };
             if let Err(error) = done.await {
-                tracing::warn!(%error, "the schedules cannot be kept for now");
+                tracing::warn!(%error, "the schedules cannot be worked on for now");
             }
         }
     }
 
     async fn write_schedules(&self) -> Result<(), Error> {
-        let now = self.clock.now();
-        let deadline = Deadline::after(STEP);
+        let cx = self.cx();
         for (kind, cron) in self.schedules.iter() {
-            let Some(next_run_at) = cron.next_after(now) else {
+            let Some(next_run_at) = cron.next_after(cx.now) else {
                 continue;
             };
             let schedule = Schedule {
@@ -47,35 +45,34 @@ impl Worker {
                 next_run_at,
                 last_run_at: None,
             };
-            self.store.put_schedule(&schedule, deadline).await?;
+            self.store.put_schedule(&schedule, &cx).await?;
         }
         let names: Vec<&str> = self.schedules.iter().map(|(kind, _)| kind.name()).collect();
-        self.store.retain_schedules(&names, deadline).await
+        self.store.retain_schedules(&names, &cx).await
     }
 
     async fn fire_due(&self) -> Result<(), Error> {
-        let deadline = Deadline::after(STEP);
-        let now = self.clock.now();
-        for schedule in self.store.list_schedules(deadline).await? {
-            if schedule.next_run_at > now {
+        let cx = self.cx();
+        for schedule in self.store.list_schedules(&cx).await? {
+            if schedule.next_run_at > cx.now {
                 continue;
             }
             let Some(next) = self.next(schedule.kind, &schedule.cron) else {
                 continue;
             };
-            let moment = schedule.next_run_at.unix_timestamp();
-            // Moments that were missed while no worker was there are made up for once.
-            let job = NewJob::new(self.clock.new_id(), SUITE, schedule.kind, Vec::new(), now)
+            let due_at = schedule.next_run_at.unix_timestamp();
+            // Times that were missed while no worker ran are made up for once.
+            let job = NewJob::new(self.clock.new_id(), SUITE, schedule.kind, Vec::new(), cx.now)
                 .in_queue(Queue::Low)
-                .once(UniqueKey::of("schedule", format_args!("{}:{moment}", schedule.name)));
-            if self.store.fire_schedule(&schedule, next, &job, now, deadline).await? {
+                .once(UniqueKey::of("schedule", format_args!("{}:{due_at}", schedule.name)));
+            if self.store.fire_schedule(&schedule, next, &job, &cx).await? {
                 tracing::info!(schedule = schedule.name, job = %job.id, "a schedule came due");
             }
         }
         Ok(())
     }
 
-    /// The moment after now of a pattern that this worker knows.
+    /// The next time of a pattern that this worker knows.
     fn next(&self, kind: Kind, pattern: &str) -> Option<time::OffsetDateTime> {
         let known = self.schedules.iter().find(|(known, _)| *known == kind);
         let cron = known

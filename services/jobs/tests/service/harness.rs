@@ -1,4 +1,4 @@
-//! A running service with its neighbours played, and the verbs that tests use on it.
+//! A running service with fake neighbours, and the verbs that tests use on it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,8 +11,9 @@ use quartet_clock::Clock;
 use quartet_config::Source;
 use quartet_jobs::domain::Kind;
 use quartet_jobs::egress::Resolve;
+use quartet_jobs::notifier::JobNotifier;
 use quartet_jobs::store::{MIGRATIONS, Store};
-use quartet_jobs::worker::run::{Done, Handler, Run, Trouble};
+use quartet_jobs::workers::{Done, JobContext, JobError, JobHandler};
 use quartet_jobs::{Config, Deps, PACKAGES, Service};
 use quartet_kernel::Deadline;
 use quartet_messaging::{Broker, Local, Publisher};
@@ -22,7 +23,7 @@ use quartet_proto::jobs::v1::task_service_client::TaskServiceClient;
 use quartet_proto::jobs::v1::webhook_service_client::WebhookServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::Hosted;
-use quartet_store::Database;
+use quartet_store::{Context, Database};
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::Identity;
 use quartet_testkit::stack;
@@ -33,9 +34,9 @@ use tonic::Status;
 
 use crate::neighbours::Neighbours;
 
-type Act = Arc<dyn Fn(Arc<Run>) -> BoxFuture<'static, Result<Done, Trouble>> + Send + Sync>;
+type Act = Arc<dyn Fn(Arc<JobContext>) -> BoxFuture<'static, Result<Done, JobError>> + Send + Sync>;
 
-/// A handler that does what a test says.
+/// A handler that runs what a test gives it.
 #[derive(Clone)]
 pub(crate) struct Scripted {
     act: Act,
@@ -43,12 +44,12 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    pub(crate) fn new<F>(act: impl Fn(Arc<Run>) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn new<F>(act: impl Fn(Arc<JobContext>) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Done, Trouble>> + Send + 'static,
+        F: Future<Output = Result<Done, JobError>> + Send + 'static,
     {
         Self {
-            act: Arc::new(move |run| Box::pin(act(run))),
+            act: Arc::new(move |context| Box::pin(act(context))),
             timeout: Duration::from_secs(60),
         }
     }
@@ -59,13 +60,13 @@ impl Scripted {
 }
 
 #[async_trait]
-impl Handler for Scripted {
+impl JobHandler for Scripted {
     fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    async fn run(&self, run: &Run) -> Result<Done, Trouble> {
-        (self.act)(Arc::new(run.clone())).await
+    async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
+        (self.act)(Arc::new(context.clone())).await
     }
 }
 
@@ -83,7 +84,7 @@ impl Resolve for Names {
     }
 }
 
-/// What a stage is set with.
+/// What a harness is set with.
 #[derive(Default)]
 pub(crate) struct Setting {
     pub(crate) settings: Vec<(&'static str, String)>,
@@ -92,7 +93,7 @@ pub(crate) struct Setting {
 }
 
 /// A service that can be stopped and started again, over one database and one broker.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) clock: Clock,
     pub(crate) user: Identity,
     pub(crate) superuser: Identity,
@@ -115,7 +116,7 @@ pub(crate) struct Process {
     running: JoinHandle<()>,
 }
 
-impl Stage {
+impl Harness {
     pub(crate) async fn new(setting: Setting) -> Self {
         let fresh = database::sqlite().await;
         let database = fresh.open().await;
@@ -141,7 +142,7 @@ impl Stage {
         }
     }
 
-    /// A stage where jobs of the kind `export_todos` do as `script` says.
+    /// A harness where jobs of the kind `export_todos` do as `script` says.
     pub(crate) async fn scripted(script: Scripted) -> Self {
         let handlers = vec![(Kind::ExportTodos, script)];
         Self::new(Setting {
@@ -209,29 +210,38 @@ impl Stage {
     pub(crate) fn database_path(&self) -> String {
         match &self.fresh.url {
             quartet_store::database::DatabaseUrl::Sqlite(path) => path.clone(),
-            quartet_store::database::DatabaseUrl::Postgres(_) => unreachable!("the stage is set over SQLite"),
+            quartet_store::database::DatabaseUrl::Postgres(_) => unreachable!("the harness is set over SQLite"),
         }
+    }
+
+    /// A statement of now.
+    pub(crate) fn cx(&self) -> Context {
+        Context::new(&self.clock, Deadline::after(Duration::from_secs(20)))
     }
 
     /// The store, past every process.
     pub(crate) fn store(&self) -> Box<dyn Store> {
         quartet_jobs::store::over(
             self.database.clone(),
-            self.clock.clone(),
             Publisher::detached(self.clock.clone()),
+            JobNotifier::new(),
         )
     }
 }
 
 impl Process {
-    /// Makes an export of the stage's user.
-    pub(crate) async fn create(&mut self, stage: &Stage, task: pb::CreateTaskRequest) -> pb::Task {
-        self.try_create(stage, task).await.unwrap()
+    /// Makes an export of the harness's user.
+    pub(crate) async fn create(&mut self, harness: &Harness, task: pb::CreateTaskRequest) -> pb::Task {
+        self.try_create(harness, task).await.unwrap()
     }
 
-    pub(crate) async fn try_create(&mut self, stage: &Stage, task: pb::CreateTaskRequest) -> Result<pb::Task, Status> {
+    pub(crate) async fn try_create(
+        &mut self,
+        harness: &Harness,
+        task: pb::CreateTaskRequest,
+    ) -> Result<pb::Task, Status> {
         self.tasks
-            .create_task(stage.user.request(task))
+            .create_task(harness.user.request(task))
             .await
             .map(tonic::Response::into_inner)
     }
@@ -246,11 +256,11 @@ impl Process {
             .map(tonic::Response::into_inner)
     }
 
-    /// The task of the stage's user, once it stands so.
-    pub(crate) async fn until(&mut self, stage: &Stage, task_id: &str, status: pb::TaskStatus) -> pb::Task {
+    /// The task of the harness's user, once it stands so.
+    pub(crate) async fn until(&mut self, harness: &Harness, task_id: &str, status: pb::TaskStatus) -> pb::Task {
         let begun = Instant::now();
         loop {
-            let task = self.get(&stage.user, task_id).await.unwrap();
+            let task = self.get(&harness.user, task_id).await.unwrap();
             if task.status() == status {
                 return task;
             }
@@ -287,8 +297,4 @@ pub(crate) async fn eventually<T>(what: &str, mut found: impl AsyncFnMut() -> Op
         assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-pub(crate) fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(20))
 }

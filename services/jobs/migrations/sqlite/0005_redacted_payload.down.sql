@@ -1,0 +1,1 @@
+alter table jobs rename column redacted_payload to residue;
