@@ -1,6 +1,7 @@
 //! The services in this process, as `cargo run` has them, without their background work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -8,10 +9,17 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
+use quartet_jobs::domain::Ending;
+use quartet_jobs::files::Files;
+use quartet_jobs::notifier::JobNotifier;
+use quartet_jobs::store::Lease;
+use quartet_kernel::Deadline;
+use quartet_messaging::Publisher;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted as _};
 use quartet_rpc::server::Stack;
 use quartet_rpc::token::ServiceTokens;
+use quartet_store::Context;
 use quartet_testkit::database::Fresh;
 use quartet_testkit::identity::{HS256_SECRET, Identity, SERVICE_SECRET};
 use quartet_tests::grpc::RawCodec;
@@ -28,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// transaction that was dropped.
 const QUIET: Duration = Duration::from_millis(10);
 /// The services, each with a database.
-const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
 
 /// A database for each service.
 pub(crate) struct Databases(BTreeMap<&'static str, Fresh>);
@@ -54,6 +62,10 @@ pub(crate) struct Cluster {
     clock: Clock,
     upstream: Upstream,
     counter: Counter,
+    /// The store of jobs, over a connection whose statements are not counted.
+    jobs: Box<dyn quartet_jobs::store::Store>,
+    files: Files,
+    _folder: tempfile::TempDir,
     /// The token of a superuser.
     pub(crate) superuser: Option<String>,
     /// The token of a service.
@@ -80,7 +92,7 @@ impl Person {
         format!("{}@example.org", self.username)
     }
 
-    /// The session of the access token.
+    /// The password of everybody.
     pub(crate) const PASSWORD: &str = "correct horse battery";
 }
 
@@ -88,7 +100,7 @@ impl Cluster {
     /// Over SQLite, whose statements `recorder` records.
     pub(crate) async fn on_sqlite(databases: &Databases, recorder: Recorder) -> Self {
         let urls = databases.0.iter().map(|(service, fresh)| (*service, fresh.setting()));
-        Self::start(urls.collect(), Counter::Sqlite(recorder)).await
+        Self::start(databases, urls.collect(), Counter::Sqlite(recorder)).await
     }
 
     /// Over PostgreSQL, with a proxy in front of each database.
@@ -105,15 +117,19 @@ impl Cluster {
             urls.insert(*service, url.to_string());
             proxies.insert(*service, proxy);
         }
-        Self::start(urls, Counter::Postgres(proxies)).await
+        Self::start(databases, urls, Counter::Postgres(proxies)).await
     }
 
-    async fn start(urls: BTreeMap<&'static str, String>, counter: Counter) -> Self {
+    async fn start(databases: &Databases, urls: BTreeMap<&'static str, String>, counter: Counter) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = folder.path().join("files").display().to_string();
         let clock = Clock::system();
         let source = Source::of([
             ("AUTH_DATABASE_URL", urls["auth"].as_str()),
             ("USERS_DATABASE_URL", urls["users"].as_str()),
             ("TODOS_DATABASE_URL", urls["todos"].as_str()),
+            ("JOBS_DATABASE_URL", urls["jobs"].as_str()),
+            ("JOBS_FILES_DIR", files.as_str()),
             // One connection, so that the warm-up prepares every statement of the counted call.
             ("DATABASE_POOL_SIZE", "1"),
             ("ARGON2_MEMORY_KIB", "64"),
@@ -124,13 +140,14 @@ impl Cluster {
         ]);
         let (auth_upstream, auth_slot) = Upstream::local("auth");
         let (users_upstream, users_slot) = Upstream::local("users");
+        let (todos_upstream, todos_slot) = Upstream::local("todos");
         let (upstream, slot) = Upstream::local("suite");
         let config = quartet_rpc::Config::read(&source).expect("settings");
         let host = Host::new("suite", config, clock.clone(), auth_upstream).expect("secrets");
 
         let deps = quartet_auth::Deps {
             clock: clock.clone(),
-            users: host.peer(users_upstream),
+            users: host.peer(users_upstream.clone()),
             mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
             broker: None,
         };
@@ -150,17 +167,38 @@ impl Cluster {
         let config = quartet_todos::Config::read(&source).expect("settings");
         let todos = quartet_todos::build(config, deps).await.expect("todos starts");
 
-        let packages = [quartet_auth::PACKAGES, quartet_users::PACKAGES, quartet_todos::PACKAGES].concat();
+        let deps = quartet_jobs::Deps {
+            clock: clock.clone(),
+            broker: None,
+            todos: host.peer(todos_upstream),
+            auth: host.auth(),
+            users: host.peer(users_upstream),
+            link_key: host.key_for(quartet_jobs::links::PURPOSE),
+            names: Arc::new(quartet_jobs::egress::SystemResolver),
+        };
+        let config = quartet_jobs::Config::read(&source).expect("settings");
+        let jobs = quartet_jobs::build(config, deps).await.expect("jobs starts");
+
+        let packages = [
+            quartet_auth::PACKAGES,
+            quartet_users::PACKAGES,
+            quartet_todos::PACKAGES,
+            quartet_jobs::PACKAGES,
+        ]
+        .concat();
         let stack = Stack::new(host.access(), &packages, |routes| {
             auth.add_to(routes);
             users.add_to(routes);
             todos.add_to(routes);
+            jobs.add_to(routes);
         })
         .await
         .expect("a stack");
-        for slot in [auth_slot, users_slot, slot] {
+        for slot in [auth_slot, users_slot, todos_slot, slot] {
             slot.fill(stack.local());
         }
+        let publisher = Publisher::detached(clock.clone());
+        let jobs = databases.0["jobs"].open().await;
         let tokens = ServiceTokens::new("jobs", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
         Self {
             superuser: Some(Identity::superuser(&clock).token),
@@ -168,6 +206,9 @@ impl Cluster {
             clock,
             upstream,
             counter,
+            jobs: quartet_jobs::store::over(jobs, publisher, JobNotifier::new()),
+            files: Files::new(files),
+            _folder: folder,
         }
     }
 
@@ -227,6 +268,22 @@ impl Cluster {
     /// Sends a call of the method of this short name.
     pub(crate) async fn call(&self, method: &str, token: &Option<String>, message: Json) -> Json {
         self.send(&Call::new(method, token, message)).await
+    }
+
+    /// Runs the task the way a worker does, to this ending, with this file as its result.
+    pub(crate) async fn run_task(&self, id: &str, ending: Ending, file: &[u8]) {
+        let lease = Lease {
+            job: id.parse().expect("an id"),
+            id: self.clock.new_id(),
+        };
+        let cx = Context::new(&self.clock, Deadline::after(TIMEOUT));
+        let claimed = self.jobs.claim(lease, cx.now + TIMEOUT, &cx).await.expect("a claim");
+        let job = claimed.expect("the task is queued");
+        let mut writer = self.files.create(lease.job, job.attempts).await.expect("a file");
+        writer.write(file).await.expect("a file is written");
+        writer.finish().await.expect("a file is written");
+        let finished = self.jobs.finish(lease, &job, &ending, &cx).await.expect("an ending");
+        assert!(finished.is_some(), "the lease is held");
     }
 
     /// A new id.

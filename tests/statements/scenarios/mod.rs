@@ -1,6 +1,7 @@
 //! A scenario for every RPC: valid input that succeeds.
 
 mod auth;
+mod jobs;
 mod todos;
 mod users;
 
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use crate::cluster::{Call, Cluster};
 
 /// A call to be counted.
+#[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     /// Its line in the table: the method's short name, and what tells it apart from another scenario
     /// of the method, such as `TodoService/ListTodos, next page`.

@@ -48,7 +48,7 @@ scenarios! {
     "TodoService/UpdateTodo, tags": |cluster| {
         let (person, todo) = with_todo(cluster).await;
         let edit = json!({"tag_ids": [tag(cluster, &person, "one").await]});
-        (person.token, json!({"todo_id": todo, "todo": edit, "update_mask": "tag_ids"}))
+        (person.token, json!({"todo_id": todo, "todo": edit, "update_mask": "tagIds"}))
     };
     "TodoService/DeleteTodo": |cluster| {
         let (person, todo) = with_todo(cluster).await;
