@@ -1,7 +1,8 @@
 //! Sends one mail.
 //!
-//! Once: a mail server cannot be asked whether it has a mail, so a mail whose worker died after sending is sent again,
-//! with the `Message-ID` and the date of the first, by which mail programs show it once. As a file, it is the same file.
+//! Once: a mail server cannot be asked whether it has a mail, so a mail whose worker died after
+//! sending is sent again, with the `Message-ID` and the date of the first, by which mail programs
+//! show it once. As a file, it is the same file.
 
 use std::sync::Arc;
 use std::time::Duration;
