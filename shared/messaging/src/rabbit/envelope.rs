@@ -182,6 +182,7 @@ fn text(value: &AMQPValue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use quartet_clock::Clock;
+    use quartet_telemetry::TraceContext;
 
     use super::*;
     use crate::Priority;
@@ -205,10 +206,9 @@ mod tests {
             7,
             &"hello".to_owned(),
         );
-        let traced = event
-            .clone()
-            .traced(Some("00-ab-cd-01".into()), Some("a=b".into()))
-            .in_order();
+        let place = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("a=b"));
+        assert!(place.is_some());
+        let traced = event.clone().traced(place.as_ref()).in_order();
         for message in [event, work, traced] {
             let history = History {
                 retries: 3,

@@ -27,7 +27,7 @@ async fn a_poison_message_dies_without_stopping_its_neighbours(harness: Harness)
     );
     let poison = harness.event("made", "poison", "2").traced(trace().as_ref());
     harness
-        .say(&[
+        .publish(&[
             harness.event("made", "a", "1"),
             poison.clone(),
             harness.event("made", "b", "3"),

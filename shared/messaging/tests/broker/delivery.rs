@@ -37,7 +37,7 @@ async fn two_consumers_each_handle_a_message_once(harness: Harness) {
 
     let message = harness.event("made", "a", "1").traced(trace().as_ref());
     harness
-        .say(&[
+        .publish(&[
             message,
             harness.event("made", "b", "2"),
             harness.event("other", "c", "3"),
@@ -164,7 +164,7 @@ async fn a_consumer_that_dies_after_its_commit_leaves_one_effect(harness: Harnes
         .then(|| Box::pin(std::future::pending()));
     let doomed = harness.consume(&queue, handler);
     harness
-        .say(&[harness.event("made", "a", "1"), harness.event("made", "b", "2")])
+        .publish(&[harness.event("made", "a", "1"), harness.event("made", "b", "2")])
         .await;
     harness.settle("q", 2).await;
     doomed.kill().await;

@@ -342,7 +342,8 @@ impl Handler for Effect {
         macro_rules! commit {
             ($database:expr) => {{
                 let mut transaction = $database.write(deadline).await.unwrap();
-                let first = inbox::first_times(&mut *transaction, &self.consumer, &[message.id], self.clock.now());
+                let ids = [message.id];
+                let first = inbox::first_times(&mut *transaction, &self.consumer, &ids, self.clock.now());
                 if !first.await.unwrap().is_empty() {
                     sqlx::query(insert)
                         .bind(&self.consumer)

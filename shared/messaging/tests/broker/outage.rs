@@ -37,7 +37,7 @@ async fn writes_go_on_while_the_broker_is_away_and_arrive_afterwards(harness: Ha
 async fn the_lag_is_measured(harness: Harness) {
     let outage = harness.outage().await;
     harness
-        .say(&[harness.event("made", "a", "1"), harness.event("made", "a", "2")])
+        .publish(&[harness.event("made", "a", "1"), harness.event("made", "a", "2")])
         .await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (_relay, _, stats) = harness.relay_with(harness.settings());
