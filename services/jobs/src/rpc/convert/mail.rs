@@ -69,7 +69,10 @@ pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
             template.link.clear();
             template.token.clear();
         }
-        Some(Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_) | Template::Requested(_)) | None => {}
+        Some(
+            Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_) | Template::Requested(_),
+        )
+        | None => {}
     }
     mail
 }
