@@ -16,8 +16,9 @@ pub use network::Network;
 quartet_config::settings! {
     /// Settings of the gateway.
     pub struct Config {
-        /// Where the process runs: local, dev, uat, uatbiz, sanity, staging or production. It decides who can read the docs
-        /// pages (everyone; superusers in staging; nobody in production), and whether cookies and HSTS demand HTTPS (not in local).
+        /// Where the process runs: local, dev, uat, uatbiz, sanity, staging or production. It
+        /// decides who sees the docs pages (everyone; superusers in staging; nobody in production),
+        /// and whether cookies and HSTS need HTTPS (not in local).
         environment: Environment = "ENVIRONMENT" or "local";
         /// Address of the REST interface.
         http_address: SocketAddr = "HTTP_ADDRESS" or "127.0.0.1:8000";

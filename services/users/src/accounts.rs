@@ -180,7 +180,7 @@ impl Accounts {
                 for violation in &mut violations {
                     violation.field = format!("user.{}", violation.field);
                 }
-                Failure::invalid(violations).into()
+                Failure::invalid(violations, 0).into()
             }
             _ => self.auth.failure(status).into(),
         }

@@ -18,7 +18,7 @@ quartet_testkit::on_both_databases!(
 struct Watch(Streaming<pb::TodoChange>);
 
 impl Watch {
-    async fn next(&mut self) -> Result<Option<pb::TodoChange>, Status> {
+    async fn next_change(&mut self) -> Result<Option<pb::TodoChange>, Status> {
         tokio::time::timeout(Duration::from_secs(10), self.0.message())
             .await
             .expect("something comes in time")
@@ -29,7 +29,7 @@ impl Watch {
     }
 
     /// The kind of the next change and the title of its todo.
-    async fn next(&mut self) -> (Kind, String) {
+    async fn next_change(&mut self) -> (Kind, String) {
         let change = self.change().await;
         (change.kind(), change.todo.map(|todo| todo.title).unwrap_or_default())
     }
@@ -62,7 +62,7 @@ async fn the_changes_of_another_client_arrive(fresh: Fresh) {
     let mut todos = Todos::over(fresh).await;
     todos.create(titled("before")).await.unwrap();
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await, (Kind::Ready, String::new()));
+    assert_eq!(watch.next_change().await, (Kind::Ready, String::new()));
     let todo = todos.create(titled("mine")).await.unwrap();
     let stranger = Identity::user(&todos.clock);
     todos
@@ -86,13 +86,13 @@ async fn the_changes_of_another_client_arrive(fresh: Fresh) {
 async fn the_changes_of_another_instance_arrive(fresh: Fresh) {
     let mut here = Todos::over(fresh).await;
     let mut watch = here.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     let shared = Fresh::at(here.fresh.url.clone());
     let mut there = Todos::instance(shared, here.clock.clone()).await;
     there.user = here.user.clone();
     there.create(titled("from there")).await.unwrap();
     let begun = std::time::Instant::now();
-    assert_eq!(watch.next().await, (Kind::Created, "from there".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "from there".into()));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
@@ -119,18 +119,18 @@ async fn a_client_that_comes_back_gets_what_it_missed_once(fresh: Fresh) {
 
     let mut watch = todos.watch(&seen.id).await;
     for number in 0..200 {
-        assert_eq!(watch.next().await, (Kind::Created, format!("missed {number}")));
+        assert_eq!(watch.next_change().await, (Kind::Created, format!("missed {number}")));
     }
     let again = watch.change().await;
     assert_eq!(again.kind(), Kind::Ready);
     todos.create(titled("live")).await.unwrap();
-    assert_eq!(watch.next().await, (Kind::Created, "live".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "live".into()));
 
     // The token of a `KIND_READY` serves as well.
     let mut watch = todos.watch(&ready.id).await;
-    assert_eq!(watch.next().await, (Kind::Created, "seen".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "seen".into()));
     let mut watch = todos.watch(&again.id).await;
-    assert_eq!(watch.next().await, (Kind::Created, "live".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "live".into()));
 }
 
 #[tokio::test]
@@ -149,12 +149,12 @@ async fn a_token_that_is_too_old_gets_a_reset_and_the_stream_goes_on() {
     let mut watch = todos.watch(&old).await;
     let reset = watch.change().await;
     assert_eq!(reset.kind(), Kind::Reset);
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     todos.create(titled("new")).await.unwrap();
-    assert_eq!(watch.next().await, (Kind::Created, "new".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "new".into()));
     // After a reset, its own id is the place to go on from.
     let mut watch = todos.watch(&reset.id).await;
-    assert_eq!(watch.next().await, (Kind::Created, "new".into()));
+    assert_eq!(watch.next_change().await, (Kind::Created, "new".into()));
 }
 
 #[tokio::test]
@@ -163,8 +163,8 @@ async fn a_token_of_another_user_gets_a_reset_and_nonsense_is_refused() {
     let token = todos.watch("").await.change().await.id;
     todos.user = Identity::user(&todos.clock);
     let mut watch = todos.watch(&token).await;
-    assert_eq!(watch.next().await.0, Kind::Reset);
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Reset);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     let refused = todos.try_watch("nonsense").await.unwrap_err();
     assert_eq!(fields(&refused), ["resume_token"]);
 }
@@ -173,12 +173,12 @@ async fn a_token_of_another_user_gets_a_reset_and_nonsense_is_refused() {
 async fn a_stream_ends_within_a_second_of_its_session() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     let other = Identity::user(&todos.clock);
     let forget_at = todos.clock.now() + time::Duration::hours(1);
     todos.host.revocations().add([(other.session_id, forget_at)]);
     todos.create(titled("still there")).await.unwrap();
-    assert_eq!(watch.next().await.0, Kind::Created);
+    assert_eq!(watch.next_change().await.0, Kind::Created);
 
     let begun = std::time::Instant::now();
     todos.host.revocations().add([(todos.user.session_id, forget_at)]);
@@ -190,7 +190,7 @@ async fn a_stream_ends_within_a_second_of_its_session() {
 async fn a_stream_ends_when_its_token_expires() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     todos.clock.advance(time::Duration::minutes(16));
     assert_eq!(watch.end().await, (Code::Unauthenticated, "TOKEN_EXPIRED".into()));
 }
@@ -199,7 +199,7 @@ async fn a_stream_ends_when_its_token_expires() {
 async fn a_stream_ends_when_nobody_has_told_of_ended_sessions_for_too_long() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     todos.clock.advance(time::Duration::minutes(2));
     assert_eq!(watch.end().await, (Code::Unavailable, "UNAVAILABLE".into()));
 }
@@ -208,7 +208,7 @@ async fn a_stream_ends_when_nobody_has_told_of_ended_sessions_for_too_long() {
 async fn a_client_that_does_not_read_is_ended_with_the_reason() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     let batch = pb::BatchCreateTodosRequest {
         todos: vec![titled(&"x".repeat(100)); 100],
     };
@@ -220,7 +220,7 @@ async fn a_client_that_does_not_read_is_ended_with_the_reason() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     let mut read = 0;
     let end = loop {
-        match watch.next().await {
+        match watch.next_change().await {
             Ok(Some(_)) => read += 1,
             Ok(None) => panic!("the stream ends with a failure"),
             Err(status) => break status,
@@ -234,7 +234,7 @@ async fn a_client_that_does_not_read_is_ended_with_the_reason() {
 async fn streams_end_when_the_service_stops() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
-    assert_eq!(watch.next().await.0, Kind::Ready);
+    assert_eq!(watch.next_change().await.0, Kind::Ready);
     let Todos { stop, .. } = todos;
     drop(stop);
     assert_eq!(watch.end().await, (Code::Unavailable, "UNAVAILABLE".into()));
