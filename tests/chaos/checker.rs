@@ -31,8 +31,6 @@ pub struct Stats {
     pub traffic: Traffic,
     /// Tasks and attempts.
     pub tasks: TaskStats,
-    /// Mails that were sent twice.
-    pub duplicate_mails: usize,
 }
 
 /// Waits until nothing is in flight, or until the timeout; returns how long it took.
@@ -46,9 +44,7 @@ pub async fn drain(cluster: &Cluster) -> Duration {
 
 /// Whether every message was sent and handled, every task has finished, and every mail is sent.
 async fn is_quiet(cluster: &Cluster) -> Result<bool, sqlx::Error> {
-    Ok(messages::all_handled(cluster).await?
-        && tasks::unfinished(&cluster.stores).await?.is_empty()
-        && mails::pending(&cluster.stores).await? == 0)
+    Ok(messages::all_handled(cluster).await? && tasks::unfinished(&cluster.stores).await?.is_empty())
 }
 
 /// Runs every checker.
@@ -57,13 +53,9 @@ pub async fn check(cluster: &Cluster, users: &[User], results: &mut Results) -> 
     todos::check(cluster, users, results).await?;
     feed::check(cluster, users, results).await?;
     let tasks = tasks::check(cluster, users, results).await?;
-    let duplicate_mails = mails::check(cluster, results).await?;
+    mails::check(cluster, results).await?;
     let traffic = messages::check(cluster, results).await?;
-    Ok(Stats {
-        traffic,
-        tasks,
-        duplicate_mails,
-    })
+    Ok(Stats { traffic, tasks })
 }
 
 /// How often each id occurs.

@@ -60,17 +60,12 @@ impl Report {
             "  {:6}  deletions of users without an answer had not begun, and were repeated",
             self.repeated_deletions
         );
-        let Stats {
-            traffic,
-            tasks,
-            duplicate_mails,
-        } = &self.stats;
+        let Stats { traffic, tasks } = &self.stats;
         let task_count: usize = tasks.tasks.values().sum();
         println!(
             "  {task_count:6}  tasks: {:?}, with {} attempts",
             tasks.tasks, tasks.attempts
         );
-        println!("  {duplicate_mails:6}  mails were sent twice");
         let published: usize = traffic.published.values().sum();
         println!("  {published:6}  messages: {:?}", traffic.published);
         let duplicates = cluster.logs().matches(DUPLICATE).count();

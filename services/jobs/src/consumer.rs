@@ -1,5 +1,5 @@
 //! The event handler: what events of other services change here. Todos that change go to webhooks,
-//! accounts that are opened are welcomed, and what users have is deleted with them.
+//! accounts that are opened are welcomed, mails that auth requests are sent, and what users have is deleted with them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use prost::Message as _;
 use quartet_clock::Clock;
 use quartet_messaging::{Failure, Message};
-use quartet_proto::auth::v1::AccountRegistered;
+use quartet_proto::auth::v1::{AccountRegistered, MailRequested};
 use quartet_proto::events::Event;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::domain::{EventType, Kind, NewJob, SUITE, UniqueKey};
+use crate::domain::{EventType, Kind, NewJob, Queue, SUITE, UniqueKey};
 use crate::store::{Delivery, Reaction, Store};
 
 /// The name of this service in the contracts and in its inbox.
@@ -54,6 +54,7 @@ impl Consumer {
     fn reaction(&self, message: &Message, now: OffsetDateTime) -> Result<Option<Reaction>, Failure> {
         Ok(match message.kind.as_str() {
             AccountRegistered::KIND => self.welcome(decode(message)?, now).map(Reaction::Insert),
+            MailRequested::KIND => Some(Reaction::Insert(self.mail(decode(message)?, now)?)),
             UserPurged::KIND => {
                 let owner = message
                     .subject
@@ -63,6 +64,21 @@ impl Consumer {
             }
             _ => delivery(message)?.map(Reaction::Deliver),
         })
+    }
+
+    /// The one job that sends a mail of the auth service.
+    fn mail(&self, requested: MailRequested, now: OffsetDateTime) -> Result<NewJob, Failure> {
+        let no_request = || Failure::Permanent("the mail has no request".to_owned());
+        let request = requested.request.ok_or_else(no_request)?;
+        let key = UniqueKey::of("mail", &request.id);
+        let mail = pb::SendEmail {
+            to: request.email.clone(),
+            language: requested.language,
+            template: Some(Template::Requested(pb::RequestedMail { request: Some(request) })),
+        };
+        let job = NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now);
+        // Somebody waits for it.
+        Ok(job.in_queue(Queue::High).once(key))
     }
 
     fn welcome(&self, account: AccountRegistered, now: OffsetDateTime) -> Option<NewJob> {

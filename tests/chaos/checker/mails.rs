@@ -1,4 +1,5 @@
-//! Every registered user received one welcome mail and a mail that verifies the address.
+//! Every registered user received one welcome mail and one mail that verifies the address, and every
+//! request for a mail led to one job that sent it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,19 +10,13 @@ use crate::cluster::Cluster;
 use crate::model::hex_id;
 use crate::stores::Stores;
 
-/// Requests for mails that the auth service has not handed over.
-pub(super) async fn pending(stores: &Stores) -> Result<usize, sqlx::Error> {
-    let rows = stores.query("auth", "select email_key from mail_requests").await?;
-    Ok(rows.len())
-}
-
-/// Returns how many mails were sent twice, which a fault between the sending and its record can cause
-/// for mails that are created anew.
-pub(super) async fn check(cluster: &Cluster, results: &mut Results) -> Result<usize, sqlx::Error> {
+/// Adds what is wrong with the mails to `results`.
+pub(super) async fn check(cluster: &Cluster, results: &mut Results) -> Result<(), sqlx::Error> {
     let stores = &cluster.stores;
     let mails = read_mails(cluster);
     let sql = format!(
-        "select unique_key, {}, status from jobs where kind = 'send_email'",
+        "select unique_key, {}, status, cast(coalesce(length(result), 0) as text)
+           from jobs where kind = 'send_email'",
         stores.id("id")
     );
     let jobs = stores.query("jobs", &sql).await?;
@@ -37,11 +32,24 @@ pub(super) async fn check(cluster: &Cluster, results: &mut Results) -> Result<us
     let job_ids: BTreeSet<&String> = jobs.iter().map(|job| &job[1]).collect();
     let lost = jobs
         .iter()
-        .filter(|job| job[2] != "succeeded" || !mails.contains_key(&job[1]));
+        // A job without a result had nothing to send any more.
+        .filter(|job| job[2] != "succeeded" || mails.contains_key(&job[1]) == (job[3] == "0"));
     let mut wrong: Vec<String> = lost.map(|job| job.join(" ")).collect();
     let unknown = mails.keys().filter(|id| !job_ids.contains(id));
     wrong.extend(unknown.map(|id| format!("the mail {id} has no job")));
     results.add("jobs that send mails have sent one each", jobs.len(), &wrong);
+
+    let sql = "select subject from outbox where kind = 'auth.mail.requested.v1'";
+    let requests = stores.query("auth", sql).await?;
+    let mut wrong = Vec::new();
+    for request in &requests {
+        let key = format!("mail:{}", request[0]);
+        let of_request = jobs.iter().filter(|job| job[0] == key).count();
+        if of_request != 1 {
+            wrong.push(format!("the request {} has {of_request} jobs", request[0]));
+        }
+    }
+    results.add("requested mails have one job each", requests.len(), &wrong);
 
     let mut welcomes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for job in &jobs {
@@ -68,11 +76,11 @@ pub(super) async fn check(cluster: &Cluster, results: &mut Results) -> Result<us
     );
     let unverified = || accounts.iter().filter(|account| account[1] != "1");
     let missed: Vec<String> = unverified()
-        .filter(|account| !verifications.contains_key(&account[2]))
+        .filter(|account| verifications.get(&account[2]) != Some(&1))
         .map(|account| account.join(" "))
         .collect();
     results.add(
-        "unverified accounts received a verification mail",
+        "unverified accounts received one verification mail",
         unverified().count(),
         &missed,
     );
@@ -80,7 +88,10 @@ pub(super) async fn check(cluster: &Cluster, results: &mut Results) -> Result<us
         .keys()
         .filter(|address| !accounts.iter().any(|account| account[2] == **address));
     results.add_none("mails to unknown addresses", &unknown.cloned().collect::<Vec<_>>());
-    Ok(verifications.values().map(|times| times - 1).sum())
+    let repeated = verifications.iter().filter(|(_, times)| **times > 1);
+    let repeated: Vec<String> = repeated.map(|(address, times)| format!("{address}: {times}")).collect();
+    results.add_none("verification mails that were sent more than once", &repeated);
+    Ok(())
 }
 
 /// The mails, by the id in their file name.

@@ -90,7 +90,7 @@ pub(super) const MUTATIONS: [Mutation; 23] = [
         service: "auth",
         sql: "update accounts set email = 'elsewhere@example.org'
                where id = (select id from accounts where closed = 0 and email_verified = 0 limit 1)",
-        violates: "unverified accounts received a verification mail",
+        violates: "unverified accounts received one verification mail",
     },
     Mutation {
         service: "jobs",
@@ -99,7 +99,7 @@ pub(super) const MUTATIONS: [Mutation; 23] = [
     },
     Mutation {
         service: "jobs",
-        sql: "delete from jobs where id = (select id from jobs where unique_key like 'email_verification:%' limit 1)",
+        sql: "delete from jobs where id = (select id from jobs where unique_key like 'mail:%' limit 1)",
         violates: "jobs that send mails have sent one each",
     },
     Mutation {

@@ -94,7 +94,7 @@ on_both! {
         let right = Message::of(&auth.clock, id, &gold);
         let wrong = Message::of(&auth.clock, "nobody", &gold);
         let failure = auth.store.consume(&[&right, &wrong], &auth.cx()).await.unwrap_err();
-        assert!(matches!(failure, quartet_messaging::effects::Failure::Permanent(_)), "{failure}");
+        assert!(matches!(failure, quartet_messaging::Failure::Permanent(_)), "{failure}");
         assert_eq!(auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap().tier, None);
         auth.store.consume(&[&right], &auth.cx()).await.unwrap();
         assert_eq!(auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap().tier.as_deref(), Some("gold"));

@@ -2,12 +2,18 @@
 //!
 //! Once: a mail server cannot be asked whether it has a mail, so a mail whose worker died after sending is sent again,
 //! with the `Message-ID` and the date of the first, by which mail programs show it once. As a file, it is the same file.
+//!
+//! A mail that the auth service requested gets its text from there when it is sent: its link and token are in no store of
+//! this service. The same request gets the same token, so a mail that is sent again is the same mail.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use quartet_kernel::Language;
+use quartet_proto::auth::v1 as auth;
+use quartet_proto::auth::v1::MailPurpose;
+use quartet_proto::auth::v1::mail_service_client::MailServiceClient;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use time::OffsetDateTime;
@@ -26,12 +32,22 @@ impl JobHandler for SendEmail {
 
     async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
         let payload: pb::SendEmail = context.payload()?;
-        let (name, content) =
-            content(payload.template).ok_or_else(|| JobError::permanent("INVALID", "the mail has no template"))?;
+        let content = match payload.template {
+            Some(Template::Requested(requested)) => self.issue(context, requested.request).await?,
+            template => {
+                let (name, content) =
+                    content(template).ok_or_else(|| JobError::permanent("INVALID", "the mail has no template"))?;
+                Some((payload.to, name, content))
+            }
+        };
+        let Some((to, name, content)) = content else {
+            // Nobody needs it any more.
+            return Ok(Done::with(&pb::SendEmailResult::default()));
+        };
         let mail = Mail {
             id: context.job.id,
             date: context.job.created_at,
-            to: payload.to,
+            to,
             name,
             language: Language::preferred(&payload.language),
             content,
@@ -40,6 +56,38 @@ impl JobHandler for SendEmail {
             Ok(message_id) => Ok(Done::with(&pb::SendEmailResult { message_id })),
             Err(failure) => Err(failure.into()),
         }
+    }
+}
+
+impl SendEmail {
+    /// What is in a mail that the auth service requested: its address, the name of its reader, and what it is about.
+    /// `None` when there is nothing to send any more.
+    async fn issue(
+        &self,
+        context: &JobContext,
+        request: Option<auth::MailRequest>,
+    ) -> Result<Option<(String, String, Content)>, JobError> {
+        let request = request.ok_or_else(|| JobError::permanent("INVALID", "the mail has no request"))?;
+        let purpose = request.purpose();
+        let message = auth::IssueMailRequest { request: Some(request) };
+        let mut client = MailServiceClient::new(self.0.auth.upstream());
+        let reply = client.issue_mail(context.request(&self.0.auth, message)?).await?;
+        let Some(mail) = reply.into_inner().mail else {
+            return Ok(None);
+        };
+        let link = SecretLink {
+            url: mail.link,
+            token: mail.token,
+            expires_at: timestamp(mail.expires_at),
+        };
+        let content = match purpose {
+            MailPurpose::EmailVerification => Content::Verify(link),
+            MailPurpose::PasswordReset => Content::Reset(link),
+            MailPurpose::EmailChange => Content::AddressChange(link),
+            MailPurpose::EmailChangeNotice => Content::AddressChangeNotice,
+            MailPurpose::Unspecified => return Err(JobError::permanent("INVALID", "the mail has no purpose")),
+        };
+        Ok(Some((mail.to, mail.name, content)))
     }
 }
 
@@ -66,6 +114,7 @@ fn content(template: Option<Template>) -> Option<(String, Content)> {
                 due_at: timestamp(mail.due_at),
             },
         ),
+        Template::Requested(_) => return None,
     })
 }
 

@@ -129,6 +129,85 @@ async fn whoever_registers_is_welcomed_once_though_the_event_comes_twice() {
     process.stop().await;
 }
 
+fn requested(harness: &Harness, purpose: auth::MailPurpose) -> (auth::MailRequest, Message) {
+    let request = auth::MailRequest {
+        id: harness.clock.new_id().to_string(),
+        purpose: purpose.into(),
+        email: "ann@example.com".into(),
+        account_id: None,
+    };
+    let event = auth::MailRequested {
+        request: Some(request.clone()),
+        language: "ru".into(),
+    };
+    let message = Message::of(&harness.clock, &request.id, &event);
+    (request, message)
+}
+
+/// What the stores of this service have of its jobs: payload, and result once they have ended.
+async fn stored(harness: &Harness) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let quartet_store::Database::Sqlite(database) = &harness.database else {
+        panic!("the database is SQLite");
+    };
+    sqlx::query_as("select payload, result from jobs")
+        .fetch_all(database.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_requested_mail_is_sent_once_with_what_auth_issues_and_its_link_is_in_no_store() {
+    let harness = Harness::new(Setting::default()).await;
+    harness.neighbours.with(|state| {
+        state.mail = Some(auth::IssuedMail {
+            to: "Ann@example.com".into(),
+            name: "Ann".into(),
+            link: "https://example.com/verify-email?token=s3cret".into(),
+            token: "s3cret".into(),
+            expires_at: Some(timestamp::to_proto(harness.clock.now())),
+        });
+    });
+    let process = harness.start().await;
+    let (request, message) = requested(&harness, auth::MailPurpose::EmailVerification);
+    let queues = quartet_messaging::Queue::of_every_service();
+    harness.broker.declare(&queues).await.unwrap();
+    for _ in 0..2 {
+        harness.broker.publish(std::slice::from_ref(&message)).await;
+    }
+    let mail = eventually("the mail is sent", async || sent(&harness).into_iter().next()).await;
+    assert!(
+        mail.contains("<Ann@example.com>") && mail.contains("token=s3cret"),
+        "{mail}"
+    );
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(sent(&harness).len(), 1);
+    assert_eq!(harness.neighbours.with(|state| state.issued.clone()), [request]);
+    let stored = stored(&harness).await;
+    assert_eq!(stored.len(), 1);
+    let (payload, result) = &stored[0];
+    for bytes in [payload, result.as_ref().unwrap()] {
+        assert!(!String::from_utf8_lossy(bytes).contains("s3cret"), "{bytes:?}");
+    }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_requested_mail_that_nobody_needs_any_more_ends_unsent() {
+    let harness = Harness::new(Setting::default()).await;
+    let process = harness.start().await;
+    let (_, message) = requested(&harness, auth::MailPurpose::PasswordReset);
+    let queues = quartet_messaging::Queue::of_every_service();
+    harness.broker.declare(&queues).await.unwrap();
+    harness.broker.publish(std::slice::from_ref(&message)).await;
+    let result = eventually("the job ends", async || {
+        stored(&harness).await.pop().and_then(|(_, result)| result)
+    })
+    .await;
+    assert!(result.is_empty(), "it has no Message-ID");
+    assert!(sent(&harness).is_empty());
+    process.stop().await;
+}
+
 #[tokio::test]
 async fn everything_that_was_deleted_long_ago_is_purged() {
     let harness = Harness::new(Setting::default()).await;

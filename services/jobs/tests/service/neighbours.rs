@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_proto::auth::v1 as auth;
 use quartet_proto::auth::v1::contact_service_server::{ContactService, ContactServiceServer};
+use quartet_proto::auth::v1::mail_service_server::{MailService, MailServiceServer};
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::transfer_service_server::{TransferService, TransferServiceServer};
 use quartet_proto::users::v1 as users;
@@ -31,6 +32,10 @@ pub(crate) struct State {
     pub(crate) failures: usize,
     pub(crate) due: Vec<pb::DueTodo>,
     pub(crate) contacts: Vec<auth::Contact>,
+    /// What is in every mail that auth requests; nothing is sent when it is not set.
+    pub(crate) mail: Option<auth::IssuedMail>,
+    /// The mails that were issued.
+    pub(crate) issued: Vec<auth::MailRequest>,
     /// Deleted todos that are yet to be purged.
     pub(crate) deleted: i32,
     /// Deleted users that are yet to be purged.
@@ -58,6 +63,7 @@ impl Hosted for Neighbours {
         routes
             .add_service(TransferServiceServer::new(self.clone()))
             .add_service(ContactServiceServer::new(self.clone()))
+            .add_service(MailServiceServer::new(self.clone()))
             .add_service(UpkeepServiceServer::new(self.clone()));
     }
 
@@ -176,5 +182,19 @@ impl ContactService for Neighbours {
         found
             .map(Response::new)
             .ok_or_else(|| Status::not_found("no such account"))
+    }
+}
+
+#[async_trait]
+impl MailService for Neighbours {
+    async fn issue_mail(
+        &self,
+        request: Request<auth::IssueMailRequest>,
+    ) -> Result<Response<auth::IssueMailResponse>, Status> {
+        let mail = self.with(|state| {
+            state.issued.extend(request.into_inner().request);
+            state.mail.clone()
+        });
+        Ok(Response::new(auth::IssueMailResponse { mail }))
     }
 }

@@ -1,6 +1,6 @@
 //! Mails that other services submit.
 
-use quartet_kernel::{Email, Rule, Violations, text};
+use quartet_kernel::{Email, Rule, Violations, id, text};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 
@@ -44,6 +44,12 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
             check("reminder.name", &template.name, 0, MAX_NAME);
             check("reminder.title", &template.title, 0, MAX_NAME);
         }
+        Some(Template::Requested(template)) => match &template.request {
+            Some(request) => {
+                violations.check("send_email.requested.request.id", id::parse(&request.id));
+            }
+            None => violations.add("send_email.requested.request", Rule::required()),
+        },
         None => violations.add("send_email.template", Rule::required()),
     }
 }
@@ -63,7 +69,10 @@ pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
             template.link.clear();
             template.token.clear();
         }
-        Some(Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_)) | None => {}
+        Some(
+            Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_) | Template::Requested(_),
+        )
+        | None => {}
     }
     mail
 }

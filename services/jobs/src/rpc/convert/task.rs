@@ -6,7 +6,7 @@ use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::create_task_request::Payload as Created;
 use quartet_proto::jobs::v1::submit_task_request::Payload as Submitted;
 use quartet_proto::jobs::v1::task::{Payload, Result as Outcome};
-use quartet_rpc::{Failure, User, timestamp};
+use quartet_rpc::{Failure, User};
 use quartet_store::page::{self, Page};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
