@@ -18,8 +18,8 @@ use crate::notifier::Subscription;
 
 /// How often the store is polled for a task that changes in another process.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Bound on one poll.
-const POLL: Duration = Duration::from_secs(5);
+/// Bound on one poll. A bound below that on every statement would take a transaction.
+const POLL: Duration = Duration::from_secs(10);
 /// Polls that may fail in a row: a store that is away for a while ends no stream.
 const MAX_FAILURES: u32 = 20;
 

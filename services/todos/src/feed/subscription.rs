@@ -16,8 +16,8 @@ use super::Feed;
 use crate::Error;
 use crate::domain::{Next, Recorded};
 
-/// Bound on one read of the store.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bound on one read of the store. A bound below that on every statement would take a transaction.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changes read from the store at once.
 const PAGE: u32 = 64;
 /// Changes that wait for their reader; behind them, the stream waits, and the store keeps the rest.

@@ -25,8 +25,8 @@ const POLL_OWNERS: usize = 1_000;
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// Changes forgotten in one transaction.
 const PRUNE_BATCH: u32 = 5_000;
-/// Bound on one query.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bound on one query. A bound below that on every statement would take a transaction.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps the feed.
 pub(crate) struct FeedUpkeep {
