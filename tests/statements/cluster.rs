@@ -132,6 +132,7 @@ impl Cluster {
             ("JOBS_FILES_DIR", files.as_str()),
             // One connection, so that the warm-up prepares every statement of the counted call.
             ("DATABASE_POOL_SIZE", "1"),
+            ("DATABASE_ACQUIRE_TIMEOUT", "30s"),
             ("ARGON2_MEMORY_KIB", "64"),
             ("ARGON2_ITERATIONS", "1"),
             ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),

@@ -74,7 +74,9 @@ struct Messages {
     is_started: bool,
     /// The SQL of prepared statements by their names.
     prepared: HashMap<String, String>,
-    /// What the client has sent since the last `Sync`.
+    /// Whether the client has sent something since the last `Sync`.
+    is_unsynced: bool,
+    /// The statements among it.
     unsynced: Vec<String>,
 }
 
@@ -98,6 +100,7 @@ impl Messages {
             }
             let kind = message.get_u8();
             message.advance(4);
+            self.is_unsynced |= !matches!(kind, b'Q' | b'S');
             match kind {
                 b'Q' => round_trips.lock().push(text(&mut message)),
                 b'P' => {
@@ -109,8 +112,8 @@ impl Messages {
                     let (_portal, name) = (text(&mut message), text(&mut message));
                     self.unsynced.push(self.prepared.get(&name).cloned().unwrap_or(name));
                 }
-                b'C' => self.unsynced.push("close".to_owned()),
-                b'S' if !self.unsynced.is_empty() => {
+                b'S' if self.is_unsynced => {
+                    self.is_unsynced = false;
                     round_trips.lock().push(std::mem::take(&mut self.unsynced).join("; "));
                 }
                 _ => {}

@@ -17,7 +17,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 pub(crate) struct Recorder(Arc<Mutex<Vec<Statement>>>);
 
 struct Statement {
-    /// The service whose call sent it, such as `todos`.
+    /// The service whose call sent it, such as `todos`; empty outside of a call.
     service: String,
     sql: String,
 }
@@ -42,10 +42,13 @@ impl Recorder {
         self.0.lock().len()
     }
 
-    /// The statements that `service` has sent since the last call of this.
+    /// The statements that `service` has sent since the last call of this, and those of tasks that
+    /// have left the span of their call, such as a stream's.
     pub(crate) fn take(&self, service: &str) -> Vec<String> {
         let statements = std::mem::take(&mut *self.0.lock());
-        let own = statements.into_iter().filter(|statement| statement.service == service);
+        let own = statements
+            .into_iter()
+            .filter(|statement| statement.service.is_empty() || statement.service == service);
         own.map(|statement| statement.sql).collect()
     }
 }

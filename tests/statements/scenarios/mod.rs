@@ -23,10 +23,13 @@ type Prepare = for<'c> fn(&'c Cluster) -> Pin<Box<dyn Future<Output = Call> + 'c
 
 /// Every scenario.
 pub(crate) fn all() -> Vec<Scenario> {
-    [auth::scenarios(), users::scenarios(), todos::scenarios()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        auth::scenarios(),
+        users::scenarios(),
+        todos::scenarios(),
+        jobs::scenarios(),
+    ]
+    .concat()
 }
 
 /// Scenarios: their lines, and how the call of each is prepared with the cluster.
