@@ -56,6 +56,8 @@ fn is_named(code: &str, crate_name: &str) -> bool {
     lines.any(|line| {
         line.match_indices(&identifier).any(|(at, _)| {
             let (before, after) = (&line[..at], &line[at + identifier.len()..]);
+            // `::name` is the crate as well, but `other::name` is not.
+            let before = before.strip_suffix("::").unwrap_or(before);
             let starts = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
             let is_path = after.starts_with("::");
             let is_use = before.trim_end().ends_with("use") && after.starts_with([';', ' ']);

@@ -144,7 +144,7 @@ impl Cluster {
 
     /// Work on a store that begins now.
     fn cx(&self) -> Context {
-        Context::new(&self.clock, &cluster.cx())
+        Context::new(&self.clock, soon())
     }
 
     async fn users_store(&self) -> Box<dyn quartet_users::store::Store> {
@@ -246,13 +246,13 @@ async fn a_deletion_reaches_todos_once_it_is_up_even_if_the_user_was_restored_me
             .await
             .expect("a todo");
         todos.push(created[0].clone());
-        let open = users_store
+        let deletion = users_store
             .begin_delete(account.id, &cluster.cx())
             .await
             .expect("a deletion");
-        open.expect("the user exists").commit().await.expect("a commit");
+        deletion.expect("the user exists").commit().await.expect("a commit");
     }
-    let (_, open) = users_store
+    let (_, restoration) = users_store
         .begin_restore(restored.id, &cluster.cx())
         .await
         .expect("a restoration")

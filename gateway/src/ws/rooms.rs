@@ -33,7 +33,7 @@ const EXCHANGE: &str = "quartet.rooms";
 #[async_trait]
 impl Transport for Fanout {
     fn send(&self, room: &str, message: Bytes) {
-        self.say(room, message);
+        self.broadcast(room, message);
     }
 
     async fn receive(&self, rooms: &Rooms, stop: CancellationToken) {

@@ -1,4 +1,4 @@
-//! The RPCs as a client meets them: over gRPC, through the access layer, with an auth service that does as it is told.
+//! The RPCs as a client meets them: over gRPC, through the access layer, with an auth service that a test controls.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -84,7 +84,7 @@ impl Users {
         identity
     }
 
-    /// What auth tells of an account; the name of the user's tier.
+    /// What auth sends of an account; the name of the user's tier.
     async fn ensure(&mut self, who: &Identity, username: &str, role: pb::UserRole) -> Option<String> {
         let message = pb::EnsureUserRequest {
             account_id: who.id.to_string(),
@@ -116,7 +116,7 @@ fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
 }
 
 /// The code and the reason of a refusal.
-fn told(status: Status) -> (Code, String) {
+fn refusal(status: Status) -> (Code, String) {
     (status.code(), reason_of(&status).unwrap_or_default())
 }
 

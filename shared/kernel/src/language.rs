@@ -26,11 +26,13 @@ impl Language {
         }
     }
 
-    /// The language that a list of ranges prefers: the value of `Accept-Language` (RFC 9110 §12.5.4), or a single tag
-    /// such as `ru-RU`. The highest weight wins, the earlier range among equals, and English if none of ours is listed.
+    /// The language that a list of ranges prefers: the value of `Accept-Language` (RFC 9110
+    /// §12.5.4), or a single tag such as `ru-RU`. The highest weight wins, the earlier range among
+    /// equals, and English if none of ours is listed.
     pub fn preferred(ranges: &str) -> Self {
         let mut ranges: Vec<_> = ranges.split(',').filter_map(weighted).collect();
-        // Stable, so ranges of the same weight keep their order. The library reads the order and no weights.
+        // Stable, so ranges of the same weight keep their order. The library reads the order and no
+        // weights.
         ranges.sort_by_key(|(_, weight)| Reverse(*weight));
         let requested = ranges.into_iter().map(|(range, _)| match range {
             "*" => Self::default().tag(),
@@ -48,7 +50,8 @@ impl Language {
     }
 }
 
-/// A language range and its weight in thousandths; `None` when it is malformed, or not acceptable at all (`q=0`).
+/// A language range and its weight in thousandths; `None` when it is malformed, or not acceptable
+/// at all (`q=0`).
 fn weighted(item: &str) -> Option<(&str, u16)> {
     let (range, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
     let quality = parameter

@@ -1,7 +1,7 @@
 //! What a broker promises, whichever it is.
 //!
-//! A message that is published is in every queue that takes it, safely, before it counts as such. One that is taken stays in the queue until its handler
-//! has said `Ok`; whoever dies with it in hand leaves it to the next. So a handler can see a message twice, and keeps an inbox row in
+//! A message that is published is in every queue that accepts it, safely, before it counts as such. One that is delivered stays in the queue until its
+//! handler has returned `Ok`; a consumer that dies with it in flight leaves it to the next. So a handler can receive a message twice, and keeps an inbox row in
 //! the transaction of its effect.
 
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use uuid::Uuid;
 
 use crate::{Message, Queue, Subscription};
 
-/// Carries messages from those who publish to those who have subscribed.
+/// Delivers messages from those who publish to those who have subscribed.
 #[async_trait]
 pub trait Broker: Send + Sync {
     /// Makes these queues, with their bindings, if they are not there. A publisher declares the queues of those who wait for its events, so that
     /// none is missed before their first start.
     async fn declare(&self, queues: &[Queue]) -> Result<(), Error>;
 
-    /// Publishes these messages and tells, in the same order, what became of each. Takes a bounded time.
+    /// Publishes these messages and returns, in the same order, what became of each. Takes a bounded time.
     async fn publish(&self, batch: &[Message]) -> Vec<Published>;
 
-    /// Hands the messages of a queue to `handler` until `stop`, through every failure of the broker. Returns once the messages in hand are handled or
-    /// given back.
+    /// Delivers the messages of a queue to `handler` until `stop`, through every failure of the broker. Returns
+    /// once the messages in flight are handled or returned.
     async fn consume(&self, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken);
 
     /// The oldest dead letters of a queue, at most `limit`.
@@ -37,26 +37,27 @@ pub trait Broker: Send + Sync {
     /// How a queue stands; `None` when there is no such queue.
     async fn queue_stats(&self, queue: &str) -> Result<Option<QueueStats>, Error>;
 
-    /// Stops handing out the messages of a queue, in every process and across restarts, until [`Broker::resume`]. Messages in hand are finished.
+    /// Stops the delivery of a queue, in every process and across restarts, until [`Broker::resume`]. Messages
+    /// in flight are finished.
     async fn pause(&self, queue: &str) -> Result<(), Error>;
 
-    /// Hands out the messages of a queue again.
+    /// Delivers the messages of a queue again.
     async fn resume(&self, queue: &str) -> Result<(), Error>;
 }
 
-/// Does what a message asks for.
+/// Handles messages.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Does what `message` asks for, once: the effect and the inbox row are committed when this returns `Ok`. A panic counts as
+    /// Handles `message`, once: the effect and the inbox row are committed when this returns `Ok`. A panic counts as
     /// transient.
     async fn handle(&self, message: &Message) -> Result<(), Failure>;
 
-    /// How many messages it takes together at most; one unless it says otherwise.
-    fn together(&self) -> usize {
+    /// How many messages it handles together at most; one by default.
+    fn batch_size(&self) -> usize {
         1
     }
 
-    /// Does what each of these messages asks for, no two of which are about one subject where subjects are in order; an outcome for each, in the same
+    /// Handles these messages together, no two of which are about one subject where subjects are in order; an outcome for each, in the same
     /// order. One that panics, takes too long or has another number of outcomes has done nothing: each message is then handled alone.
     async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(messages.len());
@@ -70,9 +71,9 @@ pub trait Handler: Send + Sync {
 /// What became of a message at the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
-    /// It is safely in every queue that takes it.
+    /// It is safely in every queue that accepts it.
     Confirmed,
-    /// There is no queue for this work. (An event that nobody takes is confirmed.)
+    /// There is no queue for this work. (An event that no queue accepts is confirmed.)
     Unroutable,
     /// It may or may not have arrived; it has to be sent again.
     Failed {
@@ -88,24 +89,24 @@ pub struct DeadLetter {
     pub message: Message,
     /// The queue that it was in.
     pub queue: String,
-    /// What the handler said last, or what the broker says of it.
+    /// The handler's last reason, or the broker's.
     pub reason: String,
     /// How often it was retried.
     pub retries: u32,
-    /// Since when it is dead, if the broker tells.
+    /// Since when it is dead, if that is known.
     pub dead_since: Option<OffsetDateTime>,
 }
 
 /// How a queue stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Messages that wait to be handed out.
+    /// Messages that wait to be delivered.
     pub ready: u64,
     /// Messages that wait for the time of their retry.
     pub delayed: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Consumers that take from it.
+    /// Its consumers.
     pub consumers: u64,
     /// Whether it is paused.
     pub paused: bool,
@@ -116,7 +117,7 @@ pub struct QueueStats {
 pub enum Error {
     /// It does not answer, or not in time.
     #[error("the broker is away: {0}")]
-    Away(String),
+    Unavailable(String),
     /// What was named is not there.
     #[error("the broker has no such thing: {0}")]
     NotFound(String),

@@ -18,7 +18,7 @@ use crate::{Handler, Message};
 /// A store that messages take effect in.
 #[async_trait]
 pub trait Consumer: Send + Sync {
-    /// Does what those of `messages` ask for that have not been done before, all or none, in one
+    /// Does the effects of those of `messages` that have not been handled before, all or none, in one
     /// unit of work with their inbox rows (see [`Unit::first_times`](crate::Unit::first_times)).
     async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure>;
 }
@@ -27,7 +27,7 @@ pub trait Consumer: Send + Sync {
 pub struct Effects<C> {
     store: C,
     clock: Clock,
-    together: usize,
+    batch_size: usize,
     timeout: Duration,
 }
 
@@ -37,15 +37,15 @@ impl<C: Consumer> Effects<C> {
         Self {
             store,
             clock,
-            together: 100,
+            batch_size: 100,
             timeout: Duration::from_secs(10),
         }
     }
 
     /// With at most so many messages in a transaction.
     #[must_use]
-    pub fn at_most(self, together: usize) -> Self {
-        Self { together, ..self }
+    pub fn at_most(self, batch_size: usize) -> Self {
+        Self { batch_size, ..self }
     }
 
     /// With this bound on a transaction.
@@ -66,8 +66,8 @@ impl<C: Consumer> Handler for Effects<C> {
         self.consume(&[message]).await
     }
 
-    fn together(&self) -> usize {
-        self.together
+    fn batch_size(&self) -> usize {
+        self.batch_size
     }
 
     async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {

@@ -1,4 +1,4 @@
-//! Named points between each two steps, where a test can make the process die or stand still.
+//! Named points between each two steps, where a test can make the process die or stop.
 //!
 //! With the feature `failpoints` they are those of the crate `fail`, set by its calls or by the variable `FAILPOINTS`; without it, nothing.
 

@@ -6,20 +6,20 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 
-use crate::watched::Watched;
+use crate::observed_attempt::ObservedAttempt;
 use crate::{Failure, Handler, Message};
 
-/// Attempts at once of a handler that takes several messages together: one is made while another one is committed.
-pub(crate) const TOGETHER: usize = 2;
+/// Attempts at once of a handler of batches: one is made while another one is committed.
+pub(crate) const CONCURRENT_BATCHES: usize = 2;
 
 /// What comes of `handler` and `message` within `timeout`.
 pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: Duration) -> Result<(), Failure> {
-    let watched = Watched::begin(&[message]);
-    let outcome = match bounded(watched.within(handler.handle(message)), timeout).await {
+    let observed = ObservedAttempt::begin(&[message]);
+    let outcome = match bounded(observed.within(handler.handle(message)), timeout).await {
         Ok(outcome) => outcome,
         Err(reason) => Err(Failure::Transient(reason)),
     };
-    watched.end(&[message], std::slice::from_ref(&outcome));
+    observed.end(&[message], std::slice::from_ref(&outcome));
     outcome
 }
 
@@ -31,10 +31,10 @@ pub(crate) async fn attempt_all(
     timeout: Duration,
 ) -> Vec<Result<(), Failure>> {
     if messages.len() > 1 {
-        let watched = Watched::begin(messages);
-        match bounded(watched.within(handler.handle_all(messages)), timeout).await {
+        let observed = ObservedAttempt::begin(messages);
+        match bounded(observed.within(handler.handle_all(messages)), timeout).await {
             Ok(outcomes) if outcomes.len() == messages.len() => {
-                watched.end(messages, &outcomes);
+                observed.end(messages, &outcomes);
                 return outcomes;
             }
             Ok(_) => {}
@@ -50,7 +50,7 @@ pub(crate) async fn attempt_all(
     join_all(messages.iter().map(|message| attempt(handler, message, timeout))).await
 }
 
-/// The error says what went wrong, for a person.
+/// The error is the reason, for a person.
 async fn bounded<T>(handled: impl Future<Output = T>, timeout: Duration) -> Result<T, String> {
     // What a handler shares with others is a store, whose transaction rolls back when it unwinds.
     match tokio::time::timeout(timeout, AssertUnwindSafe(handled).catch_unwind()).await {

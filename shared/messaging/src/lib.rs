@@ -9,8 +9,8 @@
 //! - [`outbox`] and [`inbox`] are the two halves of a transaction, over the tables of [`schema`];
 //! - [`unit`] is the transaction: a write and everything that follows from it;
 //! - [`effects`] puts the effects of several messages into one transaction;
-//! - [`relay`] carries committed rows to the broker, [`stats`] tells how far behind it is;
-//! - [`broker`] is what every broker promises, [`local`] keeps it in one process, [`rabbit`] through RabbitMQ;
+//! - [`relay`] carries committed rows to the broker, [`stats`] counts how far behind it is;
+//! - [`broker`] is what every broker promises, [`local`] within one process, [`rabbit`] through RabbitMQ;
 //! - [`Messenger`] is all of it, as a service runs it;
 //! - [`config`] holds the settings.
 
@@ -23,6 +23,7 @@ pub mod inbox;
 pub mod local;
 pub mod message;
 mod messenger;
+mod observed_attempt;
 pub mod outbox;
 pub mod queue;
 pub mod rabbit;
@@ -31,7 +32,6 @@ pub mod schema;
 pub mod stats;
 mod store;
 pub mod unit;
-mod watched;
 
 pub use quartet_kernel::Failure;
 

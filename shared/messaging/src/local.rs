@@ -1,8 +1,8 @@
 //! The broker within the process, for a suite that runs all in one.
 //!
 //! It keeps its queues in a SQLite file of its own, and so makes the promise of RabbitMQ in its way: publishing commits one row for each queue that
-//! takes the message, and only then is the message marked sent in its outbox; the row goes once the handler has committed. Retries, the pauses of
-//! queues and dead letters are states of that row, so they outlive the process. A process that dies with a message in hand hands it out again
+//! accepts the message, and only then is the message marked sent in its outbox; the row goes once the handler has committed. Retries, the pauses of
+//! queues and dead letters are states of that row, so they outlive the process. A process that dies with a message in flight delivers it again
 //! when it is back, and the inbox absorbs what had taken effect.
 //!
 //! The other way, to leave a row unsent in its outbox until every consumer has done it, was weighed and dropped: one consumer that is behind
@@ -35,7 +35,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/local");
 pub struct Local {
     pool: Sqlite,
     clock: Clock,
-    bells: Arc<Mutex<HashMap<String, Arc<Bell>>>>,
+    signals: Arc<Mutex<HashMap<String, Arc<QueueSignal>>>>,
 }
 
 /// Why the broker's file cannot be opened.
@@ -54,12 +54,12 @@ pub enum OpenError {
 
 /// What the consumers of one queue share in memory.
 #[derive(Default)]
-struct Bell {
+struct QueueSignal {
     /// Something changed in the queue.
     changed: Notify,
-    /// What is in hand, by its place.
-    in_hand: Mutex<HashSet<i64>>,
-    /// Whose turn it is to take.
+    /// What is in flight, by its place.
+    in_flight: Mutex<HashSet<i64>>,
+    /// Which consumer may claim.
     taking: tokio::sync::Mutex<()>,
     consumers: Mutex<u64>,
 }
@@ -75,17 +75,17 @@ impl Local {
         Ok(Self {
             pool,
             clock,
-            bells: Arc::default(),
+            signals: Arc::default(),
         })
     }
 
-    fn bell(&self, queue: &str) -> Arc<Bell> {
-        self.bells.lock().entry(queue.to_owned()).or_default().clone()
+    fn signal(&self, queue: &str) -> Arc<QueueSignal> {
+        self.signals.lock().entry(queue.to_owned()).or_default().clone()
     }
 
-    /// Has the consumers of a queue look at it.
-    fn ring(&self, queue: &str) {
-        self.bell(queue).changed.notify_waiters();
+    /// Wakes the consumers of a queue.
+    fn notify(&self, queue: &str) {
+        self.signal(queue).changed.notify_waiters();
     }
 }
 
@@ -98,7 +98,7 @@ impl Broker for Local {
     async fn publish(&self, batch: &[Message]) -> Vec<Published> {
         match queues::insert(&self.pool, batch, self.clock.now()).await {
             Ok((outcomes, touched)) => {
-                touched.iter().for_each(|queue| self.ring(queue));
+                touched.iter().for_each(|queue| self.notify(queue));
                 outcomes
             }
             Err(error) => {
@@ -120,12 +120,12 @@ impl Broker for Local {
 
     async fn replay(&self, queue: &str, message_id: Uuid) -> Result<bool, Error> {
         let replayed = queues::revive(&self.pool, queue, message_id, self.clock.now()).await?;
-        self.ring(queue);
+        self.notify(queue);
         Ok(replayed)
     }
 
     async fn queue_stats(&self, queue: &str) -> Result<Option<QueueStats>, Error> {
-        let consumers = *self.bell(queue).consumers.lock();
+        let consumers = *self.signal(queue).consumers.lock();
         Ok(queues::stats(&self.pool, queue, consumers, self.clock.now()).await?)
     }
 
@@ -135,13 +135,13 @@ impl Broker for Local {
 
     async fn resume(&self, queue: &str) -> Result<(), Error> {
         queues::set_paused(&self.pool, queue, false).await?;
-        self.ring(queue);
+        self.notify(queue);
         Ok(())
     }
 }
 
 impl From<quartet_store::Error> for Error {
     fn from(error: quartet_store::Error) -> Self {
-        Self::Away(error.to_string())
+        Self::Unavailable(error.to_string())
     }
 }

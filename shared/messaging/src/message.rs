@@ -17,11 +17,11 @@ pub const PROTOBUF: &str = "application/protobuf";
 /// specification calls `type` is `kind` here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The identity of the message (UUIDv7): the inbox knows it by this. A copy that is sent again keeps it.
+    /// The identity of the message (UUIDv7): the inbox recognizes it by this. A copy that is sent again keeps it.
     pub id: Uuid,
-    /// What happened, with the version of the payload, as `auth.account.registered.v1`.
+    /// What happened, with the version of the payload, such as `auth.account.registered.v1`.
     pub kind: String,
-    /// Who says so, as `/auth`.
+    /// The service that published it, such as `/auth`.
     pub source: String,
     /// What it happened to: the id of the aggregate.
     pub subject: String,
@@ -49,7 +49,7 @@ pub enum Route {
     Event,
     /// To one work queue, which must be there.
     Queue {
-        /// Name of the work queue, as `jobs.send_email`.
+        /// Name of the work queue, such as `jobs.send_email`.
         name: String,
         /// Which of its queues: each priority has one, since a quorum queue has no priorities of its own.
         priority: Priority,
@@ -160,7 +160,7 @@ impl Priority {
     /// Every priority, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// The queue of this priority of the work queue `name`, as `jobs.send_email.high`.
+    /// The queue of this priority of the work queue `name`, such as `jobs.send_email.high`.
     pub fn queue(self, name: &str) -> String {
         format!("{name}.{self}")
     }

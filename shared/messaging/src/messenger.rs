@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Broker, Config, Handler, Publisher, Queue, Relay, Stats, Subscription, Wake, stats};
 
-/// How long a broker that does not take the queues at the start is left alone.
+/// The pause after a declaration of the queues that failed.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The relay of a service's outbox, and the consumer of its queue.
@@ -24,7 +24,7 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Carries what is in the outbox of `database` to `broker`. Without a broker, it stays in the outbox until the service is started with one.
+    /// Publishes what is in the outbox of `database` to `broker`. Without a broker, it stays in the outbox until the service is started with one.
     pub fn new(database: Database, broker: Option<Arc<dyn Broker>>, clock: Clock, settings: Config) -> Self {
         Self {
             database,
@@ -37,7 +37,7 @@ impl Messenger {
         }
     }
 
-    /// Hands the events that the contracts declare for the service named `consumer` to `handler`.
+    /// Delivers the events that the contracts declare for the service named `consumer` to `handler`.
     #[must_use]
     pub fn consuming(self, consumer: &'static str, handler: Arc<dyn Handler>) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Messenger {
         };
         // Nothing is published before there is a queue for every consumer.
         while let Err(error) = broker.declare(&Queue::of_every_service()).await {
-            tracing::warn!(%error, "the queues cannot be made yet");
+            tracing::warn!(%error, "the queues cannot be declared yet");
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => {}
@@ -82,8 +82,8 @@ impl Messenger {
             .iter()
             .map(|(consumer, _)| Queue::of_service(consumer).name)
             .collect();
-        let watch = stats::watch(broker.as_ref(), &queues, &stop);
+        let metrics = stats::record(broker.as_ref(), &queues, &stop);
         let relay = Relay::new(self.database, broker.clone(), self.clock, self.settings).with(self.wake, self.stats);
-        tokio::join!(relay.run(stop.clone()), consume, watch);
+        tokio::join!(relay.run(stop.clone()), consume, metrics);
     }
 }

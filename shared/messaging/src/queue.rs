@@ -1,4 +1,4 @@
-//! Where messages go, and who takes them from there.
+//! Where messages go, and who consumes them.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::Priority;
 /// A durable queue. Every process that declares one must describe it alike, since a broker refuses to change a queue that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// Its name, as `users.events`.
+    /// Its name, such as `users.events`.
     pub name: String,
-    /// The kinds of events that go into it, as `auth.account.registered.v1`; `*` stands for one word of a kind, `#` for any number of them. A work
+    /// The kinds of events that go into it, such as `auth.account.registered.v1`; `*` stands for one word of a kind, `#` for any number of them. A work
     /// queue has none.
     pub bindings: Vec<String>,
     /// What happens to a message whose handler could not do it.
     pub retry: Retry,
-    /// How often a message is handed out again after its consumer died with it, before it is a dead letter.
+    /// How often a message is delivered again after its consumer died with it, before it is a dead letter.
     pub delivery_limit: u32,
     /// Whether the messages of one subject take effect in the order they were published in. The queue then has one consuming process at a time, and a
     /// message that is retried holds back the later ones of its subject.
@@ -30,14 +30,14 @@ pub struct Retry {
     pub limit: u32,
 }
 
-/// Takes messages from a queue.
+/// Consumes messages from a queue.
 #[derive(Debug, Clone)]
 pub struct Subscription {
-    /// Who takes them, as `users`: shown by the broker.
+    /// Who consumes them, such as `users`: shown by the broker.
     pub consumer: String,
     /// From where. It is declared if it is not there.
     pub queue: Queue,
-    /// How many messages are in hand at once.
+    /// How many messages are in flight at once.
     pub prefetch: u16,
     /// How long a handler may take over one message; longer is a transient failure.
     pub timeout: Duration,
@@ -55,12 +55,12 @@ impl Queue {
         }
     }
 
-    /// The queue of all events that the service named `consumer` takes, by the contracts; each subject's in order.
+    /// The queue of all events that the service named `consumer` consumes, by the contracts; each subject's in order.
     pub fn of_service(consumer: &str) -> Self {
         Self::events(&format!("{consumer}.events"), quartet_proto::events::taken_by(consumer)).in_order()
     }
 
-    /// The queue of every service that takes events, for whoever publishes some.
+    /// The queue of every service that consumes events, for whoever publishes some.
     pub fn of_every_service() -> Vec<Self> {
         let consumers = quartet_proto::events::consumers();
         consumers.into_iter().map(Self::of_service).collect()
@@ -84,7 +84,7 @@ impl Queue {
     }
 
     /// Whether an event of `kind` goes into it.
-    pub fn takes(&self, kind: &str) -> bool {
+    pub fn accepts(&self, kind: &str) -> bool {
         self.bindings.iter().any(|pattern| matches(pattern, kind))
     }
 }
@@ -101,7 +101,7 @@ impl Retry {
 }
 
 impl Default for Retry {
-    /// Ten retries over some hours: a store or a neighbour that is away for so long does not make dead letters.
+    /// Ten retries over some hours: a store or a service that is away for so long does not make dead letters.
     fn default() -> Self {
         Self {
             steps: [1, 5, 30, 120, 600, 1_800].map(Duration::from_secs).into(),
@@ -111,7 +111,7 @@ impl Default for Retry {
 }
 
 impl Subscription {
-    /// `consumer` takes from `queue`, ten messages in hand and half a minute for each.
+    /// `consumer` consumes `queue`, with ten messages in flight and half a minute for each.
     pub fn new(consumer: &str, queue: Queue) -> Self {
         Self {
             consumer: consumer.to_owned(),
@@ -121,7 +121,7 @@ impl Subscription {
         }
     }
 
-    /// With this many messages in hand.
+    /// With this many messages in flight.
     #[must_use]
     pub fn prefetching(self, prefetch: u16) -> Self {
         Self { prefetch, ..self }

@@ -1,20 +1,20 @@
 //! RabbitMQ.
 //!
 //! Events go to one topic exchange, work straight to its queue. Every queue is a quorum queue, with one for its dead letters and one for each step
-//! of its retries. What publishes and what takes have a connection each, since a server that is short of memory stops the connections that publish.
+//! of its retries. Publishing and consuming have a connection each, since a server that is short of memory stops the connections that publish.
 //!
 //! A connection or channel that failed is not mended but made anew, with everything that was declared on it: one way back from a lost connection, a
 //! closed channel, a restarted server, and a server that lost its queues. It is tried without end. (lapin can mend connections by itself; it does not
 //! reopen a channel that the server closed, so this way would be needed beside that one.)
 
 mod acks;
+mod connection;
 mod consumer;
 mod dead_letters;
 mod envelope;
 mod fanout;
 mod follow;
 mod lanes;
-mod link;
 mod publisher;
 mod topology;
 
@@ -33,9 +33,9 @@ use uuid::Uuid;
 
 use crate::broker::{DeadLetter, Error, Published, QueueStats};
 use crate::{Broker, Config, Handler, Message, Queue, Subscription};
+use connection::Connection;
 pub use fanout::Fanout;
-use link::Link;
-use publisher::{Parcel, Publisher};
+use publisher::{Publication, Publisher};
 
 /// A RabbitMQ server, or a cluster of them. Clones share their connections.
 #[derive(Clone)]
@@ -44,58 +44,58 @@ pub struct Rabbit(Arc<Inner>);
 struct Inner {
     clock: Clock,
     publishing: Publisher,
-    taking: Link,
-    known: Arc<Known>,
+    consuming: Connection,
+    declared: Arc<DeclaredQueues>,
     timeout: Duration,
-    /// One look into the dead letters at a time: they are out of their queue meanwhile.
-    looking: tokio::sync::Mutex<()>,
+    /// One reader of dead letters at a time: they are out of their queue meanwhile.
+    reading_dead_letters: tokio::sync::Mutex<()>,
 }
 
 /// The queues that this process has declared, which are declared again on every new connection.
 #[derive(Default)]
-struct Known(Mutex<BTreeMap<String, Queue>>);
+struct DeclaredQueues(Mutex<BTreeMap<String, Queue>>);
 
-impl Known {
+impl DeclaredQueues {
     fn add(&self, queues: &[Queue]) {
-        let mut known = self.0.lock();
-        known.extend(queues.iter().map(|queue| (queue.name.clone(), queue.clone())));
+        let mut declared = self.0.lock();
+        declared.extend(queues.iter().map(|queue| (queue.name.clone(), queue.clone())));
     }
 
     fn all(&self) -> Vec<Queue> {
-        let known = self.0.lock();
-        known.values().cloned().collect()
+        let declared = self.0.lock();
+        declared.values().cloned().collect()
     }
 
     fn find(&self, name: &str) -> Option<Queue> {
-        let known = self.0.lock();
-        known.get(name).cloned()
+        let declared = self.0.lock();
+        declared.get(name).cloned()
     }
 
-    fn takes(&self, kind: &str) -> bool {
-        let known = self.0.lock();
-        known.values().any(|queue| queue.takes(kind))
+    fn accepts(&self, kind: &str) -> bool {
+        let declared = self.0.lock();
+        declared.values().any(|queue| queue.accepts(kind))
     }
 }
 
 impl Rabbit {
-    /// The server at `url` (`amqp://user:password@host:port/vhost`), known there as `name`. It need not answer yet.
+    /// The server at `url` (`amqp://user:password@host:port/vhost`), connected there as `name`. It need not answer yet.
     ///
     /// Errors: what is wrong with the URL.
     pub fn new(url: &Secret, name: &str, clock: Clock, timeout: Duration) -> Result<Self, String> {
-        let known = Arc::new(Known::default());
-        let link = |role| Link::new(url, format!("{name} {role}"), timeout);
+        let declared = Arc::new(DeclaredQueues::default());
+        let connection = |role| Connection::new(url, format!("{name} {role}"), timeout);
         Ok(Self(Arc::new(Inner {
             clock,
-            publishing: Publisher::new(link("publishes")?, known.clone(), timeout),
-            taking: link("takes")?,
-            known,
+            publishing: Publisher::new(connection("publishes")?, declared.clone(), timeout),
+            consuming: connection("consumes")?,
+            declared,
             timeout,
-            looking: tokio::sync::Mutex::default(),
+            reading_dead_letters: tokio::sync::Mutex::default(),
         })))
     }
 }
 
-/// The RabbitMQ server that the settings name, where this process is known as `name`; `None` when they name none.
+/// The RabbitMQ server that the settings name, where this process is connected as `name`; `None` when they name none.
 ///
 /// Errors: what is wrong with the setting.
 pub fn connect(settings: &Config, name: &str, clock: Clock) -> Result<Option<Arc<dyn Broker>>, quartet_config::Error> {
@@ -116,25 +116,30 @@ fn invalid(error: String) -> quartet_config::Error {
 }
 
 impl Inner {
-    /// A channel for one question, within the time that a broker may take. A refusal closes it.
-    async fn ask<T>(&self, question: impl AsyncFnOnce(&lapin::Channel) -> Result<T, lapin::Error>) -> Result<T, Error> {
-        let asked = async {
-            let channel = self.taking.channel().await?;
-            let answer = question(&channel).await;
+    /// A request on a channel of its own, within the time that a broker may take. A refusal closes it.
+    async fn on_channel<T>(
+        &self,
+        request: impl AsyncFnOnce(&lapin::Channel) -> Result<T, lapin::Error>,
+    ) -> Result<T, Error> {
+        let answered = async {
+            let channel = self.consuming.channel().await?;
+            let answer = request(&channel).await;
             if channel.status().connected() {
                 let _ = channel.close(200, "done".into()).await;
             }
             answer.map_err(Error::from)
         };
-        match tokio::time::timeout(self.timeout, asked).await {
+        match tokio::time::timeout(self.timeout, answered).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::Away("it did not answer in time".into())),
+            Err(_) => Err(Error::Unavailable("it did not answer in time".into())),
         }
     }
 
     /// Messages in a queue and consumers of it; `None` when it is not there.
     async fn count(&self, queue: &str) -> Result<Option<(u64, u64)>, Error> {
-        let counted = self.ask(async |channel| topology::count(channel, queue).await).await;
+        let counted = self
+            .on_channel(async |channel| topology::count(channel, queue).await)
+            .await;
         match counted {
             Ok(counts) => Ok(Some(counts)),
             Err(Error::NotFound(_)) => Ok(None),
@@ -150,19 +155,19 @@ impl Inner {
 #[async_trait]
 impl Broker for Rabbit {
     async fn declare(&self, queues: &[Queue]) -> Result<(), Error> {
-        self.0.known.add(queues);
+        self.0.declared.add(queues);
         self.0
-            .ask(async |channel| topology::declare(channel, queues).await)
+            .on_channel(async |channel| topology::declare(channel, queues).await)
             .await
     }
 
     async fn publish(&self, batch: &[Message]) -> Vec<Published> {
-        let parcels = batch.iter().map(Parcel::first).collect();
-        self.0.publishing.publish(parcels).await
+        let publications = batch.iter().map(Publication::first).collect();
+        self.0.publishing.publish(publications).await
     }
 
     async fn consume(&self, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken) {
-        self.0.known.add(std::slice::from_ref(&subscription.queue));
+        self.0.declared.add(std::slice::from_ref(&subscription.queue));
         consumer::run(&self.0, subscription, handler, stop).await;
     }
 
@@ -179,8 +184,8 @@ impl Broker for Rabbit {
             return Ok(None);
         };
         let mut delayed = 0;
-        // Another process may retry in other steps; those that this one knows of are counted.
-        for step in self.0.known.find(queue).iter().flat_map(topology::steps) {
+        // Another process may retry in other steps; those that this one has declared are counted.
+        for step in self.0.declared.find(queue).iter().flat_map(topology::steps) {
             delayed += self.0.messages(&topology::retry_queue(queue, step)).await?;
         }
         Ok(Some(QueueStats {
@@ -193,11 +198,11 @@ impl Broker for Rabbit {
     }
 
     async fn pause(&self, queue: &str) -> Result<(), Error> {
-        let parcel = Parcel::marker(&topology::pause_queue(queue));
-        match self.0.publishing.publish(vec![parcel]).await.pop() {
+        let publication = Publication::marker(&topology::pause_queue(queue));
+        match self.0.publishing.publish(vec![publication]).await.pop() {
             Some(Published::Confirmed) => Ok(()),
             Some(Published::Unroutable) => Err(Error::Refused(format!("there is no queue {queue}"))),
-            Some(Published::Failed { reason }) => Err(Error::Away(reason)),
+            Some(Published::Failed { reason }) => Err(Error::Unavailable(reason)),
             None => Ok(()),
         }
     }
@@ -205,7 +210,7 @@ impl Broker for Rabbit {
     async fn resume(&self, queue: &str) -> Result<(), Error> {
         let marker = topology::pause_queue(queue);
         self.0
-            .ask(async |channel| topology::purge(channel, &marker).await)
+            .on_channel(async |channel| topology::purge(channel, &marker).await)
             .await
     }
 }
@@ -214,12 +219,12 @@ impl From<lapin::Error> for Error {
     fn from(error: lapin::Error) -> Self {
         let reason = error.to_string();
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
-            return Self::Away(reason);
+            return Self::Unavailable(reason);
         };
         match protocol.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound(reason),
             AMQPErrorKind::Soft(_) => Self::Refused(reason),
-            AMQPErrorKind::Hard(_) => Self::Away(reason),
+            AMQPErrorKind::Hard(_) => Self::Unavailable(reason),
         }
     }
 }
@@ -239,6 +244,9 @@ mod tests {
         let soft = |code: AMQPSoftError| error(code.into());
         assert!(matches!(soft(AMQPSoftError::NOTFOUND), Error::NotFound(_)));
         assert!(matches!(soft(AMQPSoftError::PRECONDITIONFAILED), Error::Refused(_)));
-        assert!(matches!(error(AMQPHardError::CONNECTIONFORCED.into()), Error::Away(_)));
+        assert!(matches!(
+            error(AMQPHardError::CONNECTIONFORCED.into()),
+            Error::Unavailable(_)
+        ));
     }
 }

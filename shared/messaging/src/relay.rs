@@ -1,4 +1,4 @@
-//! Carries what is committed from an outbox to the broker.
+//! Publishes what is committed to an outbox.
 //!
 //! A row is claimed for the length of a lease, published, and marked sent once the broker has confirmed it. A relay that dies leaves rows whose
 //! lease runs out, and another one, or itself after a restart, sends them again. Rows are claimed by their state, never by the last number seen,
@@ -19,18 +19,18 @@ use crate::failpoint::pass;
 use crate::store::{Row, Rows};
 use crate::{Broker, Config, Message, Stats};
 
-/// Batches under way at once.
-pub(crate) const LANES: usize = 3;
-/// How often the lag is measured and old rows are looked for.
-const TENDING: Duration = Duration::from_secs(5);
+/// Batches in flight at once.
+const LANES: usize = 3;
+/// How often the lag is measured and old rows are deleted.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 /// Rows that one statement prunes; locks are held briefly.
-const PRUNING: i64 = 1_000;
+const PRUNE_BATCH: i64 = 1_000;
 /// The first pause after a failure, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long work that has no queue waits: somebody has to make the queue first.
 const UNROUTABLE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Carries the rows of one outbox to a broker. Several may work on one outbox.
+/// Publishes the rows of one outbox to a broker. Several may work on one outbox.
 pub struct Relay {
     rows: Rows,
     broker: Arc<dyn Broker>,
@@ -40,12 +40,12 @@ pub struct Relay {
     stats: Stats,
 }
 
-/// Tells a relay that something was committed. To be called after the commit; a call that is lost costs the poll interval.
+/// Wakes a relay after a commit. To be called after the commit; a call that is lost costs the poll interval.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// Has the relay look now.
+    /// Has the relay claim what is committed now.
     pub fn wake(&self) {
         self.0.notify_one();
     }
@@ -55,7 +55,8 @@ impl Relay {
     /// A relay from the outbox in `database` to `broker`.
     pub fn new(database: Database, broker: Arc<dyn Broker>, clock: Clock, settings: Config) -> Self {
         Self {
-            rows: Rows::of(&database),
+            // One connection for each lane and one for the maintenance.
+            rows: Rows::of(&database, LANES + 1),
             broker,
             clock,
             settings,
@@ -75,21 +76,21 @@ impl Relay {
         self.wake.clone()
     }
 
-    /// How this relay fares.
+    /// The counts of this relay.
     pub fn stats(&self) -> Stats {
         self.stats.clone()
     }
 
-    /// Works until `stop`. A batch in hand is finished first.
+    /// Works until `stop`. A batch in flight is finished first.
     pub async fn run(self, stop: CancellationToken) {
         let relay = Arc::new(self);
-        // While the broker confirms one batch, another one is claimed and a third one noted.
+        // While the broker confirms one batch, another one is claimed and a third one recorded.
         let mut tasks = JoinSet::new();
         for _ in 0..LANES {
             let (relay, stop) = (relay.clone(), stop.clone());
             tasks.spawn(async move { relay.send(&stop).await });
         }
-        tasks.spawn(async move { relay.tend(&stop).await });
+        tasks.spawn(async move { relay.maintain(&stop).await });
         while let Some(ended) = tasks.join_next().await {
             // Only a failpoint panics here: this relay is as good as dead.
             if let Err(error) = ended
@@ -117,7 +118,7 @@ impl Relay {
                 }
                 Ok(Batch::Empty) => self.settings.relay_poll_interval.0,
                 Ok(Batch::Failed) | Err(_) => {
-                    // One row that the broker will not take can fail a whole batch; one by one, it fails alone.
+                    // One row that the broker does not accept can fail a whole batch; one by one, it fails alone.
                     let wait = pause;
                     (limit, pause) = (1, (pause * 2).min(PAUSES.1));
                     wait
@@ -126,7 +127,7 @@ impl Relay {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
-                // A write says nothing about the broker, so it does not shorten the pause after a failure.
+                // A write does not show that the broker is back, so it does not shorten the pause after a failure.
                 () = self.wake.0.notified(), if !failing => {}
             }
         }
@@ -146,16 +147,16 @@ impl Relay {
         let (rows, messages): (Vec<Row>, Vec<Message>) = claimed.into_iter().unzip();
         let outcomes = self.broker.publish(&messages).await;
         pass!("relay-published");
-        let failed = self.note(&rows, &outcomes).await?;
-        pass!("relay-noted");
+        let failed = self.record(&rows, &outcomes).await?;
+        pass!("relay-recorded");
         match failed {
             true => Ok(Batch::Failed),
             false => Ok(Batch::Sent),
         }
     }
 
-    /// Writes down what became of the rows; whether the broker failed any.
-    async fn note(&self, claimed: &[Row], outcomes: &[Published]) -> Result<bool, Error> {
+    /// Writes what became of the rows; whether the broker failed any.
+    async fn record(&self, claimed: &[Row], outcomes: &[Published]) -> Result<bool, Error> {
         let now = self.clock.now();
         let confirmed = claimed
             .iter()
@@ -192,20 +193,20 @@ impl Relay {
         Ok(failed)
     }
 
-    async fn tend(&self, stop: &CancellationToken) {
+    async fn maintain(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.tend_once().await {
-                tracing::warn!(%error, "the outbox cannot be tended for now");
+            if let Err(error) = self.maintain_once().await {
+                tracing::warn!(%error, "the outbox cannot be maintained for now");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(TENDING) => {}
+                () = tokio::time::sleep(MAINTENANCE_INTERVAL) => {}
             }
         }
     }
 
     /// Measures the lag, and deletes what is past its window.
-    async fn tend_once(&self) -> Result<(), Error> {
+    async fn maintain_once(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let lag = self.rows.lag().await?;
         let oldest = lag.oldest.map(|oldest| now - oldest).unwrap_or_default();
@@ -213,11 +214,11 @@ impl Relay {
         loop {
             let outbox = self
                 .rows
-                .prune_outbox(now - self.settings.outbox_retention.0, PRUNING)
+                .prune_outbox(now - self.settings.outbox_retention.0, PRUNE_BATCH)
                 .await?;
             let inbox = self
                 .rows
-                .prune_inbox(now - self.settings.inbox_retention.0, PRUNING)
+                .prune_inbox(now - self.settings.inbox_retention.0, PRUNE_BATCH)
                 .await?;
             self.stats.add_pruned(outbox + inbox);
             if outbox + inbox == 0 {

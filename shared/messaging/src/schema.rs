@@ -7,11 +7,11 @@ use sqlx::migrate::Migrator;
 
 /// Makes the tables in PostgreSQL.
 pub const POSTGRES_UP: &str = include_str!("../schema/postgres/outbox.up.sql");
-/// Takes them away.
+/// Drops them.
 pub const POSTGRES_DOWN: &str = include_str!("../schema/postgres/outbox.down.sql");
 /// Makes the tables in SQLite.
 pub const SQLITE_UP: &str = include_str!("../schema/sqlite/outbox.up.sql");
-/// Takes them away.
+/// Drops them.
 pub const SQLITE_DOWN: &str = include_str!("../schema/sqlite/outbox.down.sql");
 
 /// Panics unless `migrations` have a migration described as `outbox` that is this crate's, for a test of a service.

@@ -1,4 +1,4 @@
-//! How messages fare, for the metrics of the process.
+//! Counts of messages, for the metrics of the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use quartet_telemetry::metrics::{
-    self as told, MESSAGING_CLIENT_SENT_MESSAGES, MESSAGING_QUEUE_CONSUMERS, MESSAGING_QUEUE_MESSAGES,
+    self as telemetry, MESSAGING_CLIENT_SENT_MESSAGES, MESSAGING_QUEUE_CONSUMERS, MESSAGING_QUEUE_MESSAGES,
     OUTBOX_FAILED_ATTEMPTS, OUTBOX_OLDEST_UNSENT_AGE, OUTBOX_UNSENT_MESSAGES,
 };
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::Broker;
 use crate::broker::QueueStats;
 
-/// How often queues are looked at. Each look asks the broker some questions.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often queues are counted. Each time costs some requests to the broker.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts of one relay. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ pub struct Stats(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Whose they are in the metrics; nobody's are not told.
+    /// The service that they are recorded for; without one, they are not recorded.
     service: Option<&'static str>,
     unsent: AtomicU64,
     oldest_unsent_ms: AtomicU64,
@@ -33,10 +33,10 @@ struct Counts {
     pruned: AtomicU64,
 }
 
-/// The counts at one moment.
+/// The counts at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Rows of the outbox that are not sent, when it was last looked at.
+    /// Rows of the outbox that are not sent, when it was last counted.
     pub unsent: u64,
     /// The age of the oldest of them; zero when there is none.
     pub oldest_unsent: Duration,
@@ -51,13 +51,13 @@ pub struct Snapshot {
 }
 
 impl Stats {
-    /// Counts that the metrics of the process tell as those of `service`.
+    /// Counts that the metrics of the process record as those of `service`.
     pub fn of(service: &'static str) -> Self {
         let stats = Self(Arc::new(Counts {
             service: Some(service),
             ..Counts::default()
         }));
-        // What has not happened yet is told as zero, so that its first time is seen as a change.
+        // What has not happened yet is recorded as zero, so that its first time shows as a change.
         stats.add_sent(0);
         stats.fail("failed", 0);
         stats.fail("unroutable", 0);
@@ -114,27 +114,28 @@ impl Stats {
     }
 }
 
-/// Tells in the metrics of the process how these queues stand, until `stop`; nothing where nobody can ask for metrics.
-pub async fn watch(broker: &dyn Broker, queues: &[String], stop: &CancellationToken) {
-    if !told::is_on() {
+/// Records in the metrics of the process how these queues stand, until `stop`; nothing where metrics are
+/// off.
+pub async fn record(broker: &dyn Broker, queues: &[String], stop: &CancellationToken) {
+    if !telemetry::is_on() {
         return;
     }
     while !stop.is_cancelled() {
         for queue in queues {
             match broker.queue_stats(queue).await {
-                Ok(Some(stats)) => tell(queue, stats),
+                Ok(Some(stats)) => record_queue(queue, stats),
                 Ok(None) => {}
-                Err(error) => tracing::debug!(%error, queue, "the queue cannot be looked at for now"),
+                Err(error) => tracing::debug!(%error, queue, "the queue cannot be counted for now"),
             }
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 }
 
-fn tell(queue: &str, stats: QueueStats) {
+fn record_queue(queue: &str, stats: QueueStats) {
     let messages = [("ready", stats.ready), ("delayed", stats.delayed), ("dead", stats.dead)];
     for (state, count) in messages {
         gauge!(MESSAGING_QUEUE_MESSAGES, "queue" => queue.to_owned(), "state" => state).set(count as f64);

@@ -1,4 +1,4 @@
-//! Death between each two steps of relay and consumer: what was said arrives, and takes effect once.
+//! Death between each two steps of relay and consumer: what was published arrives, and takes effect once.
 //!
 //! A failpoint panics where the process would die; what was at work is then begun anew, as a restart does.
 
@@ -9,63 +9,68 @@
     clippy::disallowed_methods,
     reason = "a test may panic, and reads its own settings"
 )]
-#![expect(dead_code, reason = "the stage is shared with the suite of brokers")]
+#![expect(dead_code, reason = "the harness is shared with the suite of brokers")]
 
-#[path = "broker/noting.rs"]
-mod noting;
+#[path = "broker/batched.rs"]
+mod batched;
+#[path = "broker/harness.rs"]
+mod harness;
 #[path = "broker/proxy.rs"]
 mod proxy;
-#[path = "broker/stage.rs"]
-mod stage;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use batched::Batched;
 use fail::FailScenario;
-use noting::Together;
-use quartet_messaging::effects::Failure;
-use quartet_messaging::{Handler, Queue, Relay};
-use stage::{Carrier, Stage, until};
+
+use harness::{BrokerKind, Harness, until};
+use quartet_messaging::{Failure, Handler, Queue, Relay};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Failpoints belong to the process, so the tests of this file take turns.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-const RELAY: [&str; 3] = ["relay-claimed", "relay-published", "relay-noted"];
+const RELAY: [&str; 3] = ["relay-claimed", "relay-published", "relay-recorded"];
 
 /// How a consumer handles its messages.
 #[derive(Debug, Clone, Copy)]
 enum Handling {
     OneByOne,
-    Together,
+    Batched,
 }
 
 /// Dies at `point`, at the second time it is passed, and is begun anew; every message takes effect once.
-async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str, handling: Handling) {
+async fn survives(harness: &Arc<Harness>, queue: &Queue, point: &str, handling: Handling) {
     let scenario = FailScenario::setup();
     let consumer = format!("test at {point}, {handling:?}");
-    stage.broker.declare(std::slice::from_ref(queue)).await.unwrap();
-    let said: Vec<_> = (0..30)
-        .map(|number| stage.event(&format!("{point}-{handling:?}"), "a", &number.to_string()))
+    harness.broker.declare(std::slice::from_ref(queue)).await.unwrap();
+    let messages: Vec<_> = (0..30)
+        .map(|number| harness.event(&format!("{point}-{handling:?}"), "a", &number.to_string()))
         .collect();
     fail::cfg(point, "1*off->1*panic->off").unwrap();
 
-    let (broker, stop) = (stage.broker.clone(), CancellationToken::new());
+    let (broker, stop) = (harness.broker.clone(), CancellationToken::new());
     let relaying = {
-        let (stage, stop) = (stage.clone(), stop.clone());
+        let (harness, stop) = (harness.clone(), stop.clone());
         tokio::spawn(async move {
             loop {
                 let settings = quartet_messaging::Config {
                     relay_batch: 5,
-                    ..stage.settings()
+                    ..harness.settings()
                 };
                 let settings = quartet_messaging::Config {
                     relay_lease: "1s".parse().unwrap(),
                     ..settings
                 };
-                let relay = Relay::new(stage.database.clone(), broker.clone(), stage.clock.clone(), settings);
+                let relay = Relay::new(
+                    harness.database.clone(),
+                    broker.clone(),
+                    harness.clock.clone(),
+                    settings,
+                );
                 // A task that dies by a failpoint is a process that died; the next round is its restart.
                 if tokio::spawn(relay.run(stop.clone())).await.is_ok() {
                     return;
@@ -74,25 +79,25 @@ async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str, handling: Hand
         })
     };
     let consuming = {
-        let (stage, stop, queue, consumer) = (stage.clone(), stop.clone(), queue.clone(), consumer.clone());
+        let (harness, stop, queue, consumer) = (harness.clone(), stop.clone(), queue.clone(), consumer.clone());
         tokio::spawn(async move {
             loop {
                 let handler: Arc<dyn Handler> = match handling {
                     Handling::OneByOne => {
-                        Arc::new(stage.effect(&consumer, |_, call| (call % 5 == 0).then(stage::retry).flatten()))
+                        Arc::new(harness.effect(&consumer, |_, call| (call % 5 == 0).then(harness::retry).flatten()))
                     }
-                    Handling::Together => {
+                    Handling::Batched => {
                         let calls = AtomicU32::new(0);
-                        Arc::new(Together::new(&stage, &consumer, move |_| {
+                        Arc::new(Batched::new(&harness, &consumer, move |_| {
                             match calls.fetch_add(1, Ordering::SeqCst) % 5 {
-                                4 => Err(Failure::ForNow(quartet_store::Error::Deadline)),
+                                4 => Err(Failure::transient("not now")),
                                 _ => Ok(()),
                             }
                         }))
                     }
                 };
                 let subscription = quartet_messaging::Subscription::new("test", queue.clone());
-                let (broker, stop) = (stage.broker.clone(), stop.clone());
+                let (broker, stop) = (harness.broker.clone(), stop.clone());
                 let run = async move { broker.consume(subscription, handler, stop).await };
                 if tokio::spawn(run).await.is_ok() {
                     return;
@@ -100,16 +105,16 @@ async fn survives(stage: &Arc<Stage>, queue: &Queue, point: &str, handling: Hand
             }
         })
     };
-    stage.say(&said).await;
+    harness.publish(&messages).await;
 
-    stage.settle(&consumer, 30).await;
-    until("all are sent", async || stage.unsent().await == 0).await;
+    harness.settle(&consumer, 30).await;
+    until("all are sent", async || harness.unsent().await == 0).await;
     until("the queue is empty", async || {
-        let stats = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap();
+        let stats = harness.broker.queue_stats(&queue.name).await.unwrap().unwrap();
         (stats.ready, stats.delayed, stats.dead) == (0, 0, 0)
     })
     .await;
-    stage.settle(&consumer, 30).await;
+    harness.settle(&consumer, 30).await;
     assert!(DIED.swap(false, Ordering::SeqCst), "{point} was never passed twice");
     stop.cancel();
     relaying.await.unwrap();
@@ -134,27 +139,27 @@ fn watch_deaths() {
     });
 }
 
-async fn every_point(stage: Stage, consumer_points: &[&str]) {
+async fn every_point(harness: Harness, consumer_points: &[&str]) {
     watch_deaths();
-    let stage = Arc::new(stage);
+    let harness = Arc::new(harness);
     let _turn = TURN.lock().await;
-    for handling in [Handling::OneByOne, Handling::Together] {
+    for handling in [Handling::OneByOne, Handling::Batched] {
         for point in RELAY.iter().chain(consumer_points) {
             let name = format!("{point}-{handling:?}");
-            let mut queue = stage.queue(&name, &[&name]);
+            let mut queue = harness.queue(&name, &[&name]);
             queue.retry.steps = vec![Duration::from_millis(20)];
-            survives(&stage, &queue, point, handling).await;
+            survives(&harness, &queue, point, handling).await;
         }
     }
 }
 
-const LOCAL: [&str; 3] = ["local-taken", "local-handled", "local-settled"];
-const RABBIT: [&str; 3] = ["rabbit-taken", "rabbit-handled", "rabbit-moved"];
+const LOCAL: [&str; 3] = ["local-received", "local-handled", "local-settled"];
+const RABBIT: [&str; 3] = ["rabbit-received", "rabbit-handled", "rabbit-moved"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_within_the_process_over_sqlite() {
     every_point(
-        Stage::new(Carrier::Local, quartet_testkit::database::sqlite().await).await,
+        Harness::new(BrokerKind::Local, quartet_testkit::database::sqlite().await).await,
         &LOCAL,
     )
     .await;
@@ -164,7 +169,7 @@ async fn the_broker_within_the_process_over_sqlite() {
 #[ignore = "needs PostgreSQL: make test"]
 async fn the_broker_within_the_process_over_postgres() {
     every_point(
-        Stage::new(Carrier::Local, quartet_testkit::database::postgres().await).await,
+        Harness::new(BrokerKind::Local, quartet_testkit::database::postgres().await).await,
         &LOCAL,
     )
     .await;
@@ -174,7 +179,7 @@ async fn the_broker_within_the_process_over_postgres() {
 #[ignore = "needs RabbitMQ: make test"]
 async fn rabbitmq_over_sqlite() {
     every_point(
-        Stage::new(Carrier::Rabbit, quartet_testkit::database::sqlite().await).await,
+        Harness::new(BrokerKind::Rabbit, quartet_testkit::database::sqlite().await).await,
         &RABBIT,
     )
     .await;
@@ -184,7 +189,7 @@ async fn rabbitmq_over_sqlite() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn rabbitmq_over_postgres() {
     every_point(
-        Stage::new(Carrier::Rabbit, quartet_testkit::database::postgres().await).await,
+        Harness::new(BrokerKind::Rabbit, quartet_testkit::database::postgres().await).await,
         &RABBIT,
     )
     .await;

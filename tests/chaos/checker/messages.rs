@@ -70,7 +70,7 @@ impl Messages {
         let pairs = self.published.iter().flat_map(|(id, kind)| {
             let subscribed = queues
                 .iter()
-                .filter(|(consumer, queue)| queue.takes(kind) && has_inbox_row(consumer, kind));
+                .filter(|(consumer, queue)| queue.accepts(kind) && has_inbox_row(consumer, kind));
             subscribed.map(|(consumer, _)| (((*consumer).to_owned(), id.clone()), kind.as_str()))
         });
         pairs.collect()

@@ -1,8 +1,8 @@
 //! Which addresses the suite may call when a user names them.
 //!
-//! A server that calls any address that a user names opens its own network to that user: the server itself, its
-//! neighbours, the metadata service of its cloud (server-side request forgery). So only addresses of the public
-//! internet are allowed, and the networks that an operator adds.
+//! A server that calls any address that a user names opens its own network to that user: the server
+//! itself, its neighbours, the metadata service of its cloud (server-side request forgery). So only
+//! addresses of the public internet are allowed, and the networks that an operator adds.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,7 +10,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`; a single address is a network of one.
+/// A network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`; a single address is a network of
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
@@ -41,7 +42,8 @@ impl Network {
     }
 }
 
-/// Everything that the IANA special-purpose registries (RFC 6890) do not list as globally reachable is not public.
+/// Everything that the IANA special-purpose registries (RFC 6890) do not list as globally reachable
+/// is not public.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -53,7 +55,8 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_multicast();
             !is_special && !SPECIAL_V4.iter().any(|network| network.contains(&address))
         }
-        // Only global unicast addresses are public; those that carry an IPv4 address inside are not among them.
+        // Only global unicast addresses are public; those that carry an IPv4 address inside are not
+        // among them.
         IpAddr::V6(address) => {
             GLOBAL_UNICAST.contains(&address) && !SPECIAL_V6.iter().any(|network| network.contains(&address))
         }

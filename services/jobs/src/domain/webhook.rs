@@ -94,8 +94,8 @@ impl EventType {
     }
 }
 
-/// Where deliveries go: `http` or `https`, without a user, a password or a fragment. A host that is an
-/// address is one that the policy allows; a name is resolved at each delivery.
+/// Where deliveries go: `http` or `https`, without a user, a password or a fragment. A host that is
+/// an address is one that the policy allows; a name is resolved at each delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(Url);
 

@@ -1,8 +1,8 @@
 //! HTTP calls to addresses that users name.
 //!
-//! The name is resolved here, its addresses are checked against the [`EgressPolicy`], and the connection goes to the
-//! very address that was checked: a name that resolves to another one a moment later gains nothing. Redirects are
-//! answers like others and are not followed.
+//! The name is resolved here, its addresses are checked against the [`EgressPolicy`], and the
+//! connection goes to the very address that was checked: a name that resolves to another one a
+//! moment later gains nothing. Redirects are answers like others and are not followed.
 
 mod resolve;
 
@@ -194,7 +194,8 @@ where
             status: answer.status(),
             retry_after: retry_after(answer.headers()),
         };
-        // Only the status matters. A little of the body is read so that the receiver sees a whole exchange.
+        // Only the status matters. A little of the body is read so that the receiver sees a whole
+        // exchange.
         let _ = Limited::new(answer.into_body(), ANSWER).collect().await;
         Ok(reply)
     };

@@ -19,7 +19,8 @@ pub(super) struct MissingText {
     language: Language,
 }
 
-/// The text of a key: the name of a message, such as `token`, or of an attribute, such as `welcome.subject`.
+/// The text of a key: the name of a message, such as `token`, or of an attribute, such as
+/// `welcome.subject`.
 pub(super) fn text(language: Language, key: &str, variables: &[(&str, &str)]) -> Result<String, MissingText> {
     let missing = || MissingText {
         key: key.to_owned(),
@@ -71,8 +72,8 @@ fn load(tag: &str, source: &str) -> Bundle {
         .map_err(|(_, errors)| errors)
         .expect("the texts parse");
     let mut bundle = Bundle::new_concurrent(vec![tag.parse().expect("a language tag")]);
-    // Some mail programs show the marks that isolate writing directions as boxes. What comes from users is rid of
-    // characters that change the direction of what follows (see `page::one_line`).
+    // Some mail programs show the marks that isolate writing directions as boxes. What comes from
+    // users is rid of characters that change the direction of what follows (see `page::one_line`).
     bundle.set_use_isolating(false);
     bundle.add_resource(resource).expect("every text has its own name");
     bundle

@@ -1,5 +1,5 @@
-//! A mail as a message (RFC 5322): the plain text and the HTML of its page, of which a mail program shows the one that
-//! it prefers (`multipart/alternative`, RFC 2046 §5.1.4).
+//! A mail as a message (RFC 5322): the plain text and the HTML of its page, of which a mail program
+//! shows the one that it prefers (`multipart/alternative`, RFC 2046 §5.1.4).
 
 use lettre::Message;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -20,8 +20,9 @@ pub(super) fn write(mail: &Mail, from: &Mailbox) -> Result<(Message, String), Fa
     let html = page.html().map_err(|error| permanent(&error))?;
     let name = Some(page.name).filter(|name| !name.is_empty());
     let id = format!("<{}@{}>", mail.id, from.email.domain());
-    // Made of the id rather than drawn: a mail that is sent again is the same, byte for byte. Whoever fills a mail with
-    // text does so before it has its id, so no text contains the boundary.
+    // Made of the id rather than drawn: a mail that is sent again is the same, byte for byte.
+    // Whoever fills a mail with text does so before it has its id, so no text contains the
+    // boundary.
     let parts = MultiPart::alternative()
         .boundary(format!("part-{}", mail.id.simple()))
         .singlepart(SinglePart::plain(plain))

@@ -1,7 +1,8 @@
 //! Mails: what they are ([`Mail`]), and what sends them ([`Transport`]).
 //!
-//! A mail is a page of texts ([`page`]) in its reader's language ([`catalog`]). Two layouts show the page, as HTML and
-//! as plain text (`templates/`), and both are parts of one message ([`message`]).
+//! A mail is a page of texts (`page`) in its reader's language (`catalog`). Two layouts show
+//! the page, as HTML and as plain text (`templates/`), and both are parts of one message
+//! (`message`).
 
 mod catalog;
 mod file_transport;

@@ -12,8 +12,8 @@ use super::{Mail, Transport, message};
 
 /// How long one command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
-/// Reply codes that concern the mail itself: no such mailbox, too large, name not allowed, refused. Others concern the
-/// state of the server or the settings of the sender, which change.
+/// Reply codes that concern the mail itself: no such mailbox, too large, name not allowed, refused.
+/// Others concern the state of the server or the settings of the sender, which change.
 const PERMANENT: [u16; 4] = [550, 552, 553, 554];
 
 /// Sends mails through a mail server.

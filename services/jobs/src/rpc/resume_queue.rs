@@ -9,5 +9,5 @@ use crate::Error;
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ResumeQueueRequest) -> Result<pb::Queue, Error> {
     let queue = convert::queue_named(&request.queue)?;
     rpc.store.set_paused(queue, false, &rpc.cx(call)).await?;
-    Ok(rpc.queue(queue, call).await?)
+    rpc.queue(queue, call).await
 }

@@ -32,7 +32,7 @@ impl Worker {
                 stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
             }
         };
-        tokio::join!(jobs, stats::watch(self.broker.as_ref(), &queues, &stop));
+        tokio::join!(jobs, stats::record(self.broker.as_ref(), &queues, &stop));
     }
 
     async fn record_once(&self) -> Result<(), Error> {

@@ -18,7 +18,7 @@ quartet_testkit::on_both_databases!(
 struct Watch(Streaming<pb::TodoChange>);
 
 impl Watch {
-    async fn next_change(&mut self) -> Result<Option<pb::TodoChange>, Status> {
+    async fn next(&mut self) -> Result<Option<pb::TodoChange>, Status> {
         tokio::time::timeout(Duration::from_secs(10), self.0.message())
             .await
             .expect("something comes in time")

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
 
 use super::fake_auth::Mood;
-use super::{Users, because, breaks, broken, mask, told};
+use super::{Users, because, breaks, broken, mask, refusal};
 
 impl Users {
     async fn update(&mut self, by: &Identity, who: &Identity, paths: &[&str]) -> Result<pb::User, Status> {
@@ -59,7 +59,7 @@ impl Users {
         match self.get(&superuser, who).await {
             Ok(_) => true,
             Err(status) => {
-                assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"));
+                assert_eq!(refusal(status), because(Code::NotFound, "USER_NOT_FOUND"));
                 false
             }
         }
@@ -82,7 +82,7 @@ async fn auth_decides_on_names_and_addresses_before_they_are_copied() {
         ("ada", "lovelace", "Lovelace@Example.org")
     );
     assert_eq!(
-        users.auth.asked(),
+        users.auth.requests(),
         [format!(
             "update {} Some(\"lovelace\") Some(\"Lovelace@Example.org\")",
             ada.id
@@ -90,7 +90,7 @@ async fn auth_decides_on_names_and_addresses_before_they_are_copied() {
     );
     users.update(&ada, &ada, &["username"]).await.unwrap();
     assert_eq!(
-        users.auth.asked(),
+        users.auth.requests(),
         [format!("update {} Some(\"lovelace\") None", ada.id)]
     );
 }
@@ -119,7 +119,7 @@ async fn other_fields_do_not_need_auth() {
         ("Countess Ada", "ada")
     );
     assert_eq!(updated.profile_image_url, "https://example.org/ada.png");
-    assert!(users.auth.asked().is_empty());
+    assert!(users.auth.requests().is_empty());
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn what_auth_refuses_changes_nothing() {
     for (mood, expected) in refusals {
         users.auth.set(mood.clone());
         let status = users.update(&ada, &ada, &["name", "username"]).await.unwrap_err();
-        assert_eq!(told(status), expected, "{mood:?}");
+        assert_eq!(refusal(status), expected, "{mood:?}");
         assert_eq!(users.get(&ada, &ada).await.unwrap(), before, "{mood:?}");
     }
 }
@@ -166,21 +166,21 @@ async fn a_field_that_auth_refuses_is_named_as_the_caller_knows_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_of_auth_for_a_user_who_is_not_there_or_somebody_else() {
+async fn nothing_is_requested_of_auth_for_a_user_who_is_not_there_or_somebody_else() {
     let mut users = Users::new().await;
     let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
     let nobody = Identity::user(&users.clock);
     let missing = users.update(&superuser, &nobody, &["username"]).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "USER_NOT_FOUND"));
     let other = users.update(&ada, &superuser, &["username"]).await.unwrap_err();
-    assert_eq!(told(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
     let other = users.delete(&ada, &superuser).await.unwrap_err();
-    assert_eq!(told(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
     let missing = users.delete(&superuser, &nobody).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "USER_NOT_FOUND"));
-    assert!(users.auth.asked().is_empty());
+    assert_eq!(refusal(missing), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert!(users.auth.requests().is_empty());
     users.update(&superuser, &ada, &["username"]).await.unwrap();
-    assert_eq!(users.auth.asked().len(), 1);
+    assert_eq!(users.auth.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -189,25 +189,25 @@ async fn a_user_is_deleted_restored_and_purged_together_with_the_account() {
     let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
     users.delete(&ada, &ada).await.unwrap();
     assert!(!users.is_there(&ada).await);
-    assert_eq!(users.auth.asked(), [format!("close {}", ada.id)]);
+    assert_eq!(users.auth.requests(), [format!("close {}", ada.id)]);
     let again = users.delete(&superuser, &ada).await.unwrap_err();
-    assert_eq!(told(again), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(again), because(Code::NotFound, "USER_NOT_FOUND"));
 
     let restored = users.restore(&ada).await.unwrap();
     assert_eq!((restored.username.as_str(), restored.deleted_at), ("ada", None));
     assert!(users.is_there(&ada).await);
-    assert_eq!(users.auth.asked(), [format!("reopen {}", ada.id)]);
+    assert_eq!(users.auth.requests(), [format!("reopen {}", ada.id)]);
     let again = users.restore(&ada).await.unwrap_err();
-    assert_eq!(told(again), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(again), because(Code::NotFound, "USER_NOT_FOUND"));
 
     users.delete(&superuser, &ada).await.unwrap();
     users.purge(&ada).await.unwrap();
-    assert_eq!(users.auth.asked()[1], format!("purge {}", ada.id));
+    assert_eq!(users.auth.requests()[1], format!("purge {}", ada.id));
     let gone = users.restore(&ada).await.unwrap_err();
-    assert_eq!(told(gone), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(gone), because(Code::NotFound, "USER_NOT_FOUND"));
     let gone = users.purge(&ada).await.unwrap_err();
-    assert_eq!(told(gone), because(Code::NotFound, "USER_NOT_FOUND"));
-    assert!(users.auth.asked().is_empty());
+    assert_eq!(refusal(gone), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert!(users.auth.requests().is_empty());
 }
 
 #[tokio::test]
@@ -215,42 +215,42 @@ async fn whoever_was_deleted_long_ago_is_purged_together_with_the_account() {
     let mut users = Users::new().await;
     let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
     users.delete(&superuser, &ada).await.unwrap();
-    users.auth.asked();
+    users.auth.requests();
     let now = users.clock.now();
 
     let kept = users.purge_deleted(now - Duration::from_secs(60), 100).await.unwrap();
-    assert_eq!((kept, users.auth.asked()), (0, vec![]), "not that long ago");
+    assert_eq!((kept, users.auth.requests()), (0, vec![]), "not that long ago");
     let purged = users.purge_deleted(now + Duration::from_secs(60), 100).await.unwrap();
-    assert_eq!((purged, users.auth.asked()), (1, vec![format!("purge {}", ada.id)]));
+    assert_eq!((purged, users.auth.requests()), (1, vec![format!("purge {}", ada.id)]));
     assert!(users.is_there(&superuser).await, "nobody is purged who is not deleted");
 
     let wrong = users.purge_deleted(now, 0).await.unwrap_err();
-    assert_eq!(told(wrong), because(Code::InvalidArgument, "VALIDATION_FAILED"));
+    assert_eq!(refusal(wrong), because(Code::InvalidArgument, "VALIDATION_FAILED"));
 }
 
 #[tokio::test]
-async fn what_auth_does_not_confirm_is_taken_back_and_can_be_asked_again() {
+async fn what_auth_does_not_confirm_is_rolled_back_and_can_be_requested_again() {
     let mut users = Users::new().await;
     let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
     let last = Mood::Refuses(Code::FailedPrecondition, Reason::LastSuperuser);
 
     users.auth.set(last.clone());
     let status = users.delete(&superuser, &superuser).await.unwrap_err();
-    assert_eq!(told(status), because(Code::FailedPrecondition, "LAST_SUPERUSER"));
+    assert_eq!(refusal(status), because(Code::FailedPrecondition, "LAST_SUPERUSER"));
     let status = users.purge(&superuser).await.unwrap_err();
-    assert_eq!(told(status), because(Code::FailedPrecondition, "LAST_SUPERUSER"));
+    assert_eq!(refusal(status), because(Code::FailedPrecondition, "LAST_SUPERUSER"));
     assert!(users.is_there(&superuser).await);
 
     users.auth.set(Mood::Away);
     let away = because(Code::Unavailable, "UNAVAILABLE");
-    assert_eq!(told(users.delete(&ada, &ada).await.unwrap_err()), away);
-    assert_eq!(told(users.purge(&ada).await.unwrap_err()), away);
+    assert_eq!(refusal(users.delete(&ada, &ada).await.unwrap_err()), away);
+    assert_eq!(refusal(users.purge(&ada).await.unwrap_err()), away);
     assert!(users.is_there(&ada).await);
 
     users.auth.set(Mood::Willing);
     users.delete(&ada, &ada).await.unwrap();
     users.auth.set(Mood::Away);
-    assert_eq!(told(users.restore(&ada).await.unwrap_err()), away);
+    assert_eq!(refusal(users.restore(&ada).await.unwrap_err()), away);
     assert!(!users.is_there(&ada).await);
     users.auth.set(Mood::Willing);
     users.restore(&ada).await.unwrap();
@@ -266,7 +266,7 @@ async fn an_account_that_is_gone_already_hinders_no_deletion() {
     assert!(!users.is_there(&ada).await);
     // There is nobody to come back.
     let status = users.restore(&ada).await.unwrap_err();
-    assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(status), because(Code::NotFound, "USER_NOT_FOUND"));
 }
 
 #[tokio::test]
@@ -275,11 +275,11 @@ async fn an_auth_service_that_does_not_answer_holds_nobody_up_for_long() {
     let ada = users.ada.clone();
     users.auth.set(Mood::Late);
 
-    // A caller in a hurry hears of their own deadline.
+    // A caller in a hurry meets their own deadline.
     let mut hurried = delete(&ada, &ada);
     hurried.set_timeout(Duration::from_millis(200));
     let status = users.client.delete_user(hurried).await.unwrap_err();
-    assert_eq!(told(status), because(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    assert_eq!(refusal(status), because(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
 
     // For one who has time, auth is away, and the store's writer is free again before others give up on it.
     let mut deleting = users.client.clone();
@@ -289,7 +289,7 @@ async fn an_auth_service_that_does_not_answer_holds_nobody_up_for_long() {
     users.auth.reached().await;
     users.join("bob").await;
     let status = deleting.await.unwrap().unwrap_err();
-    assert_eq!(told(status), because(Code::Unavailable, "UNAVAILABLE"));
+    assert_eq!(refusal(status), because(Code::Unavailable, "UNAVAILABLE"));
     assert!(users.is_there(&ada).await);
 }
 

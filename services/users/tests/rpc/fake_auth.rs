@@ -1,4 +1,4 @@
-//! An auth service that records what is asked of it and answers as a test tells it.
+//! An auth service that records its requests and answers the way that a test sets.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use tonic::{Code, Request, Response, Status};
 /// How it answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Mood {
-    /// Does what is asked.
+    /// Does what is requested.
     #[default]
     Willing,
     /// Refuses for this reason.
@@ -27,15 +27,15 @@ pub(crate) enum Mood {
     Away,
     /// Never answers.
     Late,
-    /// Does what is asked once the test lets it, by [`FakeAuth::release`].
+    /// Does what is requested once the test lets it, by [`FakeAuth::release`].
     Waiting,
 }
 
 #[derive(Clone)]
 pub(crate) struct FakeAuth {
     mood: Arc<Mutex<Mood>>,
-    asked: Arc<Mutex<Vec<String>>>,
-    /// The address that accounts keep, whatever is asked.
+    requests: Arc<Mutex<Vec<String>>>,
+    /// The address that accounts keep, whatever is requested.
     kept: Arc<Mutex<Option<String>>>,
     reached: Arc<Semaphore>,
     released: Arc<Semaphore>,
@@ -45,7 +45,7 @@ impl Default for FakeAuth {
     fn default() -> Self {
         Self {
             mood: Arc::default(),
-            asked: Arc::default(),
+            requests: Arc::default(),
             kept: Arc::default(),
             reached: Arc::new(Semaphore::new(0)),
             released: Arc::new(Semaphore::new(0)),
@@ -63,9 +63,9 @@ impl FakeAuth {
         *self.kept.lock().unwrap() = Some(email.to_owned());
     }
 
-    /// What was asked since the last look.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
+    /// The requests since the last call of this.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.requests.lock().unwrap())
     }
 
     /// Waits until a call is being answered.
@@ -77,12 +77,12 @@ impl FakeAuth {
         self.released.add_permits(1);
     }
 
-    async fn answer<T>(&self, request: &Request<T>, asked: String) -> Result<(), Status> {
+    async fn answer<T>(&self, request: &Request<T>, request_line: String) -> Result<(), Status> {
         assert_eq!(
             request.extensions().get::<Call>().unwrap().caller,
             Caller::Service("users".into())
         );
-        self.asked.lock().unwrap().push(asked);
+        self.requests.lock().unwrap().push(request_line);
         self.reached.add_permits(1);
         let mood = self.mood.lock().unwrap().clone();
         match mood {
@@ -111,12 +111,12 @@ impl Hosted for FakeAuth {
 
 /// The service with the methods in the block and all the others, which nobody asks for.
 macro_rules! auth_service {
-    ({ $($asked:tt)* } $($method:ident($request:ident) -> $reply:ty;)*) => {
+    ({ $($requests:tt)* } $($method:ident($request:ident) -> $reply:ty;)*) => {
         #[async_trait::async_trait]
         impl AuthService for FakeAuth {
             type WatchRevocationsStream = tokio_stream::Empty<Result<pb::WatchRevocationsResponse, Status>>;
 
-            $($asked)*
+            $($requests)*
 
             $(
                 async fn $method(&self, _: Request<pb::$request>) -> Result<Response<$reply>, Status> {

@@ -4,7 +4,7 @@ use quartet_proto::users::v1 as pb;
 use quartet_testkit::identity::Identity;
 use tonic::{Code, Status};
 
-use super::{Users, because, breaks, broken, mask, told};
+use super::{Users, because, breaks, broken, mask, refusal};
 
 impl Users {
     async fn write(
@@ -49,7 +49,7 @@ async fn a_whole_profile_replaces_and_a_mask_leaves_the_rest() {
     let mut users = Users::new().await;
     let (ada, bob) = (users.ada.clone(), users.join("bob").await);
     let missing = users.profile(&bob, &ada).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "PROFILE_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "PROFILE_NOT_FOUND"));
 
     let url = "https://example.org/a.png";
     users.write(&ada, &ada, profile("Hello", url), &[]).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_profile_is_its_owners_and_superusers_to_write() {
     let mut users = Users::new().await;
     let (ada, bob, superuser) = (users.ada.clone(), users.join("bob").await, users.superuser.clone());
     let status = users.write(&bob, &ada, profile("Hm", ""), &[]).await.unwrap_err();
-    assert_eq!(told(status), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(status), because(Code::PermissionDenied, "NOT_YOUR_USER"));
     users.write(&superuser, &ada, profile("Hm", ""), &[]).await.unwrap();
 
     let delete = |by: &Identity| {
@@ -76,19 +76,19 @@ async fn a_profile_is_its_owners_and_superusers_to_write() {
         })
     };
     let status = users.client.delete_profile(delete(&bob)).await.unwrap_err();
-    assert_eq!(told(status), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(status), because(Code::PermissionDenied, "NOT_YOUR_USER"));
     users.client.delete_profile(delete(&ada)).await.unwrap();
     let status = users.client.delete_profile(delete(&ada)).await.unwrap_err();
-    assert_eq!(told(status), because(Code::NotFound, "PROFILE_NOT_FOUND"));
+    assert_eq!(refusal(status), because(Code::NotFound, "PROFILE_NOT_FOUND"));
 
     let nobody = Identity::user(&users.clock);
     let status = users.profile(&ada, &nobody).await.unwrap_err();
-    assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(status), because(Code::NotFound, "USER_NOT_FOUND"));
     let status = users
         .write(&superuser, &nobody, profile("Boo", ""), &[])
         .await
         .unwrap_err();
-    assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(status), because(Code::NotFound, "USER_NOT_FOUND"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use quartet_proto::users::v1 as pb;
 use quartet_testkit::identity::Identity;
 use tonic::{Code, Status};
 
-use super::{Users, because, breaks, broken, mask, told};
+use super::{Users, because, breaks, broken, mask, refusal};
 
 impl Users {
     async fn create_tier(&mut self, name: &str) -> Result<pb::Tier, Status> {
@@ -47,7 +47,7 @@ async fn a_tier_is_made_read_renamed_and_deleted() {
     let (ada, superuser) = (users.ada.clone(), users.superuser.clone());
     let made = users.create_tier("free").await.unwrap();
     let taken = users.create_tier("free").await.unwrap_err();
-    assert_eq!(told(taken), because(Code::AlreadyExists, "TIER_NAME_TAKEN"));
+    assert_eq!(refusal(taken), because(Code::AlreadyExists, "TIER_NAME_TAKEN"));
     let get = |name: &str| ada.request(pb::GetTierRequest { name: name.into() });
     assert_eq!(users.tiers.get_tier(get("free")).await.unwrap().into_inner(), made);
 
@@ -60,20 +60,20 @@ async fn a_tier_is_made_read_renamed_and_deleted() {
         })
     };
     let taken = users.tiers.update_tier(rename("free", "pro")).await.unwrap_err();
-    assert_eq!(told(taken), because(Code::AlreadyExists, "TIER_NAME_TAKEN"));
+    assert_eq!(refusal(taken), because(Code::AlreadyExists, "TIER_NAME_TAKEN"));
     let renamed = users.tiers.update_tier(rename("free", "basic")).await.unwrap();
     let renamed = renamed.into_inner();
     assert_eq!((renamed.name.as_str(), &renamed.id), ("basic", &made.id));
     let missing = users.tiers.update_tier(rename("free", "gold")).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
 
     let delete = || superuser.request(pb::DeleteTierRequest { name: "basic".into() });
     users.tiers.delete_tier(delete()).await.unwrap();
     let missing = users.tiers.delete_tier(delete()).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
     for name in ["basic", "Basic", "no such", "a\0b"] {
         let missing = users.tiers.get_tier(get(name)).await.unwrap_err();
-        assert_eq!(told(missing), because(Code::NotFound, "TIER_NOT_FOUND"), "{name:?}");
+        assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"), "{name:?}");
     }
     let list = users
         .tiers
@@ -135,9 +135,9 @@ async fn only_superusers_write_tiers_and_limits() {
             .await
             .err(),
     ];
-    for refusal in refusals {
+    for status in refusals {
         assert_eq!(
-            told(refusal.unwrap()),
+            refusal(status.unwrap()),
             because(Code::PermissionDenied, "PERMISSION_DENIED")
         );
     }
@@ -165,7 +165,7 @@ async fn a_tier_reaches_its_users_and_their_next_token() {
         })
     };
     let none = users.client.get_user_tier(own_tier(&ada)).await.unwrap_err();
-    assert_eq!(told(none), because(Code::NotFound, "TIER_NOT_FOUND"));
+    assert_eq!(refusal(none), because(Code::NotFound, "TIER_NOT_FOUND"));
     let limits = users.client.list_user_rate_limits(own_limits(&ada)).await.unwrap();
     assert!(limits.into_inner().data.is_empty());
 
@@ -181,15 +181,15 @@ async fn a_tier_reaches_its_users_and_their_next_token() {
     assert_eq!(limits.into_inner().data[0].path, "/api/v1/todos");
 
     let other = users.client.get_user_tier(own_tier(&bob)).await.unwrap_err();
-    assert_eq!(told(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
     let other = users.client.list_user_rate_limits(own_limits(&bob)).await.unwrap_err();
-    assert_eq!(told(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
+    assert_eq!(refusal(other), because(Code::PermissionDenied, "NOT_YOUR_USER"));
 
     let missing = users.give(&ada, Some("gold")).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
     let nobody = Identity::user(&users.clock);
     let missing = users.give(&nobody, Some("pro")).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "USER_NOT_FOUND"));
     assert_eq!(users.give(&ada, None).await.unwrap().tier, None);
     assert_eq!(users.ensure(&ada, "ada", pb::UserRole::User).await, None);
 }
@@ -201,11 +201,11 @@ async fn limits_are_unique_and_change_by_mask() {
     users.create_tier("free").await.unwrap();
     let made = users.limit("free", "todos", "/todos").await.unwrap();
     let exists = users.limit("free", "other", "/todos").await.unwrap_err();
-    assert_eq!(told(exists), because(Code::AlreadyExists, "RATE_LIMIT_EXISTS"));
+    assert_eq!(refusal(exists), because(Code::AlreadyExists, "RATE_LIMIT_EXISTS"));
     let taken = users.limit("free", "todos", "/other").await.unwrap_err();
-    assert_eq!(told(taken), because(Code::AlreadyExists, "RATE_LIMIT_NAME_TAKEN"));
+    assert_eq!(refusal(taken), because(Code::AlreadyExists, "RATE_LIMIT_NAME_TAKEN"));
     let nowhere = users.limit("gold", "todos", "/todos").await.unwrap_err();
-    assert_eq!(told(nowhere), because(Code::NotFound, "TIER_NOT_FOUND"));
+    assert_eq!(refusal(nowhere), because(Code::NotFound, "TIER_NOT_FOUND"));
 
     let update = |edit: pb::RateLimitEdit, paths: &[&str]| {
         superuser.request(pb::UpdateRateLimitRequest {
@@ -243,7 +243,7 @@ async fn limits_are_unique_and_change_by_mask() {
     };
     users.tiers.delete_rate_limit(delete()).await.unwrap();
     let missing = users.tiers.delete_rate_limit(delete()).await.unwrap_err();
-    assert_eq!(told(missing), because(Code::NotFound, "RATE_LIMIT_NOT_FOUND"));
+    assert_eq!(refusal(missing), because(Code::NotFound, "RATE_LIMIT_NOT_FOUND"));
     let list = pb::ListRateLimitsRequest {
         tier_name: "free".into(),
     };

@@ -1,10 +1,10 @@
-//! Users as others see them, and as auth tells of them.
+//! Users as others see them, and as auth sends them.
 
 use quartet_proto::users::v1 as pb;
 use quartet_testkit::identity::{Identity, service_request};
 use tonic::{Code, Request};
 
-use super::{Users, because, breaks, broken, mask, told};
+use super::{Users, because, breaks, broken, mask, refusal};
 
 #[tokio::test]
 async fn an_address_is_for_its_owner_and_superusers() {
@@ -54,7 +54,11 @@ async fn a_user_is_found_by_id_by_name_and_as_oneself() {
     assert_eq!(by_name("ada", &mut users).await.unwrap(), by_id);
     for nobodys in ["bob", "Ada", "ad a", "a", "a\0b", "%"] {
         let status = by_name(nobodys, &mut users).await.unwrap_err();
-        assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"), "{nobodys:?}");
+        assert_eq!(
+            refusal(status),
+            because(Code::NotFound, "USER_NOT_FOUND"),
+            "{nobodys:?}"
+        );
     }
     for (wrong, rule) in [("", "REQUIRED"), (&*"x".repeat(21), "STRING_MAX_LEN")] {
         let status = by_name(wrong, &mut users).await.unwrap_err();
@@ -67,7 +71,7 @@ async fn a_user_is_found_by_id_by_name_and_as_oneself() {
         .get_me(stranger.request(pb::GetMeRequest {}))
         .await
         .unwrap_err();
-    assert_eq!(told(status), because(Code::NotFound, "USER_NOT_FOUND"));
+    assert_eq!(refusal(status), because(Code::NotFound, "USER_NOT_FOUND"));
     let wrong = pb::GetUserRequest { user_id: "ada".into() };
     let status = users.client.get_user(ada.request(wrong)).await.unwrap_err();
     assert_eq!(broken(&status), breaks(&[("user_id", "STRING_UUID")]));
@@ -86,7 +90,7 @@ async fn deleted_users_are_for_superusers_to_list() {
         ..Default::default()
     };
     let status = users.client.list_users(ada.request(deleted())).await.unwrap_err();
-    assert_eq!(told(status), because(Code::PermissionDenied, "PERMISSION_DENIED"));
+    assert_eq!(refusal(status), because(Code::PermissionDenied, "PERMISSION_DENIED"));
     let list = users.client.list_users(superuser.request(deleted())).await.unwrap();
     let list = list.into_inner();
     assert_eq!((list.total_count, list.data[0].username.as_str()), (1, "bob"));
@@ -192,7 +196,7 @@ async fn every_broken_field_of_an_edit_is_named_at_once() {
         broken(&status),
         breaks(&[("user_id", "STRING_UUID"), ("update_mask", "UNKNOWN_FIELD")])
     );
-    assert!(users.auth.asked().is_empty());
+    assert!(users.auth.requests().is_empty());
 }
 
 #[tokio::test]
@@ -221,29 +225,29 @@ async fn only_services_ensure_users_and_only_superusers_administer() {
     let denied = because(Code::PermissionDenied, "PERMISSION_DENIED");
     for identity in [&ada, &superuser] {
         let status = users.client.ensure_user(identity.request(ensure())).await.unwrap_err();
-        assert_eq!(told(status), denied);
+        assert_eq!(refusal(status), denied);
     }
     let status = users.client.ensure_user(Request::new(ensure())).await.unwrap_err();
-    assert_eq!(told(status), because(Code::Unauthenticated, "TOKEN_MISSING"));
+    assert_eq!(refusal(status), because(Code::Unauthenticated, "TOKEN_MISSING"));
 
     let user_id = ada.id.to_string();
     let purge = pb::PurgeUserRequest {
         user_id: user_id.clone(),
     };
     assert_eq!(
-        told(users.client.purge_user(ada.request(purge)).await.unwrap_err()),
+        refusal(users.client.purge_user(ada.request(purge)).await.unwrap_err()),
         denied
     );
     let restore = pb::RestoreUserRequest {
         user_id: user_id.clone(),
     };
     assert_eq!(
-        told(users.client.restore_user(ada.request(restore)).await.unwrap_err()),
+        refusal(users.client.restore_user(ada.request(restore)).await.unwrap_err()),
         denied
     );
     let tier = pb::SetUserTierRequest { user_id, tier: None };
     assert_eq!(
-        told(users.client.set_user_tier(ada.request(tier)).await.unwrap_err()),
+        refusal(users.client.set_user_tier(ada.request(tier)).await.unwrap_err()),
         denied
     );
 }

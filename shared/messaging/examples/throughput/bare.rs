@@ -8,13 +8,13 @@ use lapin::options::*;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 
-use crate::{PAYLOAD, PREFETCH, UNDER_WAY};
+use crate::{IN_FLIGHT, PAYLOAD, PREFETCH};
 
-/// A queue, with a connection for those who publish and one for those who take.
+/// A queue, with a connection for those who publish and one for those who consume.
 pub(crate) struct Bare {
     queue: String,
     publishing: Channel,
-    taking: Connection,
+    consuming: Connection,
     _connection: Connection,
     alike: bool,
 }
@@ -63,7 +63,7 @@ impl Bare {
         Self {
             queue,
             publishing,
-            taking: Connection::connect(url, ConnectionProperties::default()).await.unwrap(),
+            consuming: Connection::connect(url, ConnectionProperties::default()).await.unwrap(),
             _connection: connection,
             alike,
         }
@@ -94,7 +94,7 @@ impl Bare {
             .with_headers(headers)
     }
 
-    /// Publishes until all are confirmed; the next one goes as soon as one of those under way is confirmed.
+    /// Publishes until all are confirmed; the next one goes as soon as one of those in flight is confirmed.
     pub(crate) async fn publish(&self, messages: u64) {
         let payload = [7u8; PAYLOAD];
         let exchange = if self.alike { EXCHANGE } else { "" };
@@ -115,21 +115,21 @@ impl Bare {
             let confirmation = sent.await.unwrap().await.unwrap();
             assert_eq!(confirmation, Confirmation::Ack(None));
         };
-        let mut under_way = FuturesUnordered::new();
+        let mut in_flight = FuturesUnordered::new();
         for _ in 0..messages {
-            if under_way.len() == UNDER_WAY {
-                under_way.next().await;
+            if in_flight.len() == IN_FLIGHT {
+                in_flight.next().await;
             }
-            under_way.push(send());
+            in_flight.push(send());
             // What is confirmed makes room at once.
-            while under_way.next().now_or_never().flatten().is_some() {}
+            while in_flight.next().now_or_never().flatten().is_some() {}
         }
-        while under_way.next().await.is_some() {}
+        while in_flight.next().await.is_some() {}
     }
 
-    /// Takes and acknowledges so many messages. What has arrived together is acknowledged together.
+    /// Work and acknowledges so many messages. What has arrived together is acknowledged together.
     pub(crate) async fn consume(&self, messages: u64) {
-        let channel = self.taking.create_channel().await.unwrap();
+        let channel = self.consuming.create_channel().await.unwrap();
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.unwrap();
         let consume = channel.basic_consume(
             self.queue.as_str().into(),

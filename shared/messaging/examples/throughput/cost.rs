@@ -31,7 +31,7 @@ impl Table {
         }
     }
 
-    /// Runs something that handles `messages` messages, and notes what it cost.
+    /// Runs something that handles `messages` messages, and records what it cost.
     pub(crate) async fn add(&mut self, what: &str, who: &str, messages: u64, run: impl Future<Output = ()>) {
         let (before, begun) = (self.servers.cpu(), Instant::now());
         run.await;

@@ -5,26 +5,26 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use quartet_kernel::Deadline;
-use quartet_messaging::{Effects, Handler, Message, Outcome, Subscription, outbox};
+use quartet_messaging::{Effects, Failure, Handler, Message, Subscription, outbox};
 use quartet_store::Database;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::{BrokerKind, Harness, Store};
 use crate::ours;
-use crate::stage::{Carrier, Stage, Store};
 
 /// Messages before those that count: the first ones wait for connections.
 const FIRST: u64 = 10;
 
-/// Does its effect, and tells when it is committed.
-struct Telling {
+/// Does its effect, and reports when it is committed.
+struct Reporting {
     effects: Effects<ours::Insert>,
     done: mpsc::UnboundedSender<Instant>,
 }
 
 #[async_trait]
-impl Handler for Telling {
-    async fn handle(&self, message: &Message) -> Outcome {
+impl Handler for Reporting {
+    async fn handle(&self, message: &Message) -> Result<(), Failure> {
         let outcome = self.effects.handle(message).await;
         self.done.send(Instant::now()).unwrap();
         outcome
@@ -32,35 +32,35 @@ impl Handler for Telling {
 }
 
 /// The row of the table, over `count` messages.
-pub(crate) async fn measure(carrier: Carrier, store: Store, count: u64) -> String {
-    let stage = Stage::new(carrier, store).await;
+pub(crate) async fn measure(broker_kind: BrokerKind, store: Store, count: u64) -> String {
+    let harness = Harness::new(broker_kind, store).await;
     let stop = CancellationToken::new();
-    let relay = ours::relay_of(&stage, stage.broker.clone());
+    let relay = ours::relay_of(&harness, harness.broker.clone());
     let wake = relay.wake();
     let relay = tokio::spawn(relay.run(stop.clone()));
     let (done, mut effects) = mpsc::unbounded_channel();
-    let handler = Arc::new(Telling {
-        effects: Effects::new("delay", stage.database.clone(), stage.clock.clone(), ours::Insert),
+    let handler = Arc::new(Reporting {
+        effects: Effects::new(ours::Insert::new(&harness), harness.clock.clone()),
         done,
     });
     let consumer = {
-        let (broker, stop) = (stage.broker.clone(), stop.clone());
-        let subscription = Subscription::new("delay", stage.queue.clone());
+        let (broker, stop) = (harness.broker.clone(), stop.clone());
+        let subscription = Subscription::new("delay", harness.queue.clone());
         tokio::spawn(async move { broker.consume(subscription, handler, stop).await })
     };
     let mut delays = Vec::new();
     for number in 0..count + FIRST {
-        let said = ours::message(&stage);
+        let messages = [ours::message(&harness)];
         let deadline = Deadline::after(Duration::from_secs(30));
-        match &stage.database {
+        match &harness.database {
             Database::Postgres(pool) => {
                 let mut transaction = pool.write(deadline).await.unwrap();
-                outbox::append(&mut *transaction, &said).await.unwrap();
+                outbox::append_all(&mut *transaction, &messages).await.unwrap();
                 transaction.commit().await.unwrap();
             }
             Database::Sqlite(pool) => {
                 let mut transaction = pool.write(deadline).await.unwrap();
-                outbox::append(&mut *transaction, &said).await.unwrap();
+                outbox::append_all(&mut *transaction, &messages).await.unwrap();
                 transaction.commit().await.unwrap();
             }
         }
@@ -78,7 +78,7 @@ pub(crate) async fn measure(carrier: Carrier, store: Store, count: u64) -> Strin
     consumer.await.unwrap();
     let milliseconds = |delay: Duration| delay.as_secs_f64() * 1e3;
     format!(
-        "| {carrier}, {store} | {:.1} ms | {:.1} ms |",
+        "| {broker_kind}, {store} | {:.1} ms | {:.1} ms |",
         milliseconds(delays[delays.len() / 2]),
         milliseconds(delays[delays.len() * 99 / 100])
     )

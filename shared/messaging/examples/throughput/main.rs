@@ -1,14 +1,14 @@
-//! What carrying messages costs, side by side with lapin alone on the same broker.
+//! What publishing and consuming messages costs, side by side with lapin alone on the same broker.
 //!
 //! `TEST_POSTGRES_DURABLE=1 scripts/with-servers.sh cargo run --release -p quartet-messaging --example throughput [messages] [rounds] [delays]`
 //!
 //! The bare side does what any client has to do that loses nothing: persistent messages of the same payload to a durable quorum queue, confirms with
-//! the same number of messages under way, the same prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of an
+//! the same number of messages in flight, the same prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of an
 //! outbox and ends with a committed effect. The sides take turns in every round, so that a slow moment of the machine hits all of them; a share is
 //! the median over the rounds of ours over the bare one of the same round.
 //!
 //! Two things are not ours to save, and have rows of their own: lapin with the headers and the exchange of ours, which is what the broker asks for
-//! such a message; and each side of ours without a broker, which is what the store asks. The CPU of all three processes tells the rest, also on a
+//! such a message; and each side of ours without a broker, which is what the store asks. The CPU of all three processes shows the rest, also on a
 //! machine that has other things to do.
 
 #![expect(
@@ -23,21 +23,21 @@ use std::sync::Arc;
 mod bare;
 mod cost;
 mod delay;
+mod harness;
 mod ours;
 mod servers;
-mod stage;
 
 use cost::Table;
-use ours::Takes;
+use harness::{BrokerKind, Harness, Store};
+use ours::Work;
 use servers::Servers;
-use stage::{Carrier, Stage, Store};
 
 /// Bytes of a payload.
 const PAYLOAD: usize = 200;
-/// Messages in hand of a consumer at once.
+/// Messages in flight of a consumer at once.
 const PREFETCH: u16 = 100;
-/// Messages under way to the broker at once: as many as a relay has with its usual settings.
-const UNDER_WAY: usize = 300;
+/// Messages in flight to the broker at once: as many as a relay has with its usual settings.
+const IN_FLIGHT: usize = 300;
 
 #[tokio::main]
 async fn main() {
@@ -54,20 +54,20 @@ async fn main() {
         eprintln!("round {round} of {rounds}");
         bare(&mut table, &url, messages).await;
         for store in [Store::Postgres, Store::Sqlite] {
-            with_broker(&mut table, Carrier::Rabbit, store, messages).await;
+            with_broker(&mut table, BrokerKind::Rabbit, store, messages).await;
             without_broker(&mut table, store, messages).await;
         }
-        with_broker(&mut table, Carrier::Local, Store::Sqlite, messages).await;
+        with_broker(&mut table, BrokerKind::Local, Store::Sqlite, messages).await;
     }
     println!("{messages} messages of {PAYLOAD} bytes, {rounds} rounds, medians\n\n{table}");
     if delays > 0 {
         println!("| commit to effect, one message every 50 ms | median | p99 |\n| --- | ---: | ---: |");
-        for (carrier, store) in [
-            (Carrier::Rabbit, Store::Postgres),
-            (Carrier::Rabbit, Store::Sqlite),
-            (Carrier::Local, Store::Sqlite),
+        for (broker_kind, store) in [
+            (BrokerKind::Rabbit, Store::Postgres),
+            (BrokerKind::Rabbit, Store::Sqlite),
+            (BrokerKind::Local, Store::Sqlite),
         ] {
-            println!("{}", delay::measure(carrier, store, delays).await);
+            println!("{}", delay::measure(broker_kind, store, delays).await);
         }
     }
 }
@@ -85,42 +85,42 @@ async fn bare(table: &mut Table, url: &str, messages: u64) {
     }
 }
 
-async fn with_broker(table: &mut Table, carrier: Carrier, store: Store, messages: u64) {
-    let stage = Stage::new(carrier, store).await;
-    ours::say(&stage, messages).await;
-    let row = format!("relay ({carrier}, {store})");
-    let relay = ours::relay(&stage, stage.broker.clone());
+async fn with_broker(table: &mut Table, broker_kind: BrokerKind, store: Store, messages: u64) {
+    let harness = Harness::new(broker_kind, store).await;
+    ours::append(&harness, messages).await;
+    let row = format!("relay ({broker_kind}, {store})");
+    let relay = ours::relay(&harness, harness.broker.clone());
     table.add("publish", &row, messages, relay).await;
-    for takes in Takes::ALL {
+    for work in Work::ALL {
         // The effects take long enough for fewer of them.
-        let messages = takes.of(messages);
-        if takes != Takes::Nothing {
-            ours::say(&stage, messages).await;
-            ours::relay(&stage, stage.broker.clone()).await;
+        let messages = work.of(messages);
+        if work != Work::Nothing {
+            ours::append(&harness, messages).await;
+            ours::relay(&harness, harness.broker.clone()).await;
         }
-        let row = format!("consumer, {takes} ({carrier}, {store})");
+        let row = format!("consumer, {work} ({broker_kind}, {store})");
         table
-            .add("consume", &row, messages, ours::consume(&stage, messages, takes))
+            .add("consume", &row, messages, ours::consume(&harness, messages, work))
             .await;
-        ours::say(&stage, messages).await;
-        let row = format!("relay and consumer, {takes} ({carrier}, {store})");
+        ours::append(&harness, messages).await;
+        let row = format!("relay and consumer, {work} ({broker_kind}, {store})");
         table
-            .add("both at once", &row, messages, ours::both(&stage, messages, takes))
+            .add("both at once", &row, messages, ours::both(&harness, messages, work))
             .await;
     }
 }
 
 async fn without_broker(table: &mut Table, store: Store, messages: u64) {
-    let stage = Stage::new(Carrier::Local, store).await;
-    ours::say(&stage, messages).await;
+    let harness = Harness::new(BrokerKind::Local, store).await;
+    ours::append(&harness, messages).await;
     let row = format!("no broker: the relay's statements ({store})");
-    let relay = ours::relay(&stage, ours::nowhere());
+    let relay = ours::relay(&harness, ours::nowhere());
     table.add("publish", &row, messages, relay).await;
-    for takes in [Takes::Each, Takes::Together] {
-        let messages = takes.of(messages);
-        let row = format!("no broker: the transactions, {takes} ({store})");
+    for work in [Work::Each, Work::Together] {
+        let messages = work.of(messages);
+        let row = format!("no broker: the transactions, {work} ({store})");
         table
-            .add("consume", &row, messages, ours::effects_alone(&stage, messages, takes))
+            .add("consume", &row, messages, ours::effects_alone(&harness, messages, work))
             .await;
     }
 }

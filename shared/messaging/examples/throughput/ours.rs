@@ -10,14 +10,15 @@ use futures::StreamExt;
 use quartet_config::Source;
 use quartet_kernel::Deadline;
 use quartet_messaging::broker::{DeadLetter, Error, Published, QueueStats};
-use quartet_messaging::effects::{Effect, Effects, Failure, On};
-use quartet_messaging::{Broker, Config, Handler, Message, Outcome, Queue, Relay, Subscription, outbox};
-use quartet_store::Database;
+use quartet_messaging::{
+    Broker, Config, Consumer, Effects, Failure, Handler, Message, Publisher, Queue, Relay, Subscription, Unit, outbox,
+};
+use quartet_store::{Context, Database};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::stage::Stage;
+use crate::harness::Harness;
 use crate::{PAYLOAD, PREFETCH};
 
 /// Runs `$act` on a transaction of the store at hand, and commits it.
@@ -38,21 +39,21 @@ macro_rules! on {
     };
 }
 
-pub(crate) fn message(stage: &Stage) -> Message {
-    let subject = stage.clock.new_id();
+pub(crate) fn message(harness: &Harness) -> Message {
+    let subject = harness.clock.new_id();
     Message {
         payload: vec![7u8; PAYLOAD].into(),
-        ..Message::event(&stage.clock, "/test", &stage.kind, subject, &()).in_order()
+        ..Message::event(&harness.clock, "/test", &harness.kind, subject, &()).in_order()
     }
 }
 
 /// Commits so many messages to the outbox.
-pub(crate) async fn say(stage: &Stage, messages: u64) {
-    let said: Vec<Message> = (0..messages).map(|_| message(stage)).collect();
-    for said in said.chunks(1_000) {
-        on!(&stage.database, |transaction| outbox::append_all(
+pub(crate) async fn append(harness: &Harness, messages: u64) {
+    let messages: Vec<Message> = (0..messages).map(|_| message(harness)).collect();
+    for messages in messages.chunks(1_000) {
+        on!(&harness.database, |transaction| outbox::append_all(
             &mut *transaction,
-            said
+            messages
         )
         .await
         .unwrap());
@@ -60,8 +61,8 @@ pub(crate) async fn say(stage: &Stage, messages: u64) {
 }
 
 /// Runs a relay until its outbox is sent.
-pub(crate) async fn relay(stage: &Stage, broker: Arc<dyn Broker>) {
-    let unsent = match &stage.database {
+pub(crate) async fn relay(harness: &Harness, broker: Arc<dyn Broker>) {
+    let unsent = match &harness.database {
         Database::Postgres(pool) => {
             let count = sqlx::query_scalar::<_, i64>("select count(*) from outbox where sent_at is null");
             count.fetch_one(pool.pool()).await.unwrap()
@@ -71,7 +72,7 @@ pub(crate) async fn relay(stage: &Stage, broker: Arc<dyn Broker>) {
             count.fetch_one(pool.pool()).await.unwrap()
         }
     };
-    let relay = relay_of(stage, broker);
+    let relay = relay_of(harness, broker);
     let (stats, stop) = (relay.stats(), CancellationToken::new());
     let relay = tokio::spawn(relay.run(stop.clone()));
     while stats.snapshot().sent < unsent as u64 {
@@ -81,15 +82,15 @@ pub(crate) async fn relay(stage: &Stage, broker: Arc<dyn Broker>) {
     relay.await.unwrap();
 }
 
-pub(crate) fn relay_of(stage: &Stage, broker: Arc<dyn Broker>) -> Relay {
+pub(crate) fn relay_of(harness: &Harness, broker: Arc<dyn Broker>) -> Relay {
     let mut settings = Config::read(&Source::default()).unwrap();
-    settings.relay_batch = (crate::UNDER_WAY / 3) as u16;
-    Relay::new(stage.database.clone(), broker, stage.clock.clone(), settings)
+    settings.relay_batch = (crate::IN_FLIGHT / 3) as u16;
+    Relay::new(harness.database.clone(), broker, harness.clock.clone(), settings)
 }
 
 /// What a consumer does with a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum Work {
     /// Nothing: what the consumer itself costs.
     Nothing,
     /// A transaction for each.
@@ -98,10 +99,10 @@ pub(crate) enum Takes {
     Together,
 }
 
-impl Takes {
+impl Work {
     pub(crate) const ALL: [Self; 3] = [Self::Nothing, Self::Each, Self::Together];
 
-    /// How many of so many messages it is measured with: a transaction for each takes long.
+    /// How many of so many messages it is measured with: a transaction for each work long.
     pub(crate) fn of(self, messages: u64) -> u64 {
         match self {
             Self::Each => (messages / 4).max(1),
@@ -109,20 +110,17 @@ impl Takes {
         }
     }
 
-    fn handler(self, stage: &Stage, count: Arc<Count>) -> Arc<dyn Handler> {
-        let (database, clock) = (stage.database.clone(), stage.clock.clone());
+    fn handler(self, harness: &Harness, count: Arc<Count>) -> Arc<dyn Handler> {
+        let effects = || Effects::new(Insert::new(harness), harness.clock.clone());
         match self {
             Self::Nothing => Arc::new(Counting(count)),
-            Self::Each => Arc::new(Seeing(
-                Effects::new("throughput", database, clock, Insert).at_most(1),
-                count,
-            )),
-            Self::Together => Arc::new(Seeing(Effects::new("throughput", database, clock, Insert), count)),
+            Self::Each => Arc::new(Seeing(effects().at_most(1), count)),
+            Self::Together => Arc::new(Seeing(effects(), count)),
         }
     }
 }
 
-impl fmt::Display for Takes {
+impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "no effects",
@@ -132,14 +130,14 @@ impl fmt::Display for Takes {
     }
 }
 
-/// Takes so many messages.
-pub(crate) async fn consume(stage: &Stage, messages: u64, takes: Takes) {
+/// Consumes so many messages.
+pub(crate) async fn consume(harness: &Harness, messages: u64, work: Work) {
     let count = Count::new(messages);
     let stop = CancellationToken::new();
-    let subscription = Subscription::new("throughput", stage.queue.clone()).prefetching(PREFETCH);
-    let handler = takes.handler(stage, count.clone());
+    let subscription = Subscription::new("throughput", harness.queue.clone()).prefetching(PREFETCH);
+    let handler = work.handler(harness, count.clone());
     let consumer = {
-        let (broker, stop) = (stage.broker.clone(), stop.clone());
+        let (broker, stop) = (harness.broker.clone(), stop.clone());
         tokio::spawn(async move { broker.consume(subscription, handler, stop).await })
     };
     count.all.notified().await;
@@ -147,19 +145,19 @@ pub(crate) async fn consume(stage: &Stage, messages: u64, takes: Takes) {
     consumer.await.unwrap();
 }
 
-pub(crate) async fn both(stage: &Stage, messages: u64, takes: Takes) {
-    tokio::join!(relay(stage, stage.broker.clone()), consume(stage, messages, takes));
+pub(crate) async fn both(harness: &Harness, messages: u64, work: Work) {
+    tokio::join!(relay(harness, harness.broker.clone()), consume(harness, messages, work));
 }
 
-/// The transactions of the effects, as many at once as a consumer has in hand, without a broker.
-pub(crate) async fn effects_alone(stage: &Stage, messages: u64, takes: Takes) {
-    let handler = takes.handler(stage, Count::new(messages));
-    let said: Vec<Message> = (0..messages).map(|_| message(stage)).collect();
-    let batches: Vec<Vec<&Message>> = said
-        .chunks(handler.together())
+/// The transactions of the effects, as many at once as a consumer has in flight, without a broker.
+pub(crate) async fn effects_alone(harness: &Harness, messages: u64, work: Work) {
+    let handler = work.handler(harness, Count::new(messages));
+    let messages: Vec<Message> = (0..messages).map(|_| message(harness)).collect();
+    let batches: Vec<Vec<&Message>> = messages
+        .chunks(handler.batch_size())
         .map(|batch| batch.iter().collect())
         .collect();
-    let at_once = if takes == Takes::Together {
+    let at_once = if work == Work::Together {
         2
     } else {
         usize::from(PREFETCH)
@@ -168,14 +166,14 @@ pub(crate) async fn effects_alone(stage: &Stage, messages: u64, takes: Takes) {
         let handler = &handler;
         async move {
             let outcomes = handler.handle_all(&batch).await;
-            assert!(outcomes.len() == batch.len() && outcomes.iter().all(|outcome| *outcome == Outcome::Done));
+            assert!(outcomes.len() == batch.len() && outcomes.iter().all(|outcome| outcome.is_ok()));
         }
     });
     let mut handled = futures::stream::iter(batches).buffer_unordered(at_once);
     while handled.next().await.is_some() {}
 }
 
-/// Counts what it sees, and rings when it has seen all.
+/// Counts what it sees, and notifies when it has seen all.
 pub(crate) struct Count {
     seen: AtomicU64,
     expected: u64,
@@ -202,30 +200,48 @@ struct Counting(Arc<Count>);
 
 #[async_trait]
 impl Handler for Counting {
-    async fn handle(&self, _: &Message) -> Outcome {
+    async fn handle(&self, _: &Message) -> Result<(), Failure> {
         self.0.see();
-        Outcome::Done
+        Ok(())
     }
 }
 
-/// Inserts a row.
-pub(crate) struct Insert;
+/// Inserts a row for each message.
+pub(crate) struct Insert {
+    database: Database,
+    publisher: Publisher,
+}
+
+impl Insert {
+    pub(crate) fn new(harness: &Harness) -> Self {
+        Self {
+            database: harness.database.clone(),
+            publisher: Publisher::detached(harness.clock.clone()),
+        }
+    }
+}
 
 #[async_trait]
-impl Effect for Insert {
-    async fn apply(&self, on: On<'_>, message: &Message) -> Result<(), Failure> {
-        let sql = "insert into effects (id, payload) values ($1, $2)";
-        match on {
-            On::Postgres(connection) => {
-                let insert = sqlx::query(sql).bind(message.id).bind(&message.payload[..]);
-                insert.execute(connection).await.map_err(quartet_store::Error::from)?;
-            }
-            On::Sqlite(connection) => {
-                let insert = sqlx::query(sql).bind(message.id).bind(&message.payload[..]);
-                insert.execute(connection).await.map_err(quartet_store::Error::from)?;
-            }
+impl Consumer for Insert {
+    async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure> {
+        macro_rules! consume {
+            ($database:expr) => {{
+                let mut unit = Unit::new($database, cx, &self.publisher);
+                for message in unit.first_times("throughput", messages).await? {
+                    sqlx::query("insert into effects (id, payload) values ($1, $2)")
+                        .bind(message.id)
+                        .bind(&message.payload[..])
+                        .execute(unit.connection().await?)
+                        .await
+                        .map_err(quartet_store::Error::from)?;
+                }
+                Ok(unit.commit().await?)
+            }};
         }
-        Ok(())
+        match &self.database {
+            Database::Postgres(database) => consume!(database),
+            Database::Sqlite(database) => consume!(database),
+        }
     }
 }
 
@@ -234,17 +250,17 @@ struct Seeing<H>(H, Arc<Count>);
 
 #[async_trait]
 impl<H: Handler> Handler for Seeing<H> {
-    async fn handle(&self, message: &Message) -> Outcome {
+    async fn handle(&self, message: &Message) -> Result<(), Failure> {
         let outcome = self.0.handle(message).await;
         self.1.see();
         outcome
     }
 
-    fn together(&self) -> usize {
-        self.0.together()
+    fn batch_size(&self) -> usize {
+        self.0.batch_size()
     }
 
-    async fn handle_all(&self, messages: &[&Message]) -> Vec<Outcome> {
+    async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
         let outcomes = self.0.handle_all(messages).await;
         outcomes.iter().for_each(|_| self.1.see());
         outcomes

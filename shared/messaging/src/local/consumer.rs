@@ -1,4 +1,4 @@
-//! Takes the messages of one queue and hands them to a handler.
+//! Delivers the messages of one queue to a handler.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,44 +10,44 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::queues::{self, Delivery, Settled};
-use super::{Bell, Local};
+use super::{Local, QueueSignal};
 use crate::failpoint::pass;
-use crate::handling::{TOGETHER, attempt_all};
+use crate::handling::{CONCURRENT_BATCHES, attempt_all};
 use crate::{Failure, Handler, Message, Subscription};
 
-/// The longest time between two looks at a queue.
-const LOOK: Duration = Duration::from_secs(1);
+/// The longest time between two polls of a queue.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Consumer<'a> {
     local: &'a Local,
     subscription: Subscription,
     handler: Arc<dyn Handler>,
-    bell: Arc<Bell>,
-    /// What this consumer has in hand.
-    in_hand: HashSet<i64>,
+    signal: Arc<QueueSignal>,
+    /// What this consumer has in flight.
+    in_flight: HashSet<i64>,
     /// Handlers at work.
     running: JoinSet<Vec<(i64, Settled)>>,
-    /// Handled, and not written down yet.
+    /// Handled, and not written yet.
     settled: Vec<(i64, Settled)>,
 }
 
 pub(super) async fn run(local: &Local, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken) {
-    let bell = local.bell(&subscription.queue.name);
-    *bell.consumers.lock() += 1;
+    let signal = local.signal(&subscription.queue.name);
+    *signal.consumers.lock() += 1;
     let mut consumer = Consumer {
         local,
         subscription,
         handler,
-        bell,
-        in_hand: HashSet::new(),
+        signal,
+        in_flight: HashSet::new(),
         running: JoinSet::new(),
         settled: Vec::new(),
     };
     let mut declared = false;
     while !stop.is_cancelled() {
-        let bell = consumer.bell.clone();
-        // Listening begins before looking, so that nothing falls between the two.
-        let changed = bell.changed.notified();
+        let signal = consumer.signal.clone();
+        // The wait begins before the poll, so that nothing falls between the two.
+        let changed = signal.changed.notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
         let wait = match consumer.work(&mut declared).await {
@@ -55,7 +55,7 @@ pub(super) async fn run(local: &Local, subscription: Subscription, handler: Arc<
             Err(error) => {
                 let queue = &consumer.subscription.queue.name;
                 tracing::warn!(%error, queue, "the queue cannot be worked on for now");
-                LOOK
+                POLL_INTERVAL
             }
         };
         tokio::select! {
@@ -69,47 +69,47 @@ pub(super) async fn run(local: &Local, subscription: Subscription, handler: Arc<
 }
 
 impl Consumer<'_> {
-    /// Writes down what is handled, and hands out what there is room for; how long nothing will change by itself.
+    /// Writes what is handled, and delivers what there is room for; how long nothing will change by itself.
     async fn work(&mut self, declared: &mut bool) -> Result<Duration, Error> {
         if !*declared {
             queues::declare(&self.local.pool, std::slice::from_ref(&self.subscription.queue)).await?;
             *declared = true;
         }
         self.settle().await?;
-        let together = self.handler.together().max(1);
-        let room = usize::from(self.subscription.prefetch.max(1)).saturating_sub(self.in_hand.len());
-        // A handler that takes several together has few tasks at a time, so that the messages of meanwhile come together.
-        if room == 0 || (together > 1 && self.running.len() >= TOGETHER) {
-            return Ok(LOOK);
+        let batch_size = self.handler.batch_size().max(1);
+        let room = usize::from(self.subscription.prefetch.max(1)).saturating_sub(self.in_flight.len());
+        // A handler of batches has few tasks at a time, so that the messages of meanwhile come together.
+        if room == 0 || (batch_size > 1 && self.running.len() >= CONCURRENT_BATCHES) {
+            return Ok(POLL_INTERVAL);
         }
         let now = self.local.clock.now();
         let deliveries = self.take(room, now).await?;
-        pass!("local-taken");
+        pass!("local-received");
         if deliveries.is_empty() {
             let due = queues::next_due(&self.local.pool, &self.subscription.queue.name, now).await?;
-            let wait = due.map_or(LOOK, |due| (due - now).try_into().unwrap_or_default());
-            return Ok(wait.min(LOOK));
+            let wait = due.map_or(POLL_INTERVAL, |due| (due - now).try_into().unwrap_or_default());
+            return Ok(wait.min(POLL_INTERVAL));
         }
         let mut deliveries = deliveries.into_iter();
         loop {
-            let batch: Vec<Delivery> = deliveries.by_ref().take(together).collect();
+            let batch: Vec<Delivery> = deliveries.by_ref().take(batch_size).collect();
             if batch.is_empty() {
                 break;
             }
             self.start(batch);
         }
-        Ok(LOOK)
+        Ok(POLL_INTERVAL)
     }
 
     async fn take(&mut self, room: usize, now: OffsetDateTime) -> Result<Vec<Delivery>, Error> {
-        // Consumers of one queue take in turns, so that none takes what another has.
-        let bell = self.bell.clone();
-        let _turn = bell.taking.lock().await;
-        let in_hand: Vec<i64> = bell.in_hand.lock().iter().copied().collect();
-        let deliveries = queues::take(&self.local.pool, &self.subscription, &in_hand, now, room).await?;
+        // Consumers of one queue claim in turns, so that none claims what another has.
+        let signal = self.signal.clone();
+        let _turn = signal.taking.lock().await;
+        let in_flight: Vec<i64> = signal.in_flight.lock().iter().copied().collect();
+        let deliveries = queues::take(&self.local.pool, &self.subscription, &in_flight, now, room).await?;
         let seqs = || deliveries.iter().map(|delivery| delivery.seq);
-        bell.in_hand.lock().extend(seqs());
-        self.in_hand.extend(seqs());
+        signal.in_flight.lock().extend(seqs());
+        self.in_flight.extend(seqs());
         Ok(deliveries)
     }
 
@@ -117,7 +117,7 @@ impl Consumer<'_> {
         let (handler, clock) = (self.handler.clone(), self.local.clock.clone());
         let subscription = self.subscription.clone();
         self.running.spawn(async move {
-            // The last time such a one was handed out, the process died before it could say how it went.
+            // The last time such a message was delivered, the process died before it was settled.
             let limit = subscription.queue.delivery_limit.saturating_add(1);
             let (worn, batch): (Vec<Delivery>, Vec<Delivery>) =
                 batch.into_iter().partition(|delivery| delivery.handed_out > limit);
@@ -141,7 +141,7 @@ impl Consumer<'_> {
                         None => Settled::Dead { at: now, reason },
                     },
                 };
-                tell(&subscription, &delivery, &settled);
+                log(&subscription, &delivery, &settled);
                 (delivery.seq, settled)
             };
             worn.chain(batch.into_iter().zip(outcomes)).map(settle).collect()
@@ -165,38 +165,38 @@ impl Consumer<'_> {
         }
         queues::settle(&self.local.pool, &self.settled).await?;
         pass!("local-settled");
-        let mut in_hand = self.bell.in_hand.lock();
+        let mut in_flight = self.signal.in_flight.lock();
         for (seq, _) in self.settled.drain(..) {
-            in_hand.remove(&seq);
-            self.in_hand.remove(&seq);
+            in_flight.remove(&seq);
+            self.in_flight.remove(&seq);
         }
         Ok(())
     }
 
-    /// Waits for the handlers at work and writes down how they went. What cannot be written is handed out again later.
+    /// Waits for the handlers at work and writes what came of them. What cannot be written is delivered again.
     async fn finish(&mut self) {
         while let Some(handled) = self.running.join_next().await {
             self.keep(handled);
         }
         if let Err(error) = self.settle().await {
             let queue = &self.subscription.queue.name;
-            tracing::warn!(%error, queue, "the last messages could not be settled; they will be handed out again");
+            tracing::warn!(%error, queue, "the last messages could not be settled; they will be delivered again");
         }
     }
 }
 
 impl Drop for Consumer<'_> {
-    /// Gives back what is in hand, also when the consumer is not stopped but dropped.
+    /// Returns what is in flight, also when the consumer is not stopped but dropped.
     fn drop(&mut self) {
-        let mut in_hand = self.bell.in_hand.lock();
-        in_hand.retain(|seq| !self.in_hand.contains(seq));
-        drop(in_hand);
-        *self.bell.consumers.lock() -= 1;
-        self.bell.changed.notify_waiters();
+        let mut in_flight = self.signal.in_flight.lock();
+        in_flight.retain(|seq| !self.in_flight.contains(seq));
+        drop(in_flight);
+        *self.signal.consumers.lock() -= 1;
+        self.signal.changed.notify_waiters();
     }
 }
 
-fn tell(subscription: &Subscription, delivery: &Delivery, settled: &Settled) {
+fn log(subscription: &Subscription, delivery: &Delivery, settled: &Settled) {
     let (queue, kind, id) = (&subscription.queue.name, &delivery.message.kind, delivery.message.id);
     match settled {
         Settled::Done => {}

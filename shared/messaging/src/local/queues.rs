@@ -19,7 +19,7 @@ fn bound() -> Deadline {
     Deadline::after(Duration::from_secs(5))
 }
 
-/// A message that was handed out.
+/// A message that was delivered.
 #[derive(FromRow)]
 struct DeliveryRow {
     seq: i64,
@@ -31,7 +31,7 @@ struct DeliveryRow {
     message: MessageRow,
 }
 
-/// A message that was handed out.
+/// A message that was delivered.
 pub(super) struct Delivery {
     pub(super) seq: i64,
     pub(super) handed_out: u32,
@@ -39,7 +39,7 @@ pub(super) struct Delivery {
     pub(super) message: Message,
 }
 
-/// What becomes of a message that was handed out.
+/// What becomes of a message that was delivered.
 pub(super) enum Settled {
     /// It leaves the queue.
     Done,
@@ -66,7 +66,7 @@ pub(super) async fn declare(pool: &Sqlite, queues: &[Queue]) -> Result<(), Error
     Ok(())
 }
 
-/// Puts messages into the queues that take them; what became of each, and the queues that were touched.
+/// Puts messages into the queues that accept them; what became of each, and the queues that were touched.
 pub(super) async fn insert(
     pool: &Sqlite,
     batch: &[Message],
@@ -86,7 +86,7 @@ pub(super) async fn insert(
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut copies: Vec<(&str, &Message)> = Vec::with_capacity(batch.len());
     for message in batch {
-        let takers: Vec<&str> = match message.route.queue() {
+        let accepting: Vec<&str> = match message.route.queue() {
             Some(work) => queues
                 .iter()
                 .filter(|(name, _)| *name == work)
@@ -98,11 +98,11 @@ pub(super) async fn insert(
                 .map(|(name, _)| name.as_str())
                 .collect(),
         };
-        outcomes.push(match message.route.queue().is_some() && takers.is_empty() {
+        outcomes.push(match message.route.queue().is_some() && accepting.is_empty() {
             true => Published::Unroutable,
             false => Published::Confirmed,
         });
-        for queue in takers {
+        for queue in accepting {
             touched.insert(queue.to_owned());
             copies.push((queue, message));
         }
@@ -124,9 +124,9 @@ async fn insert_copies(
         "insert into deliveries
             (queue_name, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority, due_at) ",
     );
-    insert.push_values(copies, |mut row, (taker, message)| {
+    insert.push_values(copies, |mut row, (queue_name, message)| {
         let (queue, priority) = route_columns(&message.route);
-        row.push_bind((*taker).to_owned())
+        row.push_bind((*queue_name).to_owned())
             .push_bind(message.id)
             .push_bind(message.kind.clone())
             .push_bind(message.source.clone())
@@ -146,16 +146,16 @@ async fn insert_copies(
     Ok(())
 }
 
-/// Hands out due messages that are not `in_hand`, the oldest first; none while the queue is paused.
+/// Delivers due messages that are not `in_flight`, the oldest first; none while the queue is paused.
 pub(super) async fn take(
     pool: &Sqlite,
     subscription: &Subscription,
-    in_hand: &[i64],
+    in_flight: &[i64],
     now: OffsetDateTime,
     limit: usize,
 ) -> Result<Vec<Delivery>, Error> {
-    let in_hand = serde_json::Value::from(in_hand).to_string();
-    // A look costs no write: most looks at a quiet queue find nothing.
+    let in_flight = serde_json::Value::from(in_flight).to_string();
+    // A poll costs no write: most polls of a quiet queue find nothing.
     let mut connection = pool.read(bound()).await?;
     let seqs: Vec<i64> = sqlx::query_scalar(
         "select seq
@@ -178,7 +178,7 @@ pub(super) async fn take(
     )
     .bind(&subscription.queue.name)
     .bind(Timestamp(now))
-    .bind(in_hand)
+    .bind(in_flight)
     .bind(subscription.queue.ordered)
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)
@@ -187,7 +187,7 @@ pub(super) async fn take(
     if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    // Counted before it is handed out, so that a message that kills the process is known by its count.
+    // Counted before it is delivered, so that a message that kills the process is recognized by its count.
     let mut transaction = pool.write(bound()).await?;
     let rows: Vec<DeliveryRow> = sqlx::query_as(
         "update deliveries set handed_out = handed_out + 1
@@ -225,7 +225,7 @@ pub(super) async fn next_due(pool: &Sqlite, queue: &str, now: OffsetDateTime) ->
     Ok(due.map(Into::into))
 }
 
-/// Writes down what became of messages that were handed out.
+/// Writes what became of messages that were delivered.
 pub(super) async fn settle(pool: &Sqlite, settled: &[(i64, Settled)]) -> Result<(), Error> {
     let mut transaction = pool.write(bound()).await?;
     let done = settled.iter().filter(|(_, settled)| matches!(settled, Settled::Done));

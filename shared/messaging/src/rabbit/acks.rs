@@ -1,4 +1,4 @@
-//! Which deliveries of a channel are done, said in as few acknowledgements as can be.
+//! Which deliveries of a channel are done, in as few acknowledgements as can be.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ impl Acks {
         self.done.insert(tag);
     }
 
-    /// What is to be said now. A delivery that is not done is never among what is acknowledged.
+    /// What is to be acknowledged now. A delivery that is not done is never among what is acknowledged.
     pub(super) fn take(&mut self) -> Vec<Ack> {
         let mut acks = Vec::new();
         let mut last = None;
@@ -39,7 +39,7 @@ impl Acks {
             }
             self.floor = next;
         }
-        // The server knows no more of what is acknowledged already, so the last one has to be one that is not.
+        // The server has forgotten what is acknowledged already, so the last one has to be one that is not.
         acks.extend(last.map(|tag| Ack { tag, multiple: true }));
         for tag in std::mem::take(&mut self.done) {
             acks.push(Ack { tag, multiple: false });
@@ -53,27 +53,27 @@ impl Acks {
 mod tests {
     use super::*;
 
-    fn say(acks: &mut Acks, done: &[u64]) -> Vec<(u64, bool)> {
+    fn acknowledge(acks: &mut Acks, done: &[u64]) -> Vec<(u64, bool)> {
         done.iter().for_each(|tag| acks.done(*tag));
         acks.take().into_iter().map(|ack| (ack.tag, ack.multiple)).collect()
     }
 
     #[test]
-    fn what_is_done_in_a_row_is_said_at_once() {
+    fn what_is_done_in_a_row_is_acknowledged_at_once() {
         let mut acks = Acks::default();
-        assert_eq!(say(&mut acks, &[]), []);
-        assert_eq!(say(&mut acks, &[3, 1, 2]), [(3, true)]);
-        assert_eq!(say(&mut acks, &[]), []);
-        assert_eq!(say(&mut acks, &[4]), [(4, true)]);
+        assert_eq!(acknowledge(&mut acks, &[]), []);
+        assert_eq!(acknowledge(&mut acks, &[3, 1, 2]), [(3, true)]);
+        assert_eq!(acknowledge(&mut acks, &[]), []);
+        assert_eq!(acknowledge(&mut acks, &[4]), [(4, true)]);
     }
 
     #[test]
-    fn one_that_is_not_done_is_passed_over_and_never_said() {
+    fn one_that_is_not_done_is_passed_over_and_never_acknowledged() {
         let mut acks = Acks::default();
-        assert_eq!(say(&mut acks, &[1, 3, 4]), [(1, true), (3, false), (4, false)]);
-        assert_eq!(say(&mut acks, &[6]), [(6, false)]);
-        // 3 and 4 are said already, and would be unknown to the server.
-        assert_eq!(say(&mut acks, &[2]), [(2, true)]);
-        assert_eq!(say(&mut acks, &[5, 7]), [(7, true)]);
+        assert_eq!(acknowledge(&mut acks, &[1, 3, 4]), [(1, true), (3, false), (4, false)]);
+        assert_eq!(acknowledge(&mut acks, &[6]), [(6, false)]);
+        // 3 and 4 are acknowledged already, and would be unknown to the server.
+        assert_eq!(acknowledge(&mut acks, &[2]), [(2, true)]);
+        assert_eq!(acknowledge(&mut acks, &[5, 7]), [(7, true)]);
     }
 }

@@ -21,12 +21,12 @@ const RETRIES: &str = "quartet-retries";
 const REASON: &str = "quartet-reason";
 const DEAD_SINCE: &str = "quartet-dead-since";
 
-/// What a message has been through, as its headers tell.
+/// What a message has been through, by its headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct History {
     /// How often it was retried.
     pub(super) retries: u32,
-    /// What its handler said last.
+    /// The last reason of its handler.
     pub(super) reason: Option<String>,
     /// Since when it is a dead letter.
     pub(super) dead_since: Option<OffsetDateTime>,
@@ -112,10 +112,10 @@ pub(super) fn history(properties: &BasicProperties, queue: &str) -> History {
         .get(RETRIES)
         .and_then(AMQPValue::as_long_long_int)
         .unwrap_or_default();
-    let told = headers
+    let recorded = headers
         .text(DEAD_SINCE)
         .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
-    let (reason, dead_since) = match told {
+    let (reason, dead_since) = match recorded {
         Some(since) => (headers.text(REASON), Some(since)),
         None => match headers.last_death(queue) {
             Some((reason, since)) => (Some(reason), since),
@@ -164,7 +164,7 @@ impl Headers<'_> {
         Some(match field("reason").as_deref() {
             Some("delivery_limit") => ("its consumer died with it again and again".to_owned(), since),
             reason => (
-                format!("the broker put it here: {}", reason.unwrap_or("it does not say why")),
+                format!("the broker put it here: {}", reason.unwrap_or("without a reason")),
                 since,
             ),
         })
@@ -182,6 +182,7 @@ fn text(value: &AMQPValue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use quartet_clock::Clock;
+    use quartet_telemetry::TraceContext;
 
     use super::*;
     use crate::Priority;
@@ -205,10 +206,9 @@ mod tests {
             7,
             &"hello".to_owned(),
         );
-        let traced = event
-            .clone()
-            .traced(Some("00-ab-cd-01".into()), Some("a=b".into()))
-            .in_order();
+        let place = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("a=b"));
+        assert!(place.is_some());
+        let traced = event.clone().traced(place.as_ref()).in_order();
         for message in [event, work, traced] {
             let history = History {
                 retries: 3,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_without_headers_is_told_what_it_lacks() {
+    fn a_stranger_without_headers_gets_an_error_that_names_what_it_lacks() {
         let error = read(&BasicProperties::default(), b"?").unwrap_err();
         assert!(error.contains("cloudEvents_id"), "{error}");
     }

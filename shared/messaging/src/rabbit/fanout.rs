@@ -1,6 +1,6 @@
-//! What all processes of a kind hear at once and nobody keeps: a non-durable fan-out exchange, with a queue of its own for each process.
+//! Broadcasts to all processes of a kind, which nobody keeps: a non-durable fan-out exchange, with a queue of its own for each process.
 //!
-//! It is the opposite of everything else in this crate. What is said while the server is away, or to a process that cannot keep up, is lost, and
+//! It is the opposite of everything else in this crate. What is broadcast while the server is away, or to a process that cannot keep up, is lost, and
 //! nobody waits for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,30 +17,30 @@ use quartet_clock::Clock;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::link::Link;
+use super::connection::Connection;
 use crate::Config;
 use crate::broker::Error;
 
-/// What waits to be sent; behind it, what is said is dropped.
-const WAITING: usize = 1_024;
+/// What waits to be sent; behind it, what is broadcast is dropped.
+const QUEUE_LENGTH: usize = 1_024;
 /// What waits at the server for one process; the oldest goes first.
-const WAITING_AT_SERVER: i64 = 10_000;
+const SERVER_QUEUE_LENGTH: i64 = 10_000;
 /// The first pause after a failure, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// A fan-out exchange.
 pub struct Fanout {
-    link: Link,
+    connection: Connection,
     exchange: String,
-    /// Tells what this process has said from what others have.
+    /// Distinguishes what this process has broadcast from what others have.
     id: String,
     timeout: Duration,
-    outgoing: mpsc::Sender<Said>,
-    waiting: Mutex<mpsc::Receiver<Said>>,
+    sender: mpsc::Sender<Broadcast>,
+    waiting: Mutex<mpsc::Receiver<Broadcast>>,
     dropped: AtomicU64,
 }
 
-struct Said {
+struct Broadcast {
     key: ShortString,
     body: Bytes,
 }
@@ -59,38 +59,39 @@ impl Fanout {
             return Ok(None);
         };
         let timeout = settings.confirm_timeout.0;
-        let link = Link::new(url, format!("{name} {exchange}"), timeout).map_err(super::invalid)?;
-        let (outgoing, waiting) = mpsc::channel(WAITING);
+        let connection = Connection::new(url, format!("{name} {exchange}"), timeout).map_err(super::invalid)?;
+        let (sender, waiting) = mpsc::channel(QUEUE_LENGTH);
         Ok(Some(Self {
-            link,
+            connection,
             exchange: exchange.to_owned(),
             id: clock.new_id().to_string(),
             timeout,
-            outgoing,
+            sender,
             waiting: Mutex::new(waiting),
             dropped: AtomicU64::new(0),
         }))
     }
 
-    /// Says something to every other process, without waiting for it. `key` is a word of at most 255 bytes that comes with it.
-    pub fn say(&self, key: &str, body: Bytes) {
+    /// Broadcasts to every other process, without waiting for it. `key` is a word of at most 255 bytes that comes with it.
+    pub fn broadcast(&self, key: &str, body: Bytes) {
         // AMQP's words are no longer.
         if key.len() > usize::from(u8::MAX) {
             return;
         }
         let key = ShortString::from(key);
-        if self.outgoing.try_send(Said { key, body }).is_err() {
+        if self.sender.try_send(Broadcast { key, body }).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Sends what is said, and hands what others say to `heard`, through every failure of the server, until `stop`.
-    pub async fn run(&self, heard: impl Fn(&str, Bytes) + Send + Sync, stop: CancellationToken) {
+    /// Sends what is broadcast, and passes what others broadcast to `handle`, through every failure of the
+    /// server, until `stop`.
+    pub async fn run(&self, handle: impl Fn(&str, Bytes) + Send + Sync, stop: CancellationToken) {
         let mut waiting = self.waiting.lock().await;
         let mut pause = PAUSES.0;
         loop {
             let began = tokio::time::Instant::now();
-            let session = stop.run_until_cancelled(self.session(&mut waiting, &heard)).await;
+            let session = stop.run_until_cancelled(self.session(&mut waiting, &handle)).await;
             let Some(Err(error)) = session else {
                 return;
             };
@@ -107,34 +108,34 @@ impl Fanout {
 
     async fn session(
         &self,
-        waiting: &mut mpsc::Receiver<Said>,
-        heard: &(impl Fn(&str, Bytes) + Send + Sync),
+        waiting: &mut mpsc::Receiver<Broadcast>,
+        handle: &(impl Fn(&str, Bytes) + Send + Sync),
     ) -> Result<(), Error> {
         let (channel, mut consumer) = match tokio::time::timeout(self.timeout, self.open()).await {
             Ok(opened) => opened?,
-            Err(_) => return Err(self.too_late().await),
+            Err(_) => return Err(self.timed_out().await),
         };
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(
                 dropped,
                 exchange = self.exchange,
-                "what was said while the server was away is lost"
+                "what was broadcast while the server was away is lost"
             );
         }
         loop {
             tokio::select! {
                 delivery = consumer.next() => {
-                    let delivery = delivery.ok_or_else(|| Error::Away("the channel was closed".into()))??;
+                    let delivery = delivery.ok_or_else(|| Error::Unavailable("the channel was closed".into()))??;
                     let own = delivery.properties.app_id().as_ref().is_some_and(|id| id.as_str() == self.id);
                     if !own {
-                        heard(delivery.routing_key.as_str(), Bytes::from(delivery.data));
+                        handle(delivery.routing_key.as_str(), Bytes::from(delivery.data));
                     }
                 }
-                Some(said) = waiting.recv() => {
-                    match tokio::time::timeout(self.timeout, self.send(&channel, said)).await {
+                Some(broadcast) = waiting.recv() => {
+                    match tokio::time::timeout(self.timeout, self.send(&channel, broadcast)).await {
                         Ok(sent) => sent?,
-                        Err(_) => return Err(self.too_late().await),
+                        Err(_) => return Err(self.timed_out().await),
                     }
                 }
             }
@@ -142,7 +143,7 @@ impl Fanout {
     }
 
     async fn open(&self) -> Result<(Channel, Consumer), Error> {
-        let channel = self.link.channel().await?;
+        let channel = self.connection.channel().await?;
         let none = FieldTable::default;
         // It goes with its last queue.
         let options = ExchangeDeclareOptions {
@@ -154,7 +155,7 @@ impl Fanout {
             .exchange_declare(exchange.into(), ExchangeKind::Fanout, options, none())
             .await?;
         let mut bounds = FieldTable::default();
-        bounds.insert("x-max-length".into(), AMQPValue::LongLongInt(WAITING_AT_SERVER));
+        bounds.insert("x-max-length".into(), AMQPValue::LongLongInt(SERVER_QUEUE_LENGTH));
         bounds.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
         // It goes with its connection.
         let options = QueueDeclareOptions {
@@ -181,17 +182,23 @@ impl Fanout {
         Ok((channel, consumer))
     }
 
-    async fn send(&self, channel: &Channel, said: Said) -> Result<(), Error> {
+    async fn send(&self, channel: &Channel, broadcast: Broadcast) -> Result<(), Error> {
         let properties = BasicProperties::default().with_app_id(self.id.as_str().into());
         let options = BasicPublishOptions::default();
         channel
-            .basic_publish(self.exchange.as_str().into(), said.key, options, &said.body, properties)
+            .basic_publish(
+                self.exchange.as_str().into(),
+                broadcast.key,
+                options,
+                &broadcast.body,
+                properties,
+            )
             .await?;
         Ok(())
     }
 
-    async fn too_late(&self) -> Error {
-        self.link.forget().await;
-        Error::Away("it did not answer in time".into())
+    async fn timed_out(&self) -> Error {
+        self.connection.discard().await;
+        Error::Unavailable("it did not answer in time".into())
     }
 }

@@ -10,7 +10,7 @@ impl<T> Lanes<T> {
         Self(HashMap::new())
     }
 
-    /// Takes the lane; the item itself when it is free, nothing when the item has to wait.
+    /// Enters the lane; the item itself when it is free, nothing when the item has to wait.
     pub(super) fn enter(&mut self, lane: &str, item: T) -> Option<T> {
         match self.0.get_mut(lane) {
             Some(waiting) => {
@@ -24,7 +24,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Gives the lane to the next item, or frees it.
+    /// Leaves the lane to the next item, or frees it.
     pub(super) fn leave(&mut self, lane: &str) -> Option<T> {
         let next = self.0.get_mut(lane)?.pop_front();
         if next.is_none() {

@@ -10,30 +10,30 @@ use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 
+use super::connection::Connection;
 use super::envelope::{self, History};
-use super::link::Link;
-use super::{Known, topology};
+use super::{DeclaredQueues, topology};
 use crate::Message;
 use crate::broker::{Error, Published};
 
 pub(super) struct Publisher {
-    link: Link,
-    known: Arc<Known>,
+    connection: Connection,
+    declared: Arc<DeclaredQueues>,
     timeout: Duration,
     channel: Mutex<Option<Channel>>,
 }
 
-/// A message and where to.
-pub(super) struct Parcel<'a> {
+/// A message, and where it is published.
+pub(super) struct Publication<'a> {
     exchange: &'static str,
     key: String,
     payload: &'a [u8],
     properties: Result<BasicProperties, String>,
-    /// The kind, if it is an event for whoever takes it.
+    /// The kind, if it is an event for every queue that accepts it.
     event: Option<&'a str>,
 }
 
-impl<'a> Parcel<'a> {
+impl<'a> Publication<'a> {
     /// A message that is published for the first time.
     pub(super) fn first(message: &'a Message) -> Self {
         let work = message.route.queue();
@@ -62,7 +62,7 @@ impl<'a> Parcel<'a> {
         }
     }
 
-    /// A sign for those who look into a queue.
+    /// A marker in a queue, of which the count matters alone.
     pub(super) fn marker(queue: &str) -> Self {
         Self::raw(
             queue.to_owned(),
@@ -73,38 +73,38 @@ impl<'a> Parcel<'a> {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Link, known: Arc<Known>, timeout: Duration) -> Self {
+    pub(super) fn new(connection: Connection, declared: Arc<DeclaredQueues>, timeout: Duration) -> Self {
         Self {
-            link,
-            known,
+            connection,
+            declared,
             timeout,
             channel: Mutex::new(None),
         }
     }
 
-    /// Publishes all of these at once and tells what became of each.
-    pub(super) async fn publish(&self, parcels: Vec<Parcel<'_>>) -> Vec<Published> {
+    /// Publishes all of these at once and returns what became of each.
+    pub(super) async fn publish(&self, publications: Vec<Publication<'_>>) -> Vec<Published> {
         let channel = match self.open().await {
             Ok(channel) => channel,
-            Err(error) => return parcels.iter().map(|_| failed(&error)).collect(),
+            Err(error) => return publications.iter().map(|_| failed(&error)).collect(),
         };
-        let mut outcomes = vec![failed("the broker did not confirm it in time"); parcels.len()];
+        let mut outcomes = vec![failed("the broker did not confirm it in time"); publications.len()];
         // They go out in this order, all before the first confirm is waited for.
-        let mut under_way: FuturesUnordered<_> = parcels
+        let mut under_way: FuturesUnordered<_> = publications
             .into_iter()
             .enumerate()
-            .map(|(place, parcel)| {
+            .map(|(place, publication)| {
                 let channel = &channel;
                 async move {
-                    let event = parcel.event;
-                    (place, event, send(channel, parcel).await)
+                    let event = publication.event;
+                    (place, event, send(channel, publication).await)
                 }
             })
             .collect();
         let confirmed = async {
             while let Some((place, event, sent)) = under_way.next().await {
                 outcomes[place] = match sent {
-                    Ok(confirmation) => self.judge(event, confirmation),
+                    Ok(confirmation) => self.outcome_of(event, confirmation),
                     Err(error) => failed(error),
                 };
             }
@@ -122,12 +122,12 @@ impl Publisher {
         outcomes
     }
 
-    fn judge(&self, event: Option<&str>, confirmation: Confirmation) -> Published {
+    fn outcome_of(&self, event: Option<&str>, confirmation: Confirmation) -> Published {
         match (confirmation, event) {
             (Confirmation::Ack(None), _) => Published::Confirmed,
             (Confirmation::Ack(Some(_)), None) => Published::Unroutable,
-            // Nobody takes it, and nobody here knows of one who should.
-            (Confirmation::Ack(Some(_)), Some(kind)) if !self.known.takes(kind) => Published::Confirmed,
+            // No queue accepts it, and none that this process has declared should.
+            (Confirmation::Ack(Some(_)), Some(kind)) if !self.declared.accepts(kind) => Published::Confirmed,
             (Confirmation::Ack(Some(_)), Some(_)) => failed("the broker has lost the queue for it"),
             (Confirmation::Nack(_), _) => failed("the broker cannot keep it for now"),
             (Confirmation::NotRequested, _) => failed("the broker does not confirm"),
@@ -141,16 +141,16 @@ impl Publisher {
         {
             return Ok(channel.clone());
         }
-        let channel = self.link.channel().await?;
+        let channel = self.connection.channel().await?;
         let declared = async {
-            topology::declare(&channel, &self.known.all()).await?;
+            topology::declare(&channel, &self.declared.all()).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await
         };
         match tokio::time::timeout(self.timeout, declared).await {
             Ok(declared) => declared?,
             Err(_) => {
-                self.link.forget().await;
-                return Err(Error::Away("it did not answer in time".into()));
+                self.connection.discard().await;
+                return Err(Error::Unavailable("it did not answer in time".into()));
             }
         }
         *current = Some(channel.clone());
@@ -162,19 +162,25 @@ impl Publisher {
         if current.as_ref() == Some(channel) {
             *current = None;
             drop(current);
-            self.link.forget().await;
+            self.connection.discard().await;
         }
     }
 }
 
-async fn send(channel: &Channel, parcel: Parcel<'_>) -> Result<Confirmation, String> {
-    let key: ShortString = topology::short(&parcel.key)?;
+async fn send(channel: &Channel, publication: Publication<'_>) -> Result<Confirmation, String> {
+    let key: ShortString = topology::short(&publication.key)?;
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
     };
-    let properties = parcel.properties?;
-    let sent = channel.basic_publish(parcel.exchange.into(), key, options, parcel.payload, properties);
+    let properties = publication.properties?;
+    let sent = channel.basic_publish(
+        publication.exchange.into(),
+        key,
+        options,
+        publication.payload,
+        properties,
+    );
     let confirm = sent.await.map_err(|error| error.to_string())?;
     confirm.await.map_err(|error| error.to_string())
 }

@@ -13,8 +13,9 @@ use crate::Queue;
 pub(super) const EVENTS: &str = "quartet.events";
 /// The exchange that the server gives dead letters to.
 const DEAD: &str = "quartet.dead";
-/// A dead letter that is looked at is delivered and returned; it must not be lost to that (RabbitMQ 4 limits deliveries by default).
-const LOOKS: i64 = 1_000_000;
+/// A dead letter that is read is delivered and returned; it must not be lost to that (RabbitMQ 4 limits
+/// deliveries by default).
+const ANY_NUMBER: i64 = 1_000_000;
 
 /// Where the dead letters of a queue are.
 pub(super) fn dead_queue(queue: &str) -> String {
@@ -58,11 +59,11 @@ pub(super) async fn declare(channel: &Channel, queues: &[Queue]) -> Result<(), E
 async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
     let name = queue.name.as_str();
     let dead = dead_queue(name);
-    quorum(channel, &dead, [("x-delivery-limit", number(LOOKS))]).await?;
+    quorum(channel, &dead, [("x-delivery-limit", number(ANY_NUMBER))]).await?;
     bind(channel, &dead, DEAD, name).await?;
     quorum(channel, &pause_queue(name), [("x-max-length", number(1))]).await?;
     for step in steps(queue) {
-        // One queue per wait: of a queue with different waits, only the head is looked at. The default exchange knows the queue by its name.
+        // One queue per wait: of a queue with different waits, only the head expires. The default exchange routes to the queue by its name.
         let milliseconds = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         let arguments = dead_lettering("", name).chain([("x-message-ttl", number(milliseconds))]);
         quorum(channel, &retry_queue(name, step), arguments).await?;
@@ -78,13 +79,13 @@ async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
     Ok(())
 }
 
-/// What leaves the queue without having been taken goes on to `exchange`, and leaves only once it has arrived there.
+/// What leaves the queue without having been consumed goes on to `exchange`, and leaves only once it has arrived there.
 fn dead_lettering(exchange: &str, key: &str) -> impl Iterator<Item = (&'static str, AMQPValue)> {
     [
         ("x-dead-letter-exchange", text(exchange)),
         ("x-dead-letter-routing-key", text(key)),
         ("x-dead-letter-strategy", text("at-least-once")),
-        // The server asks for it: a queue that drops its oldest messages could drop those on their way.
+        // The server requires it: a queue that drops its oldest messages could drop those on their way.
         ("x-overflow", text("reject-publish")),
     ]
     .into_iter()
@@ -147,7 +148,7 @@ fn number(number: i64) -> AMQPValue {
     AMQPValue::LongLongInt(number)
 }
 
-/// A name as AMQP takes it: at most 255 bytes.
+/// A name of AMQP: at most 255 bytes.
 pub(super) fn short(text: &str) -> Result<ShortString, String> {
     ShortString::try_new(text).map_err(|_| format!("`{text}` is longer than 255 bytes"))
 }

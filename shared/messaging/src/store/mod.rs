@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::{Message, Route};
 
-/// Bound on a look at the lag.
-const LOOK: Duration = Duration::from_secs(5);
+/// Bound on a measurement of the lag.
+const LAG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A claimed row of the outbox, beside the message in it.
 pub(crate) struct Row {
@@ -53,15 +53,15 @@ macro_rules! on {
 }
 
 impl Rows {
-    /// The rows in `database`.
-    pub(crate) fn of(database: &Database) -> Self {
+    /// The rows in `database`, over so many connections.
+    pub(crate) fn of(database: &Database, connections: usize) -> Self {
         match database {
-            Database::Postgres(store) => Self::Postgres(postgres::relaying(store)),
+            Database::Postgres(store) => Self::Postgres(postgres::relaying(store, connections)),
             Database::Sqlite(store) => Self::Sqlite(store.clone()),
         }
     }
 
-    /// Takes due rows in hand until `until`, the oldest first.
+    /// Claims due rows until `until`, the oldest first.
     pub(crate) async fn claim(
         &self,
         now: OffsetDateTime,
@@ -71,12 +71,12 @@ impl Rows {
         on!(self.claim(now, until, limit))
     }
 
-    /// Notes that the broker has these rows.
+    /// Marks rows that the broker has.
     pub(crate) async fn mark_sent(&self, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
         on!(self.mark_sent(seqs, now))
     }
 
-    /// Lets rows go that could not be sent, until they are due again.
+    /// Releases rows that could not be sent, until they are due again.
     pub(crate) async fn release(&self, seqs: &[i64], due_at: OffsetDateTime, failure: &str) -> Result<(), Error> {
         on!(self.release(seqs, due_at, failure))
     }
@@ -85,7 +85,7 @@ impl Rows {
     pub(crate) async fn lag(&self) -> Result<Lag, Error> {
         match self {
             Self::Postgres(pool) => postgres::lag(&mut *pool.acquire().await?).await,
-            Self::Sqlite(store) => sqlite::lag(&mut *store.read(Deadline::after(LOOK)).await?).await,
+            Self::Sqlite(store) => sqlite::lag(&mut *store.read(Deadline::after(LAG_TIMEOUT)).await?).await,
         }
     }
 

@@ -6,7 +6,6 @@ use sqlx::{PgConnection as Connection, PgPool, Postgres as Db, QueryBuilder};
 
 use super::route_columns;
 use crate::Message;
-use crate::relay::LANES;
 
 /// SQL that is true of a number among those that a query returns. As an array, they are looked up one
 /// by one whatever the plan expects.
@@ -23,7 +22,7 @@ mod rows;
 pub(crate) use rows::*;
 
 /// The connections of a relay: its own, since they are set up as those of calls must not be.
-pub(super) fn relaying(store: &Store) -> PgPool {
+pub(super) fn relaying(store: &Store, connections: usize) -> PgPool {
     let options = (*store.pool().connect_options()).clone().options([
         // What a relay writes may be lost in a crash of the server: the message is then sent once more, and the inbox absorbs it.
         ("synchronous_commit", "off"),
@@ -35,14 +34,12 @@ pub(super) fn relaying(store: &Store) -> PgPool {
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
     ]);
-    // One for each lane and one to tend.
-    let connections = u32::try_from(LANES + 1).unwrap_or(u32::MAX);
     let pool = store
         .pool()
         .options()
         .clone()
         .min_connections(0)
-        .max_connections(connections);
+        .max_connections(u32::try_from(connections).unwrap_or(u32::MAX));
     pool.connect_lazy_with(options)
 }
 
@@ -112,11 +109,11 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: make test"]
     async fn a_backlog_is_claimed_along_the_index_whatever_the_statistics_say() {
-        let said =
+        let insert =
             "insert into outbox (id, kind, source, subject, ordered, time, content_type, payload, due_at, sent_at)
              select gen_random_uuid(), 'a.b.v1', '/test', number::text, true, now(), '', '', now(), ";
-        let all_sent = format!("{said} now() from generate_series(1, 5000) as number; analyze outbox");
-        let unsent = format!("{said} null from generate_series(1, 40000) as number");
+        let all_sent = format!("{insert} now() from generate_series(1, 5000) as number; analyze outbox");
+        let unsent = format!("{insert} null from generate_series(1, 40000) as number");
         // Statistics of a table whose rows are all sent, and none at all, which suggest a sort.
         for history in [all_sent.as_str(), "select"] {
             let plan = plan(&[schema::POSTGRES_UP, history, &unsent]).await;
@@ -136,7 +133,7 @@ mod tests {
             let run = sqlx::raw_sql(sqlx::AssertSqlSafe((*sql).to_owned()));
             run.execute(store.pool()).await.unwrap();
         }
-        let relaying = relaying(&store);
+        let relaying = relaying(&store, 1);
         let now = Clock::system().now();
         let explain = format!("explain analyze {CLAIM}");
         let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))

@@ -38,7 +38,7 @@ pub(crate) async fn first_times(
     Ok(first)
 }
 
-/// Takes the oldest due rows in hand, of an ordered subject only the oldest row.
+/// Claims the oldest due rows, of an ordered subject only the oldest row.
 pub(crate) const CLAIM: &str = concat!(
     "with claimable as (
             select seq

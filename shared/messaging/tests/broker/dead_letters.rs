@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quartet_messaging::Outcome;
+use quartet_messaging::Failure;
 
-use crate::stage::{Stage, retry, until};
+use crate::harness::{Harness, retry, trace, until};
 
-crate::on_every_stage!(
+crate::on_every_harness!(
     a_poison_message_dies_without_stopping_its_neighbours,
     retries_end_in_a_dead_letter,
     a_replayed_dead_letter_takes_effect,
@@ -15,120 +15,112 @@ crate::on_every_stage!(
     a_message_that_kills_its_consumer_every_time_is_a_dead_letter,
 );
 
-async fn a_poison_message_dies_without_stopping_its_neighbours(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let _relay = stage.relay();
-    let _consumer = stage.consume(
+async fn a_poison_message_dies_without_stopping_its_neighbours(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let _relay = harness.relay();
+    let _consumer = harness.consume(
         &queue,
-        stage.effect("q", |message, _| {
-            (message.subject == "poison").then(|| Outcome::Dead {
-                reason: "it is poison".into(),
-            })
+        harness.effect("q", |message, _| {
+            (message.subject == "poison").then(|| Failure::permanent("it is poison"))
         }),
     );
-    let poison = stage
-        .event("made", "poison", "2")
-        .traced(Some("00-parent".into()), Some("vendor=1".into()));
-    stage
-        .say(&[
-            stage.event("made", "a", "1"),
+    let poison = harness.event("made", "poison", "2").traced(trace().as_ref());
+    harness
+        .publish(&[
+            harness.event("made", "a", "1"),
             poison.clone(),
-            stage.event("made", "b", "3"),
+            harness.event("made", "b", "3"),
         ])
         .await;
 
-    stage.settle("q", 2).await;
+    harness.settle("q", 2).await;
     until("a dead letter", async || {
-        stage.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
+        harness.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
     })
     .await;
-    let letters = stage.broker.dead_letters(&queue.name, 10).await.unwrap();
+    let letters = harness.broker.dead_letters(&queue.name, 10).await.unwrap();
     assert_eq!(letters[0].message, poison);
     assert_eq!((letters[0].reason.as_str(), letters[0].retries), ("it is poison", 0));
     assert_eq!(letters[0].queue, queue.name);
     assert!(letters[0].dead_since.is_some());
     until("its count", async || {
-        stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().dead == 1
+        harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().dead == 1
     })
     .await;
 }
 
-async fn retries_end_in_a_dead_letter(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let _relay = stage.relay();
-    let handler = stage.effect("q", |_, _| retry());
+async fn retries_end_in_a_dead_letter(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let _relay = harness.relay();
+    let handler = harness.effect("q", |_, _| retry());
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
-    stage.say(&[stage.event("made", "a", "1")]).await;
+    let _consumer = harness.consume(&queue, handler);
+    harness.publish(&[harness.event("made", "a", "1")]).await;
 
     until("a dead letter", async || {
-        stage.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
+        harness.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
     })
     .await;
-    let letters = stage.broker.dead_letters(&queue.name, 10).await.unwrap();
+    let letters = harness.broker.dead_letters(&queue.name, 10).await.unwrap();
     assert_eq!((letters[0].reason.as_str(), letters[0].retries), ("not now", 3));
     assert_eq!(calls.load(Ordering::SeqCst), 4);
 }
 
-async fn a_replayed_dead_letter_takes_effect(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+async fn a_replayed_dead_letter_takes_effect(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     let mended = Arc::new(AtomicBool::new(false));
     let is_mended = mended.clone();
-    let handler = stage.effect("q", move |_, _| {
-        (!is_mended.load(Ordering::SeqCst)).then(|| Outcome::Dead {
-            reason: "broken".into(),
-        })
+    let handler = harness.effect("q", move |_, _| {
+        (!is_mended.load(Ordering::SeqCst)).then(|| Failure::permanent("broken"))
     });
-    let _consumer = stage.consume(&queue, handler);
-    let (one, two) = (stage.event("made", "a", "1"), stage.event("made", "b", "2"));
-    stage.broker.publish(&[one.clone(), two.clone()]).await;
+    let _consumer = harness.consume(&queue, handler);
+    let (one, two) = (harness.event("made", "a", "1"), harness.event("made", "b", "2"));
+    harness.broker.publish(&[one.clone(), two.clone()]).await;
     until("two dead letters", async || {
-        stage.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 2
+        harness.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 2
     })
     .await;
     mended.store(true, Ordering::SeqCst);
 
-    assert!(stage.broker.replay(&queue.name, two.id).await.unwrap());
+    assert!(harness.broker.replay(&queue.name, two.id).await.unwrap());
 
-    assert_eq!(stage.settle("q", 1).await, [("b".to_owned(), "2".to_owned())]);
+    assert_eq!(harness.settle("q", 1).await, [("b".to_owned(), "2".to_owned())]);
     until("one is left", async || {
-        let letters = stage.broker.dead_letters(&queue.name, 10).await.unwrap();
+        let letters = harness.broker.dead_letters(&queue.name, 10).await.unwrap();
         letters.len() == 1 && letters[0].message.id == one.id
     })
     .await;
     assert!(
-        !stage.broker.replay(&queue.name, two.id).await.unwrap(),
+        !harness.broker.replay(&queue.name, two.id).await.unwrap(),
         "it is no dead letter any more"
     );
 }
 
-async fn dead_letters_and_retries_outlive_the_process(mut stage: Stage) {
-    let mut queue = stage.queue("q", &["made"]);
+async fn dead_letters_and_retries_outlive_the_process(mut harness: Harness) {
+    let mut queue = harness.queue("q", &["made"]);
     queue.retry.steps = vec![std::time::Duration::from_secs(1)];
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let handler = stage.effect("q", |message, _| match message.subject.as_str() {
-        "dead" => Some(Outcome::Dead {
-            reason: "broken".into(),
-        }),
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let handler = harness.effect("q", |message, _| match message.subject.as_str() {
+        "dead" => Some(Failure::permanent("broken")),
         _ => retry(),
     });
     let calls = handler.calls();
-    let consumer = stage.consume(&queue, handler);
-    stage
+    let consumer = harness.consume(&queue, handler);
+    harness
         .broker
-        .publish(&[stage.event("made", "dead", "1"), stage.event("made", "later", "2")])
+        .publish(&[harness.event("made", "dead", "1"), harness.event("made", "later", "2")])
         .await;
     until("both are handled", async || calls.load(Ordering::SeqCst) == 2).await;
     consumer.stop().await;
 
-    stage.restart().await;
+    harness.restart().await;
 
-    let _consumer = stage.consume(&queue, stage.effect("q", |_, _| None));
-    assert_eq!(stage.settle("q", 1).await, [("later".to_owned(), "2".to_owned())]);
-    let letters = stage.broker.dead_letters(&queue.name, 10).await.unwrap();
+    let _consumer = harness.consume(&queue, harness.effect("q", |_, _| None));
+    assert_eq!(harness.settle("q", 1).await, [("later".to_owned(), "2".to_owned())]);
+    let letters = harness.broker.dead_letters(&queue.name, 10).await.unwrap();
     assert_eq!(
         letters
             .iter()
@@ -138,25 +130,27 @@ async fn dead_letters_and_retries_outlive_the_process(mut stage: Stage) {
     );
 }
 
-async fn a_message_that_kills_its_consumer_every_time_is_a_dead_letter(stage: Stage) {
-    let mut queue = stage.queue("q", &["made"]);
+async fn a_message_that_kills_its_consumer_every_time_is_a_dead_letter(harness: Harness) {
+    let mut queue = harness.queue("q", &["made"]);
     queue.delivery_limit = 2;
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    stage.broker.publish(&[stage.event("made", "a", "1")]).await;
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    harness.broker.publish(&[harness.event("made", "a", "1")]).await;
     for _ in 0..3 {
-        let handler = stage.effect("q", |_, _| None).then(|| Box::pin(std::future::pending()));
+        let handler = harness
+            .effect("q", |_, _| None)
+            .then(|| Box::pin(std::future::pending()));
         let calls = handler.calls();
-        let doomed = stage.consume(&queue, handler);
-        until("it is handed out", async || calls.load(Ordering::SeqCst) == 1).await;
+        let doomed = harness.consume(&queue, handler);
+        until("it is delivered", async || calls.load(Ordering::SeqCst) == 1).await;
         doomed.kill().await;
     }
 
-    let handler = stage.effect("q", |_, _| None);
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
+    let _consumer = harness.consume(&queue, handler);
 
     until("a dead letter", async || {
-        stage.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
+        harness.broker.dead_letters(&queue.name, 10).await.unwrap().len() == 1
     })
     .await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);

@@ -9,11 +9,11 @@ use quartet_kernel::Deadline;
 use quartet_messaging::outbox;
 use quartet_store::Database;
 
-use crate::stage::{Stage, retry, until};
+use crate::harness::{Harness, retry, trace, until};
 
-crate::on_every_stage!(
-    two_consumers_each_take_a_message_once,
-    a_failed_handler_sees_the_message_again_after_each_step,
+crate::on_every_harness!(
+    two_consumers_each_handle_a_message_once,
+    a_failed_handler_receives_the_message_again_after_each_step,
     a_panic_is_a_retry,
     a_handler_that_takes_too_long_is_retried,
     the_messages_of_one_subject_take_effect_in_order,
@@ -25,22 +25,27 @@ crate::on_every_stage!(
     a_duplicate_takes_effect_once,
 );
 
-async fn two_consumers_each_take_a_message_once(stage: Stage) {
-    let (one, two) = (stage.queue("one", &["made"]), stage.queue("two", &["made", "other"]));
-    stage.broker.declare(&[one.clone(), two.clone()]).await.unwrap();
-    let _relay = stage.relay();
-    let _one = stage.consume(&one, stage.effect("one", |_, _| None));
-    let _two = stage.consume(&two, stage.effect("two", |_, _| None));
+async fn two_consumers_each_handle_a_message_once(harness: Harness) {
+    let (one, two) = (
+        harness.queue("one", &["made"]),
+        harness.queue("two", &["made", "other"]),
+    );
+    harness.broker.declare(&[one.clone(), two.clone()]).await.unwrap();
+    let _relay = harness.relay();
+    let _one = harness.consume(&one, harness.effect("one", |_, _| None));
+    let _two = harness.consume(&two, harness.effect("two", |_, _| None));
 
-    let message = stage
-        .event("made", "a", "1")
-        .traced(Some("00-trace".into()), Some("state".into()));
-    stage
-        .say(&[message, stage.event("made", "b", "2"), stage.event("other", "c", "3")])
+    let message = harness.event("made", "a", "1").traced(trace().as_ref());
+    harness
+        .publish(&[
+            message,
+            harness.event("made", "b", "2"),
+            harness.event("other", "c", "3"),
+        ])
         .await;
 
-    let mut ones = stage.settle("one", 2).await;
-    let mut twos = stage.settle("two", 3).await;
+    let mut ones = harness.settle("one", 2).await;
+    let mut twos = harness.settle("two", 3).await;
     ones.sort();
     twos.sort();
     let effects = |pairs: &[(&str, &str)]| {
@@ -51,24 +56,24 @@ async fn two_consumers_each_take_a_message_once(stage: Stage) {
     };
     assert_eq!(ones, effects(&[("a", "1"), ("b", "2")]));
     assert_eq!(twos, effects(&[("a", "1"), ("b", "2"), ("c", "3")]));
-    until("all are sent", async || stage.unsent().await == 0).await;
+    until("all are sent", async || harness.unsent().await == 0).await;
 }
 
-async fn a_failed_handler_sees_the_message_again_after_each_step(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+async fn a_failed_handler_receives_the_message_again_after_each_step(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = calls.clone();
-    let handler = stage.effect("q", move |_, call| {
+    let handler = harness.effect("q", move |_, call| {
         noted.lock().unwrap().push(Instant::now());
         (call <= 3).then(retry).flatten()
     });
-    let _consumer = stage.consume(&queue, handler);
-    let _relay = stage.relay();
+    let _consumer = harness.consume(&queue, handler);
+    let _relay = harness.relay();
 
-    stage.say(&[stage.event("made", "a", "1")]).await;
+    harness.publish(&[harness.event("made", "a", "1")]).await;
 
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
     let calls = calls.lock().unwrap();
     let waits: Vec<Duration> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits.len(), 3);
@@ -80,27 +85,27 @@ async fn a_failed_handler_sees_the_message_again_after_each_step(stage: Stage) {
     }
 }
 
-async fn a_panic_is_a_retry(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let handler = stage.effect("q", |_, call| {
+async fn a_panic_is_a_retry(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let handler = harness.effect("q", |_, call| {
         assert!(call > 1, "the first call panics");
         None
     });
-    let _consumer = stage.consume(&queue, handler);
-    let _relay = stage.relay();
+    let _consumer = harness.consume(&queue, handler);
+    let _relay = harness.relay();
 
-    stage.say(&[stage.event("made", "a", "1")]).await;
+    harness.publish(&[harness.event("made", "a", "1")]).await;
 
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
 }
 
-async fn a_handler_that_takes_too_long_is_retried(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+async fn a_handler_that_takes_too_long_is_retried(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     let slow = Arc::new(AtomicBool::new(true));
     let is_slow = slow.clone();
-    let handler = stage.effect("q", |_, _| None).then(move || {
+    let handler = harness.effect("q", |_, _| None).then(move || {
         let slow = is_slow.swap(false, Ordering::SeqCst);
         Box::pin(async move {
             if slow {
@@ -110,37 +115,37 @@ async fn a_handler_that_takes_too_long_is_retried(stage: Stage) {
     });
     let calls = handler.calls();
     let subscription = quartet_messaging::Subscription::new("test", queue).within(Duration::from_millis(300));
-    let _consumer = stage.subscribe(subscription, handler);
-    let _relay = stage.relay();
+    let _consumer = harness.subscribe(subscription, handler);
+    let _relay = harness.relay();
 
-    stage.say(&[stage.event("made", "a", "1")]).await;
+    harness.publish(&[harness.event("made", "a", "1")]).await;
 
     until("a second call", async || calls.load(Ordering::SeqCst) == 2).await;
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
 }
 
-async fn the_messages_of_one_subject_take_effect_in_order(stage: Stage) {
-    let queue = stage.queue("q", &["made"]).in_order();
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+async fn the_messages_of_one_subject_take_effect_in_order(harness: Harness) {
+    let queue = harness.queue("q", &["made"]).in_order();
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     // The first call for some of them fails, which must hold back the later ones of that subject.
     let seen = std::sync::Mutex::new(BTreeSet::new());
-    let _consumer = stage.consume(
+    let _consumer = harness.consume(
         &queue,
-        stage.effect("q", move |message, _| {
+        harness.effect("q", move |message, _| {
             let fails = matches!(message.decode::<String>().unwrap().as_str(), "0" | "3" | "4");
             (seen.lock().unwrap().insert(message.id) && fails).then(retry).flatten()
         }),
     );
-    let _relays = [stage.relay(), stage.relay()];
+    let _relays = [harness.relay(), harness.relay()];
 
     let (subjects, each) = (["a", "b", "c", "d"], 8);
     for number in 0..each {
-        let said = subjects.map(|subject| stage.event("made", subject, &number.to_string()).in_order());
-        stage.say(&said).await;
+        let messages = subjects.map(|subject| harness.event("made", subject, &number.to_string()).in_order());
+        harness.publish(&messages).await;
     }
 
     let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (subject, number) in stage.settle("q", subjects.len() * each).await {
+    for (subject, number) in harness.settle("q", subjects.len() * each).await {
         order.entry(subject).or_default().push(number);
     }
     let expected: Vec<String> = (0..each).map(|number| number.to_string()).collect();
@@ -149,56 +154,58 @@ async fn the_messages_of_one_subject_take_effect_in_order(stage: Stage) {
     }
 }
 
-async fn a_consumer_that_dies_after_its_commit_leaves_one_effect(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let _relay = stage.relay();
-    // It has committed, and never gets to say so.
-    let handler = stage.effect("q", |_, _| None).then(|| Box::pin(std::future::pending()));
-    let doomed = stage.consume(&queue, handler);
-    stage
-        .say(&[stage.event("made", "a", "1"), stage.event("made", "b", "2")])
+async fn a_consumer_that_dies_after_its_commit_leaves_one_effect(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let _relay = harness.relay();
+    // It has committed, and never gets to acknowledge.
+    let handler = harness
+        .effect("q", |_, _| None)
+        .then(|| Box::pin(std::future::pending()));
+    let doomed = harness.consume(&queue, handler);
+    harness
+        .publish(&[harness.event("made", "a", "1"), harness.event("made", "b", "2")])
         .await;
-    stage.settle("q", 2).await;
+    harness.settle("q", 2).await;
     doomed.kill().await;
 
-    let handler = stage.effect("q", |_, _| None);
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
+    let _consumer = harness.consume(&queue, handler);
 
-    until("both are handed out again", async || calls.load(Ordering::SeqCst) == 2).await;
+    until("both are delivered again", async || calls.load(Ordering::SeqCst) == 2).await;
     until("the queue is empty", async || {
-        let stats = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap();
+        let stats = harness.broker.queue_stats(&queue.name).await.unwrap().unwrap();
         (stats.ready, stats.delayed, stats.dead) == (0, 0, 0)
     })
     .await;
-    stage.settle("q", 2).await;
+    harness.settle("q", 2).await;
 }
 
-async fn transactions_that_commit_out_of_order_skip_no_row(stage: Stage) {
-    let Database::Postgres(database) = &stage.database else {
+async fn transactions_that_commit_out_of_order_skip_no_row(harness: Harness) {
+    let Database::Postgres(database) = &harness.database else {
         // SQLite has one writer, so transactions commit in order.
         return;
     };
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let _relay = stage.relay();
-    let _consumer = stage.consume(&queue, stage.effect("q", |_, _| None));
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let _relay = harness.relay();
+    let _consumer = harness.consume(&queue, harness.effect("q", |_, _| None));
     let deadline = Deadline::after(Duration::from_secs(30));
     let mut early = database.write(deadline).await.unwrap();
-    outbox::append(&mut *early, &stage.event("made", "early", "1"))
+    outbox::append_all(&mut *early, &[harness.event("made", "early", "1")])
         .await
         .unwrap();
     let mut late = database.write(deadline).await.unwrap();
-    outbox::append(&mut *late, &stage.event("made", "late", "2"))
+    outbox::append_all(&mut *late, &[harness.event("made", "late", "2")])
         .await
         .unwrap();
     late.commit().await.unwrap();
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
 
     early.commit().await.unwrap();
 
-    let subjects: Vec<String> = stage
+    let subjects: Vec<String> = harness
         .settle("q", 2)
         .await
         .into_iter()
@@ -207,36 +214,36 @@ async fn transactions_that_commit_out_of_order_skip_no_row(stage: Stage) {
     assert_eq!(subjects, ["late", "early"]);
 }
 
-async fn two_relays_send_each_row_once(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let said: Vec<_> = (0..300)
-        .map(|number| stage.event("made", "a", &number.to_string()))
+async fn two_relays_send_each_row_once(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let messages: Vec<_> = (0..300)
+        .map(|number| harness.event("made", "a", &number.to_string()))
         .collect();
-    stage.say(&said).await;
+    harness.publish(&messages).await;
     let settings = || quartet_messaging::Config {
         relay_batch: 7,
-        ..stage.settings()
+        ..harness.settings()
     };
-    let (_one, _, one) = stage.relay_with(settings());
-    let (_two, _, two) = stage.relay_with(settings());
-    let handler = stage.effect("q", |_, _| None);
+    let (_one, _, one) = harness.relay_with(settings());
+    let (_two, _, two) = harness.relay_with(settings());
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
+    let _consumer = harness.consume(&queue, handler);
 
-    stage.settle("q", 300).await;
-    until("all are sent", async || stage.unsent().await == 0).await;
+    harness.settle("q", 300).await;
+    until("all are sent", async || harness.unsent().await == 0).await;
     assert_eq!(one.snapshot().sent + two.snapshot().sent, 300);
     assert_eq!(calls.load(Ordering::SeqCst), 300);
 }
 
-async fn the_lease_of_a_relay_that_died_runs_out(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    stage.say(&[stage.event("made", "a", "1")]).await;
+async fn the_lease_of_a_relay_that_died_runs_out(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    harness.publish(&[harness.event("made", "a", "1")]).await;
     // As a relay leaves it that died between claim and publishing.
-    let until_then = stage.clock.now() + Duration::from_secs(1);
-    match &stage.database {
+    let until_then = harness.clock.now() + Duration::from_secs(1);
+    match &harness.database {
         Database::Postgres(database) => {
             let sql = "update outbox set claimed_until = $1";
             sqlx::query(sql)
@@ -254,45 +261,45 @@ async fn the_lease_of_a_relay_that_died_runs_out(stage: Stage) {
                 .unwrap();
         }
     }
-    let _relay = stage.relay();
-    let _consumer = stage.consume(&queue, stage.effect("q", |_, _| None));
+    let _relay = harness.relay();
+    let _consumer = harness.consume(&queue, harness.effect("q", |_, _| None));
 
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
 
-    assert!(stage.clock.now() >= until_then, "it was sent while it was claimed");
+    assert!(harness.clock.now() >= until_then, "it was sent while it was claimed");
 }
 
-async fn a_wake_is_enough(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+async fn a_wake_is_enough(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     let settings = quartet_messaging::Config {
         relay_poll_interval: "1h".parse().unwrap(),
-        ..stage.settings()
+        ..harness.settings()
     };
-    let (_relay, wake, stats) = stage.relay_with(settings);
-    let _consumer = stage.consume(&queue, stage.effect("q", |_, _| None));
+    let (_relay, wake, stats) = harness.relay_with(settings);
+    let _consumer = harness.consume(&queue, harness.effect("q", |_, _| None));
     for number in 1..=3 {
-        stage.say(&[stage.event("made", "a", "1")]).await;
+        harness.publish(&[harness.event("made", "a", "1")]).await;
         wake.wake();
-        stage.settle("q", number).await;
+        harness.settle("q", number).await;
     }
     assert_eq!(stats.snapshot().sent, 3);
 }
 
-async fn a_duplicate_takes_effect_once(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let handler = stage.effect("q", |_, _| None);
+async fn a_duplicate_takes_effect_once(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
-    let message = stage.event("made", "a", "1");
+    let _consumer = harness.consume(&queue, handler);
+    let message = harness.event("made", "a", "1");
     for number in 1..=2 {
-        stage.broker.publish(std::slice::from_ref(&message)).await;
+        harness.broker.publish(std::slice::from_ref(&message)).await;
         until("it is handled, and gone", async || {
-            let ready = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready;
+            let ready = harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready;
             calls.load(Ordering::SeqCst) == number && ready == 0
         })
         .await;
     }
-    stage.settle("q", 1).await;
+    harness.settle("q", 1).await;
 }

@@ -6,21 +6,21 @@ use std::time::Duration;
 use quartet_messaging::broker::Published;
 use quartet_messaging::{Message, Priority, Queue};
 
-use crate::stage::{Stage, until};
+use crate::harness::{Harness, until};
 
-crate::on_every_stage!(
-    an_event_that_nobody_takes_counts_as_sent,
+crate::on_every_harness!(
+    an_event_that_no_queue_accepts_counts_as_sent,
     work_without_a_queue_waits_in_the_outbox,
     work_goes_to_the_queue_of_its_priority,
-    a_paused_queue_hands_out_nothing_until_it_is_resumed,
+    a_paused_queue_delivers_nothing_until_it_is_resumed,
     a_queue_that_is_not_there_has_no_stats,
-    a_stopped_consumer_finishes_what_it_has_in_hand,
+    a_stopped_consumer_finishes_what_it_has_in_flight,
 );
 
-fn work(stage: &Stage, queue: &str, priority: Priority) -> Message {
-    let (queue, kind) = (stage.name(queue), stage.kind("work"));
+fn work(harness: &Harness, queue: &str, priority: Priority) -> Message {
+    let (queue, kind) = (harness.name(queue), harness.kind("work"));
     Message::work(
-        &stage.clock,
+        &harness.clock,
         "/test",
         &queue,
         priority,
@@ -30,107 +30,114 @@ fn work(stage: &Stage, queue: &str, priority: Priority) -> Message {
     )
 }
 
-async fn an_event_that_nobody_takes_counts_as_sent(stage: Stage) {
-    let _relay = stage.relay();
-    stage.say(&[stage.event("unheard", "a", "1")]).await;
-    until("it is sent", async || stage.unsent().await == 0).await;
+async fn an_event_that_no_queue_accepts_counts_as_sent(harness: Harness) {
+    let _relay = harness.relay();
+    harness.publish(&[harness.event("unrouted", "a", "1")]).await;
+    until("it is sent", async || harness.unsent().await == 0).await;
 }
 
-async fn work_without_a_queue_waits_in_the_outbox(stage: Stage) {
-    let message = work(&stage, "none", Priority::Normal);
+async fn work_without_a_queue_waits_in_the_outbox(harness: Harness) {
+    let message = work(&harness, "none", Priority::Normal);
     assert_eq!(
-        stage.broker.publish(std::slice::from_ref(&message)).await,
+        harness.broker.publish(std::slice::from_ref(&message)).await,
         [Published::Unroutable]
     );
-    let (_relay, _, stats) = stage.relay_with(stage.settings());
-    stage.say(&[message, stage.event("unheard", "a", "1")]).await;
+    let (_relay, _, stats) = harness.relay_with(harness.settings());
+    harness.publish(&[message, harness.event("unrouted", "a", "1")]).await;
     until("it was tried, and the other one is sent", async || {
-        stats.snapshot().unroutable >= 1 && stage.unsent().await == 1
+        stats.snapshot().unroutable >= 1 && harness.unsent().await == 1
     })
     .await;
 
-    let queue = Queue::work(&stage.name("none"), Priority::Normal);
-    let _consumer = stage.consume(&queue, stage.effect("none", |_, _| None));
+    let queue = Queue::work(&harness.name("none"), Priority::Normal);
+    let _consumer = harness.consume(&queue, harness.effect("none", |_, _| None));
 
-    stage.settle("none", 1).await;
+    harness.settle("none", 1).await;
 }
 
-async fn work_goes_to_the_queue_of_its_priority(stage: Stage) {
-    let queues = Priority::ALL.map(|priority| Queue::work(&stage.name("work"), priority));
-    stage.broker.declare(&queues).await.unwrap();
-    let outcomes = stage
+async fn work_goes_to_the_queue_of_its_priority(harness: Harness) {
+    let queues = Priority::ALL.map(|priority| Queue::work(&harness.name("work"), priority));
+    harness.broker.declare(&queues).await.unwrap();
+    let outcomes = harness
         .broker
         .publish(&[
-            work(&stage, "work", Priority::High),
-            work(&stage, "work", Priority::Low),
+            work(&harness, "work", Priority::High),
+            work(&harness, "work", Priority::Low),
         ])
         .await;
     assert_eq!(outcomes, [Published::Confirmed, Published::Confirmed]);
     let mut ready = Vec::new();
     for queue in &queues {
         until("what was published is counted", async || {
-            let ready = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready;
+            let ready = harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready;
             ready == u64::from(!queue.name.ends_with("normal"))
         })
         .await;
-        ready.push(stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready);
+        ready.push(harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready);
     }
     assert_eq!(ready, [1, 0, 1]);
 }
 
-async fn a_paused_queue_hands_out_nothing_until_it_is_resumed(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let handler = stage.effect("q", |_, _| None);
+async fn a_paused_queue_delivers_nothing_until_it_is_resumed(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let _consumer = stage.consume(&queue, handler);
+    let _consumer = harness.consume(&queue, handler);
     until("it is consumed", async || {
-        stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().consumers == 1
+        harness
+            .broker
+            .queue_stats(&queue.name)
+            .await
+            .unwrap()
+            .unwrap()
+            .consumers
+            == 1
     })
     .await;
 
-    stage.broker.pause(&queue.name).await.unwrap();
+    harness.broker.pause(&queue.name).await.unwrap();
     until("the pause has come through", async || {
-        let stats = stage.broker.queue_stats(&queue.name).await.unwrap().unwrap();
-        stats.paused && (stats.consumers == 0 || matches!(stage.carrier, crate::stage::Carrier::Local))
+        let stats = harness.broker.queue_stats(&queue.name).await.unwrap().unwrap();
+        stats.paused && (stats.consumers == 0 || matches!(harness.broker_kind, crate::harness::BrokerKind::Local))
     })
     .await;
-    stage.broker.publish(&[stage.event("made", "a", "1")]).await;
+    harness.broker.publish(&[harness.event("made", "a", "1")]).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 
-    stage.broker.resume(&queue.name).await.unwrap();
+    harness.broker.resume(&queue.name).await.unwrap();
 
-    stage.settle("q", 1).await;
-    assert!(!stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().paused);
+    harness.settle("q", 1).await;
+    assert!(!harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().paused);
 }
 
-async fn a_queue_that_is_not_there_has_no_stats(stage: Stage) {
-    assert_eq!(stage.broker.queue_stats(&stage.name("none")).await.unwrap(), None);
+async fn a_queue_that_is_not_there_has_no_stats(harness: Harness) {
+    assert_eq!(harness.broker.queue_stats(&harness.name("none")).await.unwrap(), None);
 }
 
-async fn a_stopped_consumer_finishes_what_it_has_in_hand(stage: Stage) {
-    let queue = stage.queue("q", &["made"]);
-    stage.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
-    let handler = stage
+async fn a_stopped_consumer_finishes_what_it_has_in_flight(harness: Harness) {
+    let queue = harness.queue("q", &["made"]);
+    harness.broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+    let handler = harness
         .effect("q", |_, _| None)
         .then(|| Box::pin(tokio::time::sleep(Duration::from_millis(300))));
     let calls = handler.calls();
-    let consumer = stage.consume(&queue, handler);
-    stage.broker.publish(&[stage.event("made", "a", "1")]).await;
-    until("it is handed out", async || calls.load(Ordering::SeqCst) == 1).await;
+    let consumer = harness.consume(&queue, handler);
+    harness.broker.publish(&[harness.event("made", "a", "1")]).await;
+    until("it is delivered", async || calls.load(Ordering::SeqCst) == 1).await;
 
     consumer.stop().await;
 
     until("the queue is empty", async || {
-        stage.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready == 0
+        harness.broker.queue_stats(&queue.name).await.unwrap().unwrap().ready == 0
     })
     .await;
-    let handler = stage.effect("q", |_, _| None);
+    let handler = harness.effect("q", |_, _| None);
     let calls = handler.calls();
-    let consumer = stage.consume(&queue, handler);
-    stage.broker.publish(&[stage.event("made", "b", "2")]).await;
-    stage.settle("q", 2).await;
+    let consumer = harness.consume(&queue, handler);
+    harness.broker.publish(&[harness.event("made", "b", "2")]).await;
+    harness.settle("q", 2).await;
     consumer.stop().await;
     assert_eq!(calls.load(Ordering::SeqCst), 1, "the first one was settled");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, ConnectionProperties};
 use quartet_config::Secret;
 use tokio::sync::Mutex;
 
@@ -12,14 +12,15 @@ use crate::broker::Error;
 /// Seconds between two heartbeats: a server that stands still is noticed within two of them.
 const HEARTBEAT: u16 = 10;
 
-pub(super) struct Link {
+/// A connection that is made anew when it is gone.
+pub(super) struct Connection {
     uri: AMQPUri,
     name: String,
     timeout: Duration,
-    connection: Mutex<Option<Connection>>,
+    current: Mutex<Option<lapin::Connection>>,
 }
 
-impl Link {
+impl Connection {
     pub(super) fn new(url: &Secret, name: String, timeout: Duration) -> Result<Self, String> {
         let mut uri: AMQPUri = url.expose().parse()?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
@@ -27,21 +28,21 @@ impl Link {
             uri,
             name,
             timeout,
-            connection: Mutex::new(None),
+            current: Mutex::new(None),
         })
     }
 
     /// A new channel, on a new connection if need be.
     pub(super) async fn channel(&self) -> Result<Channel, Error> {
         let opening = async {
-            let mut connection = self.connection.lock().await;
-            match &*connection {
+            let mut current = self.current.lock().await;
+            match &*current {
                 Some(alive) if alive.status().connected() => Ok(alive.create_channel().await?),
                 _ => {
                     let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-                    let made = Connection::connect_uri(self.uri.clone(), properties).await?;
+                    let made = lapin::Connection::connect_uri(self.uri.clone(), properties).await?;
                     let channel = made.create_channel().await?;
-                    *connection = Some(made);
+                    *current = Some(made);
                     Ok(channel)
                 }
             }
@@ -49,14 +50,14 @@ impl Link {
         match tokio::time::timeout(self.timeout, opening).await {
             Ok(opened) => opened,
             Err(_) => {
-                self.forget().await;
-                Err(Error::Away("it did not answer in time".into()))
+                self.discard().await;
+                Err(Error::Unavailable("it did not answer in time".into()))
             }
         }
     }
 
-    /// Lets the connection go: it did not do what it was asked to.
-    pub(super) async fn forget(&self) {
-        self.connection.lock().await.take();
+    /// Discards a connection that failed; the next channel is opened on a new one.
+    pub(super) async fn discard(&self) {
+        self.current.lock().await.take();
     }
 }

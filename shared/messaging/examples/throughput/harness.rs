@@ -11,7 +11,7 @@ use quartet_store::Database;
 use quartet_testkit::database::{self, Fresh};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum BrokerKind {
     Rabbit,
     Local,
 }
@@ -22,7 +22,7 @@ pub(crate) enum Store {
     Sqlite,
 }
 
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) database: Database,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) clock: Clock,
@@ -32,8 +32,8 @@ pub(crate) struct Stage {
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
-    pub(crate) async fn new(carrier: Carrier, store: Store) -> Self {
+impl Harness {
+    pub(crate) async fn new(broker_kind: BrokerKind, store: Store) -> Self {
         let clock = Clock::system();
         let fresh = match store {
             Store::Postgres => database::postgres().await,
@@ -53,12 +53,12 @@ impl Stage {
             }
         }
         let folder = tempfile::tempdir().unwrap();
-        let broker: Arc<dyn Broker> = match carrier {
-            Carrier::Rabbit => {
+        let broker: Arc<dyn Broker> = match broker_kind {
+            BrokerKind::Rabbit => {
                 let url = Secret::new(std::env::var("TEST_RABBITMQ_URL").expect("TEST_RABBITMQ_URL"));
                 Arc::new(Rabbit::new(&url, "throughput", clock.clone(), Duration::from_secs(10)).unwrap())
             }
-            Carrier::Local => {
+            BrokerKind::Local => {
                 let config = quartet_store::Config::read(&Source::default()).unwrap();
                 Arc::new(
                     Local::open(&folder.path().join("broker.db"), &config, clock.clone())
@@ -68,7 +68,7 @@ impl Stage {
             }
         };
         let kind = format!("t{}.happened.v1", uuid::Uuid::new_v4().simple());
-        // As the queue of a service is: the news of one subject in order.
+        // As the queue of a service is: the events of one subject in order.
         let queue = Queue::events(&format!("{kind}.queue"), [kind.as_str()]).in_order();
         broker.declare(std::slice::from_ref(&queue)).await.unwrap();
         Self {
@@ -83,7 +83,7 @@ impl Stage {
     }
 }
 
-impl fmt::Display for Carrier {
+impl fmt::Display for BrokerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rabbit => "RabbitMQ",

@@ -1,4 +1,4 @@
-//! A service that says something, a broker, and consumers, for one test.
+//! A service that publishes, a broker, and consumers, for one test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,10 +10,11 @@ use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
 use quartet_kernel::Deadline;
 use quartet_messaging::{
-    Broker, Config, Handler, Local, Message, Outcome, Queue, Rabbit, Relay, Retry, Stats, Subscription, Wake,
+    Broker, Config, Failure, Handler, Local, Message, Queue, Rabbit, Relay, Retry, Stats, Subscription, Wake,
 };
 use quartet_messaging::{inbox, outbox, schema};
 use quartet_store::Database;
+use quartet_telemetry::TraceContext;
 use quartet_testkit::database::Fresh;
 use sqlx::Connection;
 use tokio::sync::watch;
@@ -25,14 +26,14 @@ use crate::proxy::Proxy;
 
 /// Which broker carries the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum BrokerKind {
     Local,
     Rabbit,
 }
 
 /// Everything that one test needs; nothing of it is seen by another.
-pub(crate) struct Stage {
-    pub(crate) carrier: Carrier,
+pub(crate) struct Harness {
+    pub(crate) broker_kind: BrokerKind,
     pub(crate) clock: Clock,
     pub(crate) database: Database,
     pub(crate) broker: Arc<dyn Broker>,
@@ -70,8 +71,8 @@ impl Running {
     }
 }
 
-impl Stage {
-    pub(crate) async fn new(carrier: Carrier, fresh: Fresh) -> Self {
+impl Harness {
+    pub(crate) async fn new(broker_kind: BrokerKind, fresh: Fresh) -> Self {
         let clock = Clock::system();
         let database = fresh.open().await;
         let effects = "create table effects (consumer text not null, subject text not null, kind text not null, payload text not null)";
@@ -98,12 +99,12 @@ impl Stage {
         }
         let folder = tempfile::tempdir().unwrap();
         let name = format!("t{}", Uuid::new_v4().simple());
-        let proxy = match carrier {
-            Carrier::Local => None,
-            Carrier::Rabbit => Some(Proxy::to(server().1).await),
+        let proxy = match broker_kind {
+            BrokerKind::Local => None,
+            BrokerKind::Rabbit => Some(Proxy::to(server().1).await),
         };
         Self {
-            carrier,
+            broker_kind,
             broker: broker(&folder, &clock, proxy.as_ref()).await,
             clock,
             database,
@@ -144,7 +145,7 @@ impl Stage {
     }
 
     /// Commits messages to the outbox.
-    pub(crate) async fn say(&self, messages: &[Message]) {
+    pub(crate) async fn publish(&self, messages: &[Message]) {
         let deadline = Deadline::after(Duration::from_secs(5));
         match &self.database {
             Database::Postgres(database) => {
@@ -190,10 +191,10 @@ impl Stage {
         Running::start(|stop| async move { broker.consume(subscription, Arc::new(handler), stop).await })
     }
 
-    /// A handler that notes an effect, once per message, after `before` has let it.
+    /// A handler that writes an effect, once per message, unless `before` fails.
     pub(crate) fn effect<B>(&self, consumer: &str, before: B) -> Effect
     where
-        B: Fn(&Message, u32) -> Option<Outcome> + Send + Sync + 'static,
+        B: Fn(&Message, u32) -> Option<Failure> + Send + Sync + 'static,
     {
         Effect {
             database: self.database.clone(),
@@ -301,10 +302,10 @@ async fn broker(folder: &tempfile::TempDir, clock: &Clock, proxy: Option<&Proxy>
     )
 }
 
-type Before = Box<dyn Fn(&Message, u32) -> Option<Outcome> + Send + Sync>;
+type Before = Box<dyn Fn(&Message, u32) -> Option<Failure> + Send + Sync>;
 type After = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Notes an effect and the inbox row in one transaction.
+/// Writes an effect and the inbox row in one transaction.
 pub(crate) struct Effect {
     database: Database,
     clock: Clock,
@@ -331,20 +332,19 @@ impl Effect {
 
 #[async_trait]
 impl Handler for Effect {
-    async fn handle(&self, message: &Message) -> Outcome {
+    async fn handle(&self, message: &Message) -> Result<(), Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(outcome) = (self.before)(message, call) {
-            return outcome;
+        if let Some(failure) = (self.before)(message, call) {
+            return Err(failure);
         }
         let deadline = Deadline::after(Duration::from_secs(5));
         let insert = "insert into effects (consumer, subject, kind, payload) values ($1, $2, $3, $4)";
         macro_rules! commit {
             ($database:expr) => {{
                 let mut transaction = $database.write(deadline).await.unwrap();
-                if inbox::first_time(&mut *transaction, &self.consumer, message.id, self.clock.now())
-                    .await
-                    .unwrap()
-                {
+                let ids = [message.id];
+                let first = inbox::first_times(&mut *transaction, &self.consumer, &ids, self.clock.now());
+                if !first.await.unwrap().is_empty() {
                     sqlx::query(insert)
                         .bind(&self.consumer)
                         .bind(&message.subject)
@@ -362,7 +362,7 @@ impl Handler for Effect {
             Database::Sqlite(database) => commit!(database),
         }
         (self.after)().await;
-        Outcome::Done
+        Ok(())
     }
 }
 
@@ -375,9 +375,17 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-/// What a handler says when it cannot do it now.
-pub(crate) fn retry() -> Option<Outcome> {
-    Some(Outcome::Retry {
-        reason: "not now".into(),
-    })
+/// A handler's failure that passes.
+pub(crate) fn retry() -> Option<Failure> {
+    Some(Failure::transient("not now"))
+}
+
+/// A place in a trace.
+pub(crate) fn trace() -> Option<TraceContext> {
+    let place = TraceContext::parse(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        Some("vendor=1"),
+    );
+    assert!(place.is_some());
+    place
 }

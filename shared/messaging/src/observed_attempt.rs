@@ -16,12 +16,12 @@ type Outcome = Result<(), Failure>;
 /// An attempt that is being made.
 ///
 /// It is a trace of its own, linked to those that the messages come from: nobody there waits for it, and there may be several attempts.
-pub(crate) struct Watched {
+pub(crate) struct ObservedAttempt {
     traced_span: TracedSpan,
     begun: Instant,
 }
 
-impl Watched {
+impl ObservedAttempt {
     pub(crate) fn begin(messages: &[&Message]) -> Self {
         let span = match messages {
             [one] => {
@@ -40,7 +40,8 @@ impl Watched {
         work.instrument(self.traced_span.span().clone())
     }
 
-    /// Tells what became of each message. An attempt without an end is told of as a span alone: another one is made of its messages at once.
+    /// Records what came of each message. An attempt without an end is recorded as a span alone: another one
+    /// is made of its messages at once.
     pub(crate) fn end(&self, messages: &[&Message], outcomes: &[Outcome]) {
         if self.traced_span.is_recording() {
             self.describe(messages, outcomes);
@@ -80,7 +81,7 @@ impl Watched {
                 );
             }
         }
-        // Of several, the one that fared worst.
+        // Of several, the worst outcome.
         let worst = outcomes.iter().max_by_key(|outcome| match outcome {
             Ok(()) => 0,
             Err(Failure::Transient(_)) => 1,
@@ -124,15 +125,15 @@ mod tests {
     use crate::Handler;
     use crate::handling::{attempt, attempt_all};
 
-    /// Says something itself, and keeps what it said.
+    /// Publishes an event itself, and keeps it.
     #[derive(Default)]
-    struct Sayer(Mutex<Vec<Message>>);
+    struct Publishing(Mutex<Vec<Message>>);
 
     #[async_trait]
-    impl Handler for Sayer {
+    impl Handler for Publishing {
         async fn handle(&self, _: &Message) -> Outcome {
-            let said = Message::event(&Clock::system(), "/here", "here.said.v1", "it", &());
-            self.0.lock().unwrap().push(said);
+            let event = Message::event(&Clock::system(), "/here", "here.done.v1", "it", &());
+            self.0.lock().unwrap().push(event);
             Ok(())
         }
 
@@ -166,18 +167,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_comes_from_where_it_was_made_and_what_its_handler_says_goes_on_from_the_handler() {
-        let (sayer, mut message) = (Sayer::default(), None);
+    async fn a_message_comes_from_where_it_was_made_and_what_its_handler_publishes_goes_on_from_the_handler() {
+        let (handler, mut message) = (Publishing::default(), None);
         let spans = exported(async || {
             let made = message.insert(made());
-            assert_eq!(attempt(&sayer, made, Duration::from_secs(5)).await, Ok(()));
+            assert_eq!(attempt(&handler, made, Duration::from_secs(5)).await, Ok(()));
         })
         .await;
         let handled = spans.iter().find(|span| span.name == "process there.done.v1").unwrap();
         assert_eq!(links(handled), [message.unwrap().traceparent.unwrap()]);
-        let said = sayer.0.lock().unwrap().pop().unwrap();
+        let event = handler.0.lock().unwrap().pop().unwrap();
         let (trace, span) = (handled.span_context.trace_id(), handled.span_context.span_id());
-        let place = said.cause().as_ref().map(TraceContext::traceparent);
+        let place = event.cause().as_ref().map(TraceContext::traceparent);
         assert_eq!(place, Some(format!("00-{trace}-{span}-01")));
     }
 
@@ -187,7 +188,7 @@ mod tests {
         let spans = exported(async || {
             messages = vec![made(), made()];
             let together: Vec<&Message> = messages.iter().collect();
-            attempt_all(&Sayer::default(), &together, Duration::from_secs(5)).await;
+            attempt_all(&Publishing::default(), &together, Duration::from_secs(5)).await;
         })
         .await;
         let handled = spans.iter().find(|span| span.name == "process messages").unwrap();

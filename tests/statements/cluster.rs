@@ -1,0 +1,282 @@
+//! The services in this process, as `cargo run` has them, without their background work.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
+use quartet_clock::Clock;
+use quartet_config::{Secret, Source};
+use quartet_rpc::Upstream;
+use quartet_rpc::host::{Host, Hosted as _};
+use quartet_rpc::server::Stack;
+use quartet_rpc::token::ServiceTokens;
+use quartet_testkit::database::Fresh;
+use quartet_testkit::identity::{HS256_SECRET, Identity, SERVICE_SECRET};
+use quartet_tests::grpc::RawCodec;
+use serde_json::{Value as Json, json};
+use tonic::Request;
+
+use crate::method;
+use crate::proxy::Proxy;
+use crate::recorder::Recorder;
+
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long nothing has to happen for a call to have no statements left, such as the rollback of a
+/// transaction that was dropped.
+const QUIET: Duration = Duration::from_millis(10);
+/// The services, each with a database.
+const SERVICES: [&str; 3] = ["auth", "users", "todos"];
+
+/// A database for each service.
+pub(crate) struct Databases(BTreeMap<&'static str, Fresh>);
+
+impl Databases {
+    pub(crate) async fn new(fresh: impl AsyncFn() -> Fresh) -> Self {
+        let mut databases = BTreeMap::new();
+        for service in SERVICES {
+            databases.insert(service, fresh().await);
+        }
+        Self(databases)
+    }
+}
+
+/// Where statements are counted.
+enum Counter {
+    Postgres(BTreeMap<&'static str, Proxy>),
+    Sqlite(Recorder),
+}
+
+/// The services.
+pub(crate) struct Cluster {
+    clock: Clock,
+    upstream: Upstream,
+    counter: Counter,
+    /// The token of a superuser.
+    pub(crate) superuser: Option<String>,
+    /// The token of a service.
+    pub(crate) service: Option<String>,
+}
+
+/// A call to be sent.
+pub(crate) struct Call {
+    method: MethodDescriptor,
+    message: DynamicMessage,
+    token: Option<String>,
+}
+
+/// Somebody who has registered.
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) username: String,
+    pub(crate) token: Option<String>,
+    pub(crate) refresh_token: String,
+}
+
+impl Person {
+    pub(crate) fn email(&self) -> String {
+        format!("{}@example.org", self.username)
+    }
+
+    /// The session of the access token.
+    pub(crate) const PASSWORD: &str = "correct horse battery";
+}
+
+impl Cluster {
+    /// Over SQLite, whose statements `recorder` records.
+    pub(crate) async fn on_sqlite(databases: &Databases, recorder: Recorder) -> Self {
+        let urls = databases.0.iter().map(|(service, fresh)| (*service, fresh.setting()));
+        Self::start(urls.collect(), Counter::Sqlite(recorder)).await
+    }
+
+    /// Over PostgreSQL, with a proxy in front of each database.
+    pub(crate) async fn on_postgres(databases: &Databases) -> Self {
+        let (mut urls, mut proxies) = (BTreeMap::new(), BTreeMap::new());
+        for (service, fresh) in &databases.0 {
+            let mut url: url::Url = fresh.setting().parse().expect("a URL");
+            let host = url.host_str().expect("a host");
+            let proxy = Proxy::start(format!("{host}:{}", url.port().unwrap_or(5432))).await;
+            url.set_host(Some("127.0.0.1")).expect("a host");
+            url.set_port(Some(proxy.port())).expect("a port");
+            // The proxy reads what is sent.
+            url.query_pairs_mut().append_pair("sslmode", "disable");
+            urls.insert(*service, url.to_string());
+            proxies.insert(*service, proxy);
+        }
+        Self::start(urls, Counter::Postgres(proxies)).await
+    }
+
+    async fn start(urls: BTreeMap<&'static str, String>, counter: Counter) -> Self {
+        let clock = Clock::system();
+        let source = Source::of([
+            ("AUTH_DATABASE_URL", urls["auth"].as_str()),
+            ("USERS_DATABASE_URL", urls["users"].as_str()),
+            ("TODOS_DATABASE_URL", urls["todos"].as_str()),
+            // One connection, so that the warm-up prepares every statement of the counted call.
+            ("DATABASE_POOL_SIZE", "1"),
+            ("ARGON2_MEMORY_KIB", "64"),
+            ("ARGON2_ITERATIONS", "1"),
+            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+            ("JWT_ALGORITHM", "HS256"),
+            ("JWT_HS256_SECRET", HS256_SECRET),
+        ]);
+        let (auth_upstream, auth_slot) = Upstream::local("auth");
+        let (users_upstream, users_slot) = Upstream::local("users");
+        let (upstream, slot) = Upstream::local("suite");
+        let config = quartet_rpc::Config::read(&source).expect("settings");
+        let host = Host::new("suite", config, clock.clone(), auth_upstream).expect("secrets");
+
+        let deps = quartet_auth::Deps {
+            clock: clock.clone(),
+            users: host.peer(users_upstream),
+            mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
+            broker: None,
+        };
+        let config = quartet_auth::Config::read(&source).expect("settings");
+        let auth = quartet_auth::build(config, deps).await.expect("auth starts");
+        let deps = quartet_users::Deps {
+            clock: clock.clone(),
+            auth: host.auth(),
+            broker: None,
+        };
+        let config = quartet_users::Config::read(&source).expect("settings");
+        let users = quartet_users::build(config, deps).await.expect("users starts");
+        let deps = quartet_todos::Deps {
+            clock: clock.clone(),
+            broker: None,
+        };
+        let config = quartet_todos::Config::read(&source).expect("settings");
+        let todos = quartet_todos::build(config, deps).await.expect("todos starts");
+
+        let packages = [quartet_auth::PACKAGES, quartet_users::PACKAGES, quartet_todos::PACKAGES].concat();
+        let stack = Stack::new(host.access(), &packages, |routes| {
+            auth.add_to(routes);
+            users.add_to(routes);
+            todos.add_to(routes);
+        })
+        .await
+        .expect("a stack");
+        for slot in [auth_slot, users_slot, slot] {
+            slot.fill(stack.local());
+        }
+        let tokens = ServiceTokens::new("jobs", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
+        Self {
+            superuser: Some(Identity::superuser(&clock).token),
+            service: Some(tokens.current().expect("a token").to_string()),
+            clock,
+            upstream,
+            counter,
+        }
+    }
+
+    /// The statements that `service` has sent since the last call of this.
+    pub(crate) fn take(&self, service: String) -> Vec<String> {
+        match &self.counter {
+            Counter::Postgres(proxies) => proxies[service.as_str()].take(),
+            Counter::Sqlite(recorder) => recorder.take(&service),
+        }
+    }
+
+    /// Waits until nothing is sent any more.
+    pub(crate) async fn settle(&self) {
+        let count = || match &self.counter {
+            Counter::Postgres(proxies) => proxies.values().map(Proxy::count).sum(),
+            Counter::Sqlite(recorder) => recorder.count(),
+        };
+        let mut before = None;
+        while before != Some(count()) {
+            before = Some(count());
+            tokio::time::sleep(QUIET).await;
+        }
+    }
+
+    /// Sends a call, which has to succeed. Returns the first message of the reply; the others are read
+    /// too, unless the stream never ends.
+    pub(crate) async fn send(&self, call: &Call) -> Json {
+        let name = call.method.full_name();
+        let path = format!("/{}/{}", call.method.parent_service().full_name(), call.method.name());
+        let bytes = bytes::Bytes::from(call.message.encode_to_vec());
+        let messages = futures::stream::iter([bytes]);
+        let mut request = match &call.token {
+            Some(token) => quartet_testkit::identity::bearer(token, messages),
+            None => Request::new(messages),
+        };
+        request.set_timeout(TIMEOUT);
+        let mut client = tonic::client::Grpc::new(self.upstream.clone());
+        client.ready().await.expect("the services are there");
+        let reply = client.streaming(request, path.parse().expect("a path"), RawCodec).await;
+        let mut reply = reply.unwrap_or_else(|status| panic!("{name}: {status:?}")).into_inner();
+        let first = reply.next().await.unwrap_or_else(|| panic!("{name}: no reply"));
+        let first = first.unwrap_or_else(|status| panic!("{name}: {status:?}"));
+        if !call.method.name().starts_with("Watch") {
+            while let Some(message) = reply.next().await {
+                message.unwrap_or_else(|status| panic!("{name}: {status:?}"));
+            }
+        }
+        let first = DynamicMessage::decode(call.method.output(), first).expect("a message");
+        let options = SerializeOptions::new()
+            .use_proto_field_name(true)
+            .skip_default_fields(false);
+        first
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .expect("a message is JSON")
+    }
+
+    /// Sends a call of the method of this short name.
+    pub(crate) async fn call(&self, method: &str, token: &Option<String>, message: Json) -> Json {
+        self.send(&Call::new(method, token, message)).await
+    }
+
+    /// A new id.
+    pub(crate) fn id(&self) -> String {
+        self.clock.new_id().to_string()
+    }
+
+    /// A new name of at most 20 letters and digits.
+    pub(crate) fn name(&self) -> String {
+        self.clock.new_id().simple().to_string().split_off(14)
+    }
+
+    /// Somebody new.
+    pub(crate) async fn person(&self) -> Person {
+        let username = self.name();
+        let message = json!({
+            "name": "Ada",
+            "username": username,
+            "email": format!("{username}@example.org"),
+            "password": Person::PASSWORD,
+        });
+        let reply = self.call("AuthService/Register", &None, message).await;
+        Person {
+            id: text(&reply["user"]["id"]),
+            username,
+            token: Some(text(&reply["access_token"])),
+            refresh_token: text(&reply["refresh_token"]),
+        }
+    }
+}
+
+impl Call {
+    /// A call of the method of this short name.
+    pub(crate) fn new(short: &str, token: &Option<String>, message: Json) -> Self {
+        let method = method::find(short);
+        let message = DynamicMessage::deserialize(method.input(), message);
+        Self {
+            message: message.unwrap_or_else(|error| panic!("{short}: {error}")),
+            method,
+            token: token.clone(),
+        }
+    }
+
+    /// The service that serves it.
+    pub(crate) fn service(&self) -> String {
+        method::service(&self.method)
+    }
+}
+
+/// The text in `json`.
+pub(crate) fn text(json: &Json) -> String {
+    json.as_str().unwrap_or_else(|| panic!("{json} is no text")).to_owned()
+}
