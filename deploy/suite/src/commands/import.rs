@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, deadline, describe};
+use crate::stores::{Stores, Wanted, describe};
 
 /// The file to import.
 #[derive(clap::Args)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, deadline, describe};
+use crate::stores::{Stores, Wanted, describe};
 
 /// Todos written in one transaction.
 const BATCH: usize = 100;
