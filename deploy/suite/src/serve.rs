@@ -119,7 +119,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         auth: host.auth(),
         users: host.peer(users_upstream.clone()),
         link_key: host.key_for(quartet_jobs::links::PURPOSE),
-        names: Arc::new(quartet_jobs::egress::System),
+        names: Arc::new(quartet_jobs::egress::SystemResolver),
     };
     let jobs = quartet_jobs::build(settings.jobs.clone(), deps).await.map_err(plain)?;
 

@@ -113,7 +113,7 @@ impl Stores {
 }
 
 /// The deadline of one operation of a command.
-pub(crate) fn deadline() -> Deadline {
+fn deadline() -> Deadline {
     Deadline::after(Duration::from_secs(60))
 }
 

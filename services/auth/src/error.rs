@@ -33,10 +33,10 @@ pub enum Error {
         retry_after: Duration,
     },
     /// Too many passwords wait to be hashed.
-    #[error("too many passwords are being checked at the moment")]
+    #[error("too many passwords are being checked")]
     HashingBusy,
     /// The OAuth 2.0 grant is not supported.
-    #[error("the grant type is not offered")]
+    #[error("the grant type is not supported")]
     UnsupportedGrantType,
     /// The refresh token is unknown or expired.
     #[error("the refresh token is not valid")]

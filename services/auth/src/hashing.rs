@@ -33,7 +33,7 @@ impl Hashing {
     pub fn new(clock: Clock, hardness: Hardness, concurrency: usize, queue: usize) -> Result<Self, String> {
         let hasher = hardness.hasher()?;
         let nobody: String = clock.new_token::<32>();
-        let dummy = Password::offered(&nobody)
+        let dummy = Password::presented(&nobody)
             .map_err(|rule| rule.text)
             .and_then(|password| {
                 PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string())
@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn password() -> Password {
-        Password::offered("zq8!vmx0").unwrap()
+        Password::presented("zq8!vmx0").unwrap()
     }
 
     #[tokio::test]

@@ -94,7 +94,7 @@ impl KeyRing {
         let known = self.held();
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
-            // Keys are taken apart once; only their moments change.
+            // Keys are taken apart once; only their times change.
             let parts = match known.iter().find(|held| held.key.kid == key.kid) {
                 Some(held) => (held.signer.clone(), held.jwk.clone()),
                 None => (
@@ -127,7 +127,7 @@ impl KeyRing {
             held.iter()
                 .rfind(|held| held.key.algorithm == self.algorithm && held.key.state(now) == state)
         };
-        // The very first key, made by a process whose clock is ahead, signs before its time: nobody knows another.
+        // The very first key, made by a process whose clock is ahead, signs before its time: there is no other.
         let signing = in_state(KeyState::Active).or_else(|| in_state(KeyState::Next));
         signing.map(|held| held.signer.clone())
     }
@@ -164,7 +164,7 @@ pub(crate) async fn rotate(
     let generator = clock.clone();
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &generator, active_at)).await;
     let key = made.map_err(|_| Fault::Internal)??;
-    // A process reads the keys a moment after they changed, and a token may be verified on a clock that is behind.
+    // A process reads the keys shortly after they changed, and a token may be verified on a clock that is behind.
     let expires_at = active_at + token_life + Duration::from_secs(60);
     store.rotate_key(&key, expires_at, cx).await?;
     Ok(key)

@@ -126,7 +126,7 @@ pub async fn over(config: Config, deps: Deps, database: Database) -> Result<Serv
 }
 
 impl Service {
-    /// Hashes passwords for this service; tests look at its counters and keep it busy.
+    /// Hashes passwords for this service; tests read its counters and keep it busy.
     pub fn hashing(&self) -> Hashing {
         self.rpc.hashing.clone()
     }

@@ -36,7 +36,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// The tokens of a session at this moment.
+    /// The tokens of a session, made now.
     pub(crate) fn pair(
         &self,
         account: &Account,

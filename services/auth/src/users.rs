@@ -1,4 +1,4 @@
-//! The users service, as far as auth needs it: it makes the user of an account and tells their tier.
+//! The users service, as far as auth needs it: it makes the user of an account and returns their tier.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use quartet_rpc::{Call, Peer, timestamp};
 use crate::domain::Account;
 
 /// A login does not wait longer than this for the users service.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Has the users service make or update the account's user, and tells their tier. Best effort: `None` when users is away or slow, which
+/// Has the users service make or update the account's user; returns their tier. Best effort: `None` when users is away or slow, which
 /// must not keep anybody from signing in.
 pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Option<Option<String>> {
-    let patience = PATIENCE.min(call.deadline.remaining() / 2);
+    let timeout = TIMEOUT.min(call.deadline.remaining() / 2);
     let call = Call {
-        deadline: Deadline::after(patience),
+        deadline: Deadline::after(timeout),
         ..call.clone()
     };
     let message = pb::EnsureUserRequest {

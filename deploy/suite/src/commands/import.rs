@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, deadline, describe};
+use crate::stores::{Stores, Wanted, describe};
 
 /// The file to import.
 #[derive(clap::Args)]
@@ -181,12 +181,7 @@ impl Import {
             priority,
             tag_ids,
         };
-        match self
-            .stores
-            .todos
-            .insert_todos(user_id, &[new], self.stores.clock.now(), deadline())
-            .await
-        {
+        match self.stores.todos.insert_todos(user_id, &[new], &self.stores.cx()).await {
             Ok(_) => Ok(true),
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => Ok(false),
             Err(error) => Err(describe(&error.into())),
@@ -219,7 +214,7 @@ impl Import {
             created_at: now,
             updated_at: now,
         };
-        match self.stores.todos.insert_tag(&tag, deadline()).await {
+        match self.stores.todos.insert_tag(&tag, &self.stores.cx()).await {
             Ok(()) => Ok(true),
             Err(quartet_todos::Error::TagNameTaken { .. }) => Ok(false),
             Err(error) => Err(describe(&error.into())),
@@ -227,7 +222,11 @@ impl Import {
     }
 
     async fn tag_id(&self, user_id: Uuid, name: &TagName) -> anyhow::Result<Option<Uuid>> {
-        let found = self.stores.todos.find_tag_by_name(user_id, name, deadline()).await;
+        let found = self
+            .stores
+            .todos
+            .find_tag_by_name(user_id, name, &self.stores.cx())
+            .await;
         Ok(found.map_err(|error| describe(&error.into()))?.map(|tag| tag.id))
     }
 }

@@ -68,7 +68,7 @@ pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Resul
 /// Every queue of the suite.
 fn queues() -> Vec<Queue> {
     let mut queues = Queue::of_every_service();
-    queues.extend(quartet_jobs::worker::queues());
+    queues.extend(quartet_jobs::workers::queues());
     queues
 }
 

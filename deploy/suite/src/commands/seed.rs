@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 use crate::stable_id::stable_id;
-use crate::stores::{Stores, Wanted, deadline, describe};
+use crate::stores::{Stores, Wanted, describe};
 
 /// Todos written in one transaction.
 const BATCH: usize = 100;
@@ -86,14 +86,14 @@ async fn ensure_owner(stores: &Stores, number: u32) -> anyhow::Result<(Owner, bo
             created_at: now,
             updated_at: now,
         };
-        match stores.todos.insert_tag(&tag, deadline()).await {
+        match stores.todos.insert_tag(&tag, &stores.cx()).await {
             Ok(()) => tags.push(id),
             // Of an earlier run, unless the user has created one of that name.
             Err(quartet_todos::Error::TagNameTaken { .. }) => {
                 tags.extend(
                     stores
                         .todos
-                        .find_tag(ensured.id, id, deadline())
+                        .find_tag(ensured.id, id, &stores.cx())
                         .await
                         .map_err(|error| describe(&error.into()))?
                         .map(|tag| tag.id),
@@ -112,7 +112,7 @@ async fn insert(stores: &Stores, owner: &Owner, numbers: &[u32]) -> anyhow::Resu
         .iter()
         .map(|number| todo(owner, *number, now))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    match stores.todos.insert_todos(owner.id, &todos, now, deadline()).await {
+    match stores.todos.insert_todos(owner.id, &todos, &stores.cx().at(now)).await {
         Ok(created) => return Ok(created.len()),
         Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
         Err(error) => return Err(describe(&error.into())),
@@ -120,7 +120,7 @@ async fn insert(stores: &Stores, owner: &Owner, numbers: &[u32]) -> anyhow::Resu
     // Some exist from an earlier run: one by one, then.
     let mut created = 0;
     for todo in todos {
-        match stores.todos.insert_todos(owner.id, &[todo], now, deadline()).await {
+        match stores.todos.insert_todos(owner.id, &[todo], &stores.cx().at(now)).await {
             Ok(_) => created += 1,
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
             Err(error) => return Err(describe(&error.into())),

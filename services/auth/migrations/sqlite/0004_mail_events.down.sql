@@ -4,7 +4,8 @@ alter table mail_tokens drop column used_at;
 alter table mail_tokens drop column request_id;
 alter table mail_tokens add column sent_at integer;
 
--- Mails that were asked for, known address or not, until they are made and sent. One of a kind per address.
+-- Mails that were requested, known address or not, until they are made and sent. One of a kind per
+-- address.
 create table mail_requests (
     purpose      text not null,
     email_key    text not null,

@@ -29,7 +29,7 @@ pub struct Account {
     pub disabled: bool,
     /// Its user was deleted.
     pub closed: bool,
-    /// The tier that users last told, for tokens that are made while users is away.
+    /// The tier that users last returned, for tokens that are made while users is away.
     pub tier: Option<String>,
     /// When it was opened.
     pub created_at: OffsetDateTime,

@@ -19,7 +19,7 @@ pub enum Purpose {
     PasswordReset,
     /// Proving the address.
     EmailVerification,
-    /// Proving the address that an account asked for, which takes the place of its own.
+    /// Proving the address that was requested for an account, which takes the place of its own.
     EmailChange,
     /// Nothing: the mail warns the owner of an address that another one was requested for their
     /// account. Its token is kept, and never sent, since it records when.
@@ -61,7 +61,7 @@ impl Purpose {
 /// A mail that was requested, for an address that may or may not have an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailRequest {
-    /// What one request is told from another by.
+    /// The id of the request.
     pub id: Uuid,
     /// What the mail is for.
     pub purpose: Purpose,

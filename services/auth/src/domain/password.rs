@@ -1,4 +1,4 @@
-//! Passwords: what a new one must be, and what is merely offered as one.
+//! Passwords: what a new one must be, and what is merely presented as one.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,10 +10,10 @@ use unicode_normalization::UnicodeNormalization;
 /// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn (MIT).
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
-/// A shorter part of a name says too little to be looked for in a password.
+/// A shorter part of a name is too common to be searched for in a password.
 const SHORTEST_NAME: usize = 3;
 
-/// A text that somebody offers as a password: in Unicode's normal form C, so that every keyboard spells it alike. Never printed.
+/// A text that is presented as a password: in Unicode's normal form C, so that every keyboard spells it alike. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -24,14 +24,14 @@ impl Password {
     pub const MAX: usize = 128;
 
     /// A password to be compared with the one in force, which may be older than the rules for new ones.
-    pub fn offered(text: &str) -> Result<Self, Rule> {
+    pub fn presented(text: &str) -> Result<Self, Rule> {
         Ok(Self(text::required(text, Self::MAX)?.nfc().collect()))
     }
 
     /// A password to be set: 8 to 128 characters of any kind, none of the common ones, not built around the owner's own names
     /// (NIST SP 800-63B §5.1.1.2, ASVS 6.2).
     pub fn chosen(text: &str, owner: &Owner<'_>) -> Result<Self, Rule> {
-        let password = Self::offered(text)?;
+        let password = Self::presented(text)?;
         if password.0.chars().count() < Self::MIN {
             return Err(Rule::new("STRING_MIN_LEN", "must be at least 8 characters"));
         }
@@ -60,7 +60,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whose password it is to be: what it must not be built around. A name that is itself broken is `None`, and its own rule tells of it.
+/// Whose password it is to be: what it must not be built around. A name that is itself broken is `None`, and is reported by its own rule.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Owner<'a> {
     /// The name shown to others.
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn both_spellings_of_an_accented_letter_are_one_password() {
-        let composed = Password::offered("caf\u{e9} au lait").unwrap();
-        let decomposed = Password::offered("cafe\u{301} au lait").unwrap();
+        let composed = Password::presented("caf\u{e9} au lait").unwrap();
+        let decomposed = Password::presented("cafe\u{301} au lait").unwrap();
         assert_eq!(composed, decomposed);
     }
 
@@ -200,6 +200,6 @@ mod tests {
 
     #[test]
     fn a_password_does_not_print() {
-        assert_eq!(format!("{:?}", Password::offered("hunter2hunter2").unwrap()), "…");
+        assert_eq!(format!("{:?}", Password::presented("hunter2hunter2").unwrap()), "…");
     }
 }

@@ -82,7 +82,7 @@ impl PasswordHash {
         }
     }
 
-    /// Whether the hash is of another kind than this suite makes, or easier than the settings ask for.
+    /// Whether the hash is of another kind than this suite makes, or easier than the settings require.
     pub fn is_outdated(&self, hardness: Hardness) -> bool {
         let current = self.0.starts_with("$argon2id$v=19$");
         match argon2_params(&self.0) {
@@ -160,7 +160,7 @@ mod tests {
     };
 
     fn password(text: &str) -> Password {
-        Password::offered(text).unwrap()
+        Password::presented(text).unwrap()
     }
 
     fn hash(hardness: Hardness) -> PasswordHash {

@@ -1,4 +1,4 @@
-//! Refresh tokens: opaque, kept as hashes, each with one successor that only its holder and the store together can tell.
+//! Refresh tokens: opaque, kept as hashes, each with one successor that takes both its holder and the store to derive.
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_successor_is_told_by_token_and_secret_together() {
+    fn a_successor_is_derived_from_token_and_secret_together() {
         let clock = Clock::system();
         let (token, other) = (RefreshToken::draw(&clock), RefreshToken::draw(&clock));
         assert_eq!(token.successor(&[1; 32]), token.successor(&[1; 32]));

@@ -12,7 +12,7 @@ pub struct Session {
     pub account_id: Uuid,
     /// Mixed into every successor of its refresh tokens.
     pub secret: [u8; 32],
-    /// The program that signed in, as it told itself.
+    /// The program that signed in, as it names itself.
     pub user_agent: String,
     /// The address that signed in; empty when unknown.
     pub ip_address: String,

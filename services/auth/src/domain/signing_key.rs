@@ -15,7 +15,7 @@ const ED25519_FRAME: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// Bits of an RSA key (RFC 7518 §3.3 asks for 2048 at the least).
+/// Bits of an RSA key (RFC 7518 §3.3 requires 2048 at the least).
 const RSA_BITS: usize = 2_048;
 
 /// How access tokens are signed.
@@ -27,7 +27,7 @@ pub enum Algorithm {
     Es256,
     /// RSA PKCS#1 v1.5 with SHA-256.
     Rs256,
-    /// HMAC with SHA-256 and a secret that every process knows; no key is made or published.
+    /// HMAC with SHA-256 and a secret that every process has; no key is made or published.
     Hs256,
 }
 
@@ -162,7 +162,7 @@ impl SigningKey {
 
     /// Where the key stands at `now`.
     pub fn state(&self, now: OffsetDateTime) -> KeyState {
-        let past = |moment: Option<OffsetDateTime>| moment.is_some_and(|moment| moment <= now);
+        let past = |time: Option<OffsetDateTime>| time.is_some_and(|time| time <= now);
         if past(self.expires_at) {
             KeyState::Expired
         } else if past(self.retired_at) {

@@ -1,6 +1,6 @@
 //! The throttle on guessing: it slows whoever guesses, and never locks an owner out for good.
 //!
-//! Two counts are kept per name that was offered, whether it has an account or not, so that the throttle tells nothing about accounts:
+//! Two counts are kept per name that was presented, whether it has an account or not, so that the throttle reveals nothing about accounts:
 //! - one per name and client address, whose delay doubles with every failure up to minutes: it stops the one who guesses;
 //! - one per name over all addresses, whose delay stays at seconds: it slows those who guess from many addresses. An owner who comes from
 //!   an address of theirs, or with a living session, does not feel it.
@@ -118,7 +118,7 @@ impl Attempt {
     }
 }
 
-/// What the counts are kept under: a digest of the name as it was offered, folded to lower case. Names and addresses offered with a mistake are
+/// What the counts are kept under: a digest of the name as it was presented, folded to lower case. Names and addresses with a mistake in them are
 /// nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject(pub [u8; 32]);

@@ -30,7 +30,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ChangePasswordRe
         let account = known.account.ok_or(Error::AccountNotFound { id: user.id })?;
 
         let mut violations = Violations::new();
-        let current = violations.check("current_password", Password::offered(&request.current_password));
+        let current = violations.check("current_password", Password::presented(&request.current_password));
         let new = convert::new_password("new_password", &request.new_password, &account, &mut violations);
         violations.finish()?;
 

@@ -17,7 +17,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::LoginRequest) ->
     Ok(convert::tokens(&pair, request.use_cookie))
 }
 
-/// Opens a session for whoever knows the password of `name`. `fields` are what the request calls the two.
+/// Opens a session for whoever has the password of `name`. `fields` are the names of the two in the request.
 pub(super) async fn sign_in(
     rpc: &Rpc,
     call: &Call,
@@ -27,7 +27,7 @@ pub(super) async fn sign_in(
 ) -> Result<Pair, Error> {
     let mut violations = Violations::new();
     let name = violations.check(fields.0, text::required(name.trim(), Email::MAX));
-    let password = violations.check(fields.1, Password::offered(password));
+    let password = violations.check(fields.1, Password::presented(password));
     violations.finish()?;
     let (name, password) = (convert::checked(name)?, convert::checked(password)?);
 

@@ -36,7 +36,7 @@ pub struct Guess {
     pub caller: Option<(Subject, &'static str)>,
 }
 
-/// What there is to know before an attempt to sign in.
+/// What an attempt to sign in depends on.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// The account of that name.
@@ -54,7 +54,7 @@ pub struct SignIn {
 /// Attempts to sign in.
 #[async_trait]
 pub trait Attempts: Send + Sync {
-    /// What there is to know before an attempt to sign in.
+    /// What an attempt to sign in depends on.
     async fn find_sign_in(&self, guess: &Guess, cx: &Context) -> Result<SignIn, Error>;
 
     /// Counts an attempt, if the counts are still those that it was made of. If they are not, another

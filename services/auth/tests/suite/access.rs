@@ -37,7 +37,7 @@ async fn jwks(auth: &Auth) -> Vec<pb::Jwk> {
 }
 
 #[tokio::test]
-async fn an_access_token_says_what_rfc_9068_asks() {
+async fn an_access_token_has_the_claims_of_rfc_9068() {
     let auth = start().await;
     let reply = auth.register("ann").await;
     let header = part(&reply.access_token, 0);

@@ -33,12 +33,12 @@ async fn registering_opens_an_account_and_signs_it_in() {
     );
     assert_eq!(account.status(), pb::AccountStatus::Active);
     assert!(!account.email_verified);
-    let asked = auth.users.asked();
+    let calls = auth.users.calls();
     assert_eq!(
-        (asked[0].account_id.as_str(), asked[0].name.as_str()),
+        (calls[0].account_id.as_str(), calls[0].name.as_str()),
         (user.id.as_str(), "Ann Lee")
     );
-    assert_eq!(asked[0].role, quartet_proto::users::v1::UserRole::User as i32);
+    assert_eq!(calls[0].role, quartet_proto::users::v1::UserRole::User as i32);
 }
 
 #[tokio::test]
@@ -53,18 +53,18 @@ async fn names_and_addresses_are_unique_in_any_case() {
 }
 
 #[tokio::test]
-async fn every_broken_field_is_told_at_once() {
+async fn every_broken_field_is_reported_at_once() {
     let auth = start().await;
     let mut request = wanted("Ann!", "nobody", "password");
     request.name = "x".into();
     let refused = auth.client.clone().register(request).await.unwrap_err();
     let violations = refused.get_details_bad_request().unwrap().field_violations;
-    let told: Vec<_> = violations
+    let reported: Vec<_> = violations
         .iter()
-        .map(|told| (told.field.as_str(), told.reason.as_str()))
+        .map(|violation| (violation.field.as_str(), violation.reason.as_str()))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("name", "STRING_MIN_LEN"),
             ("username", "STRING_PATTERN"),
@@ -106,7 +106,7 @@ async fn register_at_once(auth: Auth) {
 }
 
 #[tokio::test]
-async fn a_disabled_account_is_told_so_only_for_the_right_password() {
+async fn a_disabled_account_is_reported_only_for_the_right_password() {
     let auth = start().await;
     let (_, root) = auth.superuser("root").await;
     let ann = auth.register("ann").await;
@@ -212,16 +212,16 @@ async fn the_users_service_renames_an_account() {
 }
 
 #[tokio::test]
-async fn where_somebody_gets_mail_is_told_to_services_alone() {
+async fn where_somebody_gets_mail_is_returned_to_services_alone() {
     let auth = start().await;
     let reply = auth.register("ann").await;
     let id = reply.user.unwrap().id;
     let mut contacts = auth.contacts();
-    let asked = |account_id: &str| pb::GetContactRequest {
+    let request = |account_id: &str| pb::GetContactRequest {
         account_id: account_id.into(),
     };
     let contact = contacts
-        .get_contact(auth.as_service(asked(&id)))
+        .get_contact(auth.as_service(request(&id)))
         .await
         .unwrap()
         .into_inner();
@@ -230,9 +230,9 @@ async fn where_somebody_gets_mail_is_told_to_services_alone() {
         (id.as_str(), "ann@example.org")
     );
     assert_eq!((contact.email_verified, contact.active), (false, true));
-    let stranger = auth.as_service(asked("0190f0e0-0000-7000-8000-000000000007"));
+    let stranger = auth.as_service(request("0190f0e0-0000-7000-8000-000000000007"));
     assert_eq!(reason(&contacts.get_contact(stranger).await), "ACCOUNT_NOT_FOUND");
-    let own = with_token(asked(&id), &reply.access_token);
+    let own = with_token(request(&id), &reply.access_token);
     assert_eq!(
         contacts.get_contact(own).await.unwrap_err().code(),
         tonic::Code::PermissionDenied

@@ -150,7 +150,7 @@ async fn stored_hash(auth: &Auth, username: &str) -> String {
 async fn the_token_endpoint_knows_two_grants() {
     let auth = start().await;
     auth.register("ann").await;
-    let ask = async |request: pb::TokenRequest| {
+    let token = async |request: pb::TokenRequest| {
         auth.client
             .clone()
             .token(request)
@@ -164,14 +164,14 @@ async fn the_token_endpoint_knows_two_grants() {
         scope: "anything".into(),
         ..pb::TokenRequest::default()
     };
-    let first = ask(password.clone()).await.unwrap();
+    let first = token(password.clone()).await.unwrap();
     auth.me(&first.access_token).await.unwrap();
     let refresh = pb::TokenRequest {
         grant_type: "refresh_token".into(),
         refresh_token: first.refresh_token,
         ..pb::TokenRequest::default()
     };
-    let second = ask(refresh).await.unwrap();
+    let second = token(refresh).await.unwrap();
     auth.me(&second.access_token).await.unwrap();
 
     for grant_type in ["", "client_credentials"] {
@@ -184,7 +184,7 @@ async fn the_token_endpoint_knows_two_grants() {
         } else {
             "UNSUPPORTED_GRANT_TYPE"
         };
-        assert_eq!(reason(&ask(request).await), expected);
+        assert_eq!(reason(&token(request).await), expected);
     }
 }
 
@@ -194,8 +194,8 @@ async fn the_tier_comes_from_users_and_is_remembered_while_users_is_away() {
     auth.users.put_in_tier("gold");
     let first = auth.register("ann").await;
     assert_eq!(claims(&first.access_token)["tier"], "gold");
-    let asked = auth.users.asked();
-    assert_eq!((asked.len(), asked[0].username.as_str()), (1, "ann"));
+    let calls = auth.users.calls();
+    assert_eq!((calls.len(), calls[0].username.as_str()), (1, "ann"));
 
     auth.users.go_away();
     let second = auth.login("ann", PASSWORD, HOME).await.unwrap();

@@ -68,17 +68,17 @@ async fn a_mail_of_a_kind_is_sent_once_a_minute() {
     let auth = start().await;
     let ann = auth.register("ann").await;
     auth.mails_to("ann@example.org", 1).await;
-    let ask = async || {
+    let request = async || {
         let request = with_token(pb::RequestEmailVerificationRequest {}, &ann.access_token);
         auth.client.clone().request_email_verification(request).await.unwrap();
     };
-    ask().await;
+    request().await;
     // Once a later request of another kind is fulfilled, the earlier one has been looked at.
     assert_eq!(request_reset(&auth, "ann@example.org", "en").await, "");
     let mails = auth.mails_to("ann@example.org", 2).await;
     assert_eq!(mails[1].purpose, pb::MailPurpose::PasswordReset, "{mails:?}");
     auth.clock.advance(Duration::seconds(61));
-    ask().await;
+    request().await;
     let mails = auth.mails_to("ann@example.org", 3).await;
     assert_eq!(mails[2].purpose, pb::MailPurpose::EmailVerification, "{mails:?}");
 }
@@ -149,7 +149,11 @@ async fn tokens_expire_and_serve_only_their_purpose() {
     assert_eq!(verify(&auth, &proof).await, "");
 }
 
-async fn ask_for(auth: &Auth, account: &pb::RegisterResponse, email: &str) -> Result<pb::Account, tonic::Status> {
+async fn request_address(
+    auth: &Auth,
+    account: &pb::RegisterResponse,
+    email: &str,
+) -> Result<pb::Account, tonic::Status> {
     let request = auth.as_service(pb::UpdateAccountRequest {
         account_id: account.user.clone().unwrap().id,
         username: None,
@@ -160,13 +164,13 @@ async fn ask_for(auth: &Auth, account: &pb::RegisterResponse, email: &str) -> Re
 }
 
 #[tokio::test]
-async fn another_address_counts_once_it_is_proven_and_the_old_one_is_told() {
+async fn another_address_counts_once_it_is_proven_and_the_old_one_is_warned() {
     moves(start().await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn another_address_counts_once_it_is_proven_and_the_old_one_is_told_on_postgresql() {
+async fn another_address_counts_once_it_is_proven_and_the_old_one_is_warned_on_postgresql() {
     moves(start_with(Kind::Postgres, &[]).await).await;
 }
 
@@ -174,16 +178,16 @@ async fn moves(auth: Auth) {
     let ann = auth.register("ann").await;
     let proof = auth.mails_to("ann@example.org", 1).await[0].token();
     assert_eq!(verify(&auth, &proof).await, "");
-    let answer = ask_for(&auth, &ann, "Anna@example.net").await.unwrap();
+    let answer = request_address(&auth, &ann, "Anna@example.net").await.unwrap();
     assert_eq!(
         (answer.email.as_str(), answer.email_verified, answer.pending_email()),
         ("ann@example.org", true, "Anna@example.net")
     );
     let notice = auth.mails_to("ann@example.org", 2).await.remove(1);
     assert!(notice.purpose == pb::MailPurpose::EmailChangeNotice, "{notice:?}");
-    let asked = auth.mails_to("Anna@example.net", 1).await.remove(0);
-    assert_eq!(asked.purpose, pb::MailPurpose::EmailChange, "{asked:?}");
-    let new = asked.token();
+    let change = auth.mails_to("Anna@example.net", 1).await.remove(0);
+    assert_eq!(change.purpose, pb::MailPurpose::EmailChange, "{change:?}");
+    let new = change.token();
 
     // Until then the old one signs in and resets the password, and the new one does neither.
     auth.login("ann@example.org", PASSWORD, "").await.unwrap();
@@ -202,7 +206,7 @@ async fn moves(auth: Auth) {
         (account.email.as_str(), account.email_verified, account.pending_email),
         ("Anna@example.net", true, None)
     );
-    assert_eq!(auth.users.asked().pop().unwrap().email, "Anna@example.net");
+    assert_eq!(auth.users.calls().pop().unwrap().email, "Anna@example.net");
     assert_eq!(
         reset(&auth, &key, NEW).await,
         "INVALID_RESET_TOKEN",
@@ -220,30 +224,30 @@ async fn moves(auth: Auth) {
 async fn an_address_goes_to_the_first_who_proves_it() {
     let auth = start().await;
     let (ann, eve) = (auth.register("ann").await, auth.register("eve").await);
-    ask_for(&auth, &eve, "both@example.net").await.unwrap();
+    request_address(&auth, &eve, "both@example.net").await.unwrap();
     auth.mails_to("both@example.net", 1).await;
-    ask_for(&auth, &ann, "both@example.net").await.unwrap();
+    request_address(&auth, &ann, "both@example.net").await.unwrap();
     let mails = auth.mails_to("both@example.net", 2).await;
     let [eves, anns] = [0, 1].map(|n| mails[n].token());
     assert_eq!(verify(&auth, &anns).await, "");
     assert_eq!(verify(&auth, &eves).await, "EMAIL_TAKEN");
     assert_eq!(auth.me(&ann.access_token).await.unwrap().email, "both@example.net");
     assert_eq!(auth.me(&eve.access_token).await.unwrap().email, "eve@example.org");
-    let taken = ask_for(&auth, &eve, "Both@example.net").await;
+    let taken = request_address(&auth, &eve, "Both@example.net").await;
     assert_eq!(reason(&taken), "EMAIL_TAKEN");
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_taken_back_by_the_own_address_or_another_password() {
+async fn what_was_requested_is_taken_back_by_the_own_address_or_another_password() {
     let auth = start().await;
     let ann = auth.register("ann").await;
-    ask_for(&auth, &ann, "first@example.net").await.unwrap();
+    request_address(&auth, &ann, "first@example.net").await.unwrap();
     let first = auth.mails_to("first@example.net", 1).await[0].token();
-    let answer = ask_for(&auth, &ann, "Ann@example.org").await.unwrap();
+    let answer = request_address(&auth, &ann, "Ann@example.org").await.unwrap();
     assert_eq!((answer.email.as_str(), answer.pending_email), ("Ann@example.org", None));
     assert_eq!(verify(&auth, &first).await, "INVALID_VERIFICATION_TOKEN");
 
-    ask_for(&auth, &ann, "second@example.net").await.unwrap();
+    request_address(&auth, &ann, "second@example.net").await.unwrap();
     let second = auth.mails_to("second@example.net", 1).await[0].token();
     let request = pb::ChangePasswordRequest {
         current_password: PASSWORD.into(),
@@ -256,12 +260,12 @@ async fn what_was_asked_for_is_taken_back_by_the_own_address_or_another_password
 }
 
 #[tokio::test]
-async fn the_mail_to_an_address_that_was_asked_for_can_be_sent_again() {
+async fn the_mail_to_an_address_that_was_requested_can_be_sent_again() {
     let auth = start().await;
     let ann = auth.register("ann").await;
     let proof = auth.mails_to("ann@example.org", 1).await[0].token();
     assert_eq!(verify(&auth, &proof).await, "");
-    ask_for(&auth, &ann, "anna@example.net").await.unwrap();
+    request_address(&auth, &ann, "anna@example.net").await.unwrap();
     auth.mails_to("anna@example.net", 1).await;
     auth.clock.advance(Duration::seconds(61));
     let request = with_token(pb::RequestEmailVerificationRequest {}, &ann.access_token);
@@ -317,8 +321,8 @@ async fn a_mail_that_nobody_needs_any_more_is_not_sent() {
     let auth = start().await;
     let ann = auth.register("ann").await;
     assert_eq!(request_reset(&auth, "ann@example.org", "").await, "");
-    ask_for(&auth, &ann, "first@example.net").await.unwrap();
-    ask_for(&auth, &ann, "second@example.net").await.unwrap();
+    request_address(&auth, &ann, "first@example.net").await.unwrap();
+    request_address(&auth, &ann, "second@example.net").await.unwrap();
     let purposes = [
         pb::MailPurpose::EmailVerification,
         pb::MailPurpose::PasswordReset,

@@ -84,7 +84,7 @@ async fn a_stolen_token_does_not_serve_to_guess_the_password() {
 }
 
 #[tokio::test]
-async fn a_change_voids_the_reset_that_was_asked_for_before() {
+async fn a_change_voids_the_reset_that_was_requested_before() {
     let auth = start().await;
     let ann = auth.register("ann").await;
     auth.mails_to("ann@example.org", 1).await;

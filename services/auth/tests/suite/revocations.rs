@@ -1,4 +1,4 @@
-//! Sessions, and the news of their end.
+//! Sessions, and the feed of their end.
 
 use std::time::Duration;
 
@@ -64,9 +64,9 @@ async fn logout_everywhere(auth: Auth) {
     other.me(&first.access_token).await.unwrap();
 
     logout(&auth, &first.access_token).await;
-    let told = next(&mut here).await.unwrap().revoked;
-    assert_eq!(told.len(), 1);
-    let forget_at = told[0].forget_at.unwrap().seconds;
+    let published = next(&mut here).await.unwrap().revoked;
+    assert_eq!(published.len(), 1);
+    let forget_at = published[0].forget_at.unwrap().seconds;
     assert!(
         forget_at >= auth.clock.now().unix_timestamp() + 900,
         "its tokens live fifteen minutes"
@@ -75,7 +75,7 @@ async fn logout_everywhere(auth: Auth) {
     let found = tokio::time::timeout(Duration::from_secs(1), next(&mut there))
         .await
         .expect("within a second");
-    assert_eq!(found.unwrap().revoked, told);
+    assert_eq!(found.unwrap().revoked, published);
     for process in [&auth, &other] {
         process.until_revoked(&first.access_token).await;
         process.me(&second.access_token).await.unwrap();
@@ -85,8 +85,11 @@ async fn logout_everywhere(auth: Auth) {
         "INVALID_REFRESH_TOKEN"
     );
 
-    // Who watches from now on is told as well, as long as a token could be alive.
-    assert_eq!(snapshot(&mut watch(&other).await).await, [told[0].session_id.clone()]);
+    // Who watches from now on is published as well, as long as a token could be alive.
+    assert_eq!(
+        snapshot(&mut watch(&other).await).await,
+        [published[0].session_id.clone()]
+    );
     auth.clock.advance(time::Duration::minutes(17));
     assert!(snapshot(&mut watch(&other).await).await.is_empty());
 }

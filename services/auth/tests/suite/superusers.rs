@@ -26,7 +26,7 @@ async fn another_role_ends_the_sessions_that_speak_for_the_old_one() {
     assert_eq!(set(pb::Role::Superuser).await.unwrap().role(), pb::Role::Superuser);
     auth.until_revoked(&ann.access_token).await;
     assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
-    let last = auth.users.asked().pop().unwrap();
+    let last = auth.users.calls().pop().unwrap();
     assert_eq!(last.role, quartet_proto::users::v1::UserRole::Superuser as i32);
 
     let again = auth.login("ann", PASSWORD, "").await.unwrap();

@@ -100,7 +100,7 @@ pub(crate) struct Harness {
     pub(crate) broker: Local,
     pub(crate) neighbours: Neighbours,
     pub(crate) folder: TempDir,
-    database: Database,
+    pub(crate) database: Database,
     settings: Vec<(&'static str, String)>,
     handlers: Vec<(Kind, Scripted)>,
     names: Arc<Names>,

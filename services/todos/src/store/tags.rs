@@ -19,6 +19,9 @@ pub trait Tags: Send + Sync {
     /// The tag.
     async fn find_tag(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Tag>, Error>;
 
+    /// The tag of that name.
+    async fn find_tag_by_name(&self, owner: Uuid, name: &TagName, cx: &Context) -> Result<Option<Tag>, Error>;
+
     /// A page of the tags, by name.
     async fn list_tags(&self, owner: Uuid, page: &Page<String>, cx: &Context) -> Result<PageResult<Tag>, Error>;
 

@@ -220,7 +220,7 @@ async fn a_client_that_does_not_read_is_ended_with_the_reason() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     let mut read = 0;
     let end = loop {
-        match watch.next_change().await {
+        match watch.next().await {
             Ok(Some(_)) => read += 1,
             Ok(None) => panic!("the stream ends with a failure"),
             Err(status) => break status,

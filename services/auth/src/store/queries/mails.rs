@@ -92,7 +92,8 @@ impl Mails for Queries {
             let token = key.token(request.id, cx.now);
             let expires_at = cx.now + request.purpose.lifetime();
             let issued = sqlx::query(
-                "insert into mail_tokens (token_hash, request_id, account_id, purpose, email_key, created_at, expires_at)
+                "insert into mail_tokens
+                    (token_hash, request_id, account_id, purpose, email_key, created_at, expires_at)
                  select $1, $2, $3, $4, $5, $6, $7
                   where not exists (
                         select 1 from mail_tokens

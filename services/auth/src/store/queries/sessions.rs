@@ -139,7 +139,7 @@ impl Sessions for Queries {
             if exchanged {
                 return Ok(Rotation::Exchanged(Box::new((session, account))));
             }
-            // Another call has used the token meanwhile, or the session has ended: what is read now says.
+            // Another call has used the token meanwhile, or the session has ended: it is read again.
         }
     }
 

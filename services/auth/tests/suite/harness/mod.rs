@@ -163,7 +163,7 @@ impl Auth {
             .map(tonic::Response::into_inner)
     }
 
-    /// The account that a token speaks for, asked of the service.
+    /// The account that a token speaks for, read from the service.
     pub(crate) async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
         let request = with_token(pb::GetMeRequest {}, access_token);
         self.client

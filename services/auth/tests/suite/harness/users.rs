@@ -1,4 +1,4 @@
-//! A users service that remembers what it was asked, and can be slow or away.
+//! A users service that records its calls, and can be slow or away.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,16 +16,16 @@ pub(crate) struct FakeUsers(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    asked: Vec<pb::EnsureUserRequest>,
+    calls: Vec<pb::EnsureUserRequest>,
     tier: Option<String>,
     away: bool,
     delay: Duration,
 }
 
 impl FakeUsers {
-    /// What was asked so far.
-    pub(crate) fn asked(&self) -> Vec<pb::EnsureUserRequest> {
-        self.0.lock().unwrap().asked.clone()
+    /// The calls so far.
+    pub(crate) fn calls(&self) -> Vec<pb::EnsureUserRequest> {
+        self.0.lock().unwrap().calls.clone()
     }
 
     /// The tier of every user from now on.
@@ -63,7 +63,7 @@ impl FakeUsers {
     ) -> Result<Response<pb::EnsureUserResponse>, Status> {
         let (tier, away, delay) = {
             let mut state = self.0.lock().unwrap();
-            state.asked.push(request.into_inner());
+            state.calls.push(request.into_inner());
             (state.tier.clone(), state.away, state.delay)
         };
         tokio::time::sleep(delay).await;

@@ -69,6 +69,17 @@ impl Tags for Queries {
         Ok(row.map(Tag::from))
     }
 
+    async fn find_tag_by_name(&self, owner: Uuid, name: &TagName, cx: &Context) -> Result<Option<Tag>, Error> {
+        let row: Option<TagRow> = sqlx::query_as(
+            "select id, user_id, name, created_at, updated_at from tags where user_id = $1 and name = $2",
+        )
+        .bind(owner)
+        .bind(name.as_str())
+        .fetch_optional(&mut *self.database.read(cx.deadline).await?)
+        .await?;
+        Ok(row.map(Tag::from))
+    }
+
     async fn list_tags(&self, owner: Uuid, page: &Page<String>, cx: &Context) -> Result<PageResult<Tag>, Error> {
         let mut connection = self.database.read(cx.deadline).await?;
         let rows: Vec<ListRow> = sqlx::query_as(
