@@ -232,7 +232,8 @@ mod tests {
         assert_eq!(broken, [(3, "due_at"), (4, "priority")]);
         assert_eq!(rows[3].as_ref().unwrap().line, 6);
 
-        let json = r#"[{"title": "one"}, {"title": 7}, {"title": "three", "priority": "urgent"}, "four", {"title": "five", "id": "x"}]"#;
+        let json = r#"[{"title": "one"}, {"title": 7}, {"title": "three", "priority": "urgent"}, "four",
+                       {"title": "five", "id": "x"}]"#;
         let rows = read(Format::Json, json.as_bytes()).unwrap();
         let broken: Vec<_> = rows
             .iter()
