@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod field_rules;
 mod gateway;
+mod isolation;
 mod jobs;
 mod live;
 mod profiles;

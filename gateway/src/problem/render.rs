@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use quartet_proto::options::Reason;
+use quartet_rpc::failure::OMITTED;
 use serde::Serialize;
 
 use super::{Problem, Violation, page};
@@ -148,7 +149,12 @@ fn detail(problem: &Problem, errors: &[FieldError<'_>], context: &Context) -> St
             format!("{}: {}", first.field, first.message)
         };
         metadata.insert("first".into(), first);
-        metadata.insert("more".into(), rest.len().to_string());
+        // A service lists a bounded number of broken rules and counts the others.
+        let omitted = metadata
+            .remove(OMITTED)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0);
+        metadata.insert("more".into(), (rest.len() + omitted).to_string());
     }
     l10n::detail(context.language, &problem.reason, &problem.message, &metadata)
         .unwrap_or_else(|| problem.message.clone())

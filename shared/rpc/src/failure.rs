@@ -1,11 +1,16 @@
 //! An error answer: a gRPC status that always carries `google.rpc.ErrorInfo`.
 
+mod bounds;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use quartet_proto::options::Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use bounds::Bounded;
+pub use bounds::{MAX_BYTES, MAX_VIOLATIONS, OMITTED};
 
 /// The `domain` of every `google.rpc.ErrorInfo` of the suite.
 pub const DOMAIN: &str = "quartet";
@@ -87,16 +92,18 @@ impl Failure {
 }
 
 impl From<Failure> for Status {
+    /// The status, never larger than [`MAX_BYTES`] whatever the failure holds.
     fn from(failure: Failure) -> Self {
+        let bounded = Bounded::new(&failure.message, failure.metadata, failure.violations, 0);
         let mut details = ErrorDetails::new();
-        details.set_error_info(failure.reason.code(), DOMAIN, failure.metadata);
-        if !failure.violations.is_empty() {
-            details.set_bad_request(failure.violations);
+        details.set_error_info(failure.reason.code(), DOMAIN, bounded.metadata);
+        if !bounded.violations.is_empty() {
+            details.set_bad_request(bounded.violations);
         }
         if failure.retry_after.is_some() {
             details.set_retry_info(failure.retry_after);
         }
-        Self::with_error_details(failure.code, failure.message, details)
+        Self::with_error_details(failure.code, bounded.message, details)
     }
 }
 
@@ -107,7 +114,61 @@ pub fn reason_of(status: &Status) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Any text, some of it far over every bound.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            (any::<char>(), 0..100_000_usize).prop_map(|(character, count)| character.to_string().repeat(count)),
+        ]
+    }
+
+    fn violation() -> impl Strategy<Value = FieldViolation> {
+        (text(), text(), text()).prop_map(|(field, description, reason)| FieldViolation {
+            field,
+            description,
+            reason,
+            localized_message: None,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_failure_makes_a_status_over_the_bound(
+            message in text(),
+            metadata in prop::collection::hash_map(text(), text(), 0..20),
+            few in prop::collection::vec(violation(), 0..8),
+            copies in 0..2_000_usize,
+        ) {
+            let violations: Vec<_> = few.iter().cycle().take(few.len() * copies / 8).cloned().collect();
+            let total = violations.len();
+            let failure = Failure {
+                message,
+                metadata,
+                violations,
+                retry_after: Some(Duration::MAX),
+                ..Failure::internal()
+            };
+            let status = Status::from(failure);
+            prop_assert!(status.message().len() + status.details().len() <= MAX_BYTES);
+            let trailers = status.into_http::<()>();
+            let encoded: usize = trailers.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            // Well under the 16 KiB at which an HTTP/2 client gives up the connection.
+            prop_assert!(encoded < 14 * 1024, "{encoded}");
+            let status = Status::from_header_map(trailers.headers()).unwrap();
+            let details = status.get_error_details();
+            let kept = details.bad_request().map_or(0, |bad| bad.field_violations.len());
+            let omitted = details.error_info().unwrap().metadata.get(OMITTED);
+            let omitted: usize = omitted.map_or(0, |count| count.parse().unwrap());
+            prop_assert!(kept <= MAX_VIOLATIONS);
+            prop_assert_eq!(kept + omitted, total);
+        }
+    }
 
     #[test]
     fn a_status_carries_its_reason_and_metadata() {

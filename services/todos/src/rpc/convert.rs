@@ -132,7 +132,7 @@ pub(super) fn list(owner: Uuid, request: &pb::ListTodosRequest) -> Result<List, 
             ),
         );
     }
-    let tags = request.tag.iter().enumerate();
+    let tags = request.tag.iter().take(MAX_FILTER_TAGS).enumerate();
     let tags = tags.filter_map(|(position, tag)| violations.check(format!("tag[{position}]"), TagName::parse(tag)));
     let tags: Vec<String> = tags.map(|tag| tag.as_str().to_owned()).collect();
     let q = violations.check("q", violations::text::line(&request.q, 0, 100));

@@ -15,6 +15,7 @@ pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Vio
     if names.len() > EventType::ALL.len() {
         let text = format!("must have at most {} items", EventType::ALL.len());
         violations.add(field, Rule::new("REPEATED_MAX_ITEMS", text));
+        return Vec::new();
     }
     let mut events = Vec::new();
     for (position, name) in names.iter().enumerate() {
