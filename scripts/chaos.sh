@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the chaos tests: a nemesis kills, pauses and restarts the nodes of the suite under a workload, by a
-# schedule that SEED decides; then checkers verify that acknowledged operations are there and that every
-# event took effect once. First with the suite in one process, then with separate processes on PostgreSQL
-# and RabbitMQ servers of their own.
-# Variables: SEED (random by default) and ROUNDS (40). Arguments go to the test program: `embedded` or
-# `distributed` for one of the topologies.
+# Runs the chaos tests: a nemesis kills, pauses and restarts the nodes of the suite under a
+# workload, by a schedule that SEED decides; then checkers verify that acknowledged operations are
+# there and that every event took effect once. First with the suite in one process, then with
+# separate processes on PostgreSQL and RabbitMQ servers of their own. Variables: SEED (random by
+# default) and ROUNDS (40). Arguments go to the test program: `embedded` or `distributed` for one of
+# the topologies.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the contracts in proto/: buf's lint rules, and that no change breaks a client of an earlier version.
+# Checks the contracts in proto/: buf's lint rules, and that no change breaks a client of an earlier
+# version.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit
@@ -8,8 +9,8 @@ cd "$root" || exit
 need git git
 tools_ready
 
-# The version that clients may use already: the last release, else the merge base with main, else the
-# commit before.
+# The version that clients may use already: the last release, else the merge base with main, else
+# the commit before.
 baseline() {
     local tag fork
     tag=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) && { echo "$tag"; return; }

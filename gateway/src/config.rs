@@ -30,8 +30,8 @@ quartet_config::settings! {
         max_body_size: Bytes = "MAX_BODY_SIZE" or "2MiB";
         /// Requests that take longer are logged as warnings.
         slow_request: Span = "SLOW_REQUEST" or "1s";
-        /// Origins that browsers may call from, such as `https://app.example.com`, with commas; `*` for any;
-        /// none by default.
+        /// Origins that browsers may call from, such as `https://app.example.com`, with commas; `*`
+        /// for any; none by default.
         cors_allow_origins: List<String> = "CORS_ALLOW_ORIGINS" or "";
         /// Methods that pages of other origins may use.
         cors_allow_methods: List<http::Method> = "CORS_ALLOW_METHODS" or "GET,POST,PUT,PATCH,DELETE";
@@ -40,8 +40,8 @@ quartet_config::settings! {
             X-Request-ID,X-Request-Timeout,If-Match,If-None-Match,Last-Event-ID";
         /// Whether pages of other origins may use cookies; needs origins by name.
         cors_allow_credentials: bool = "CORS_ALLOW_CREDENTIALS" or "false";
-        /// Proxies whose `X-Forwarded-For` is trusted: addresses or networks, such as `10.0.0.0/8`, with commas;
-        /// none by default.
+        /// Proxies whose `X-Forwarded-For` is trusted: addresses or networks, such as `10.0.0.0/8`,
+        /// with commas; none by default.
         trusted_proxies: List<Network> = "TRUSTED_PROXIES" or "";
         /// Whether cookies are `Secure`; by default everywhere but in local.
         cookie_secure: Option<bool> = "COOKIE_SECURE";
@@ -59,8 +59,8 @@ quartet_config::settings! {
         ws_send_timeout: Span = "WS_SEND_TIMEOUT" or "10s";
         /// Time within which a WebSocket's client that has connected without a token sends one.
         ws_sign_in_timeout: Span = "WS_SIGN_IN_TIMEOUT" or "5s";
-        /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already fails, so that
-        /// load balancers stop routing to it.
+        /// Time that the gateway keeps serving after a signal to stop, while `/readyz` already
+        /// fails, so that load balancers stop routing to it.
         shutdown_delay: Span = "SHUTDOWN_DELAY" or "0s";
         /// Title of the API's description.
         app_name: String = "APP_NAME" or "Quartet";

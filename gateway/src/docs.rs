@@ -58,7 +58,8 @@ impl Docs {
         }
     }
 
-    /// The routes, behind the gate of the environment. `transcoder` signs in a browser that opens a page.
+    /// The routes, behind the gate of the environment. `transcoder` signs in a browser that opens a
+    /// page.
     pub fn routes(self, transcoder: Arc<Transcoder>) -> Router {
         let root = self.root;
         let open = Router::new().route("/", get(async move || Json(root.clone())));

@@ -159,8 +159,9 @@ async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) 
     if requested.is_some() {
         request.extensions_mut().insert(DeadlineRequested);
     }
-    // A method may declare a time of its own, and a stream may stay open: only a time that the client
-    // itself has set cuts them off here. A body has to come in within the longest time there is.
+    // A method may declare a time of its own, and a stream may stay open: only a time that the
+    // client itself has set cuts them off here. A body has to come in within the longest time there
+    // is.
     let until = now + requested.unwrap_or(edge.timeout_max);
     let (request, body) = match incoming::apply(request, edge.body_limit, until) {
         Ok(bounded) => bounded,

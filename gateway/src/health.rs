@@ -90,7 +90,8 @@ fn answer(healthy: bool, report: Report) -> Answer {
     (code, Extension(Written), Json(report))
 }
 
-/// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's state either way.
+/// 200 when every upstream serves and the gateway is not about to stop, else 503; each upstream's
+/// state either way.
 async fn ready(State(health): State<Health>) -> Answer {
     let (checks, all) = health.checks().await;
     let status = match (health.draining.has_begun(), all) {

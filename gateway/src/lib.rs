@@ -1,13 +1,13 @@
-//! REST/JSON in front of gRPC, from the protos' annotations alone: this crate reads descriptors, and
-//! imports no service.
+//! REST/JSON in front of gRPC, from the protos' annotations alone: this crate reads descriptors,
+//! and imports no service.
 //!
 //! In reading order: [`config`] and [`backends`] decide what is served and by whom; every request
 //! passes [`edge`]; [`routes`] finds the RPC and [`call`] makes it, with [`transcode`] between JSON
-//! and protobuf; [`ws`] keeps a connection open for what happens meanwhile; [`origin`] decides which
-//! pages may use cookies; [`problem`] and [`l10n`] are what a client reads when something fails;
-//! [`docs`] describes the interface, from the [`comments`] of the protos; [`health`] reports whether
-//! it can serve, [`server`] puts it on a port, and [`start`] is for the process that is the gateway
-//! alone.
+//! and protobuf; [`ws`] keeps a connection open for what happens meanwhile; [`origin`] decides
+//! which pages may use cookies; [`problem`] and [`l10n`] are what a client reads when something
+//! fails; [`docs`] describes the interface, from the [`comments`] of the protos; [`health`] reports
+//! whether it can serve, [`server`] puts it on a port, and [`start`] is for the process that is the
+//! gateway alone.
 
 pub mod backends;
 pub mod call;
@@ -65,8 +65,8 @@ pub struct Deps {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Time and ids.
     pub clock: Clock,
-    /// Verifies access tokens: whose WebSocket it is, and who sees the docs pages where they are for
-    /// superusers only. Without it there are no WebSockets.
+    /// Verifies access tokens: whose WebSocket it is, and who sees the docs pages where they are
+    /// for superusers only. Without it there are no WebSockets.
     pub verifier: Option<Verifier>,
     /// The service tokens of the gateway: only with them do services trust what it forwards of a
     /// client.

@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 use quartet_proto::options::Reason;
 
-/// A failed request. The edge renders it as `application/problem+json` (RFC 9457) in the client's language.
+/// A failed request. The edge renders it as `application/problem+json` (RFC 9457) in the client's
+/// language.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// Status of the reply.
@@ -81,8 +82,8 @@ impl Problem {
         problem
     }
 
-    /// Makes the message of a `VALIDATION_FAILED` from its first violation. Any other message is not
-    /// about fields.
+    /// Makes the message of a `VALIDATION_FAILED` from its first violation. Any other message is
+    /// not about fields.
     pub(crate) fn summarize_violations(&mut self) {
         if self.reason != Reason::ValidationFailed.code() {
             return;
@@ -115,7 +116,8 @@ impl fmt::Display for Violation {
 }
 
 impl IntoResponse for Problem {
-    /// A reply without a body that carries the problem; the edge writes it in the client's language on the way out.
+    /// A reply without a body that carries the problem; the edge writes it in the client's language
+    /// on the way out.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);

@@ -1,4 +1,5 @@
-//! What the gateway's own process needs beside the gateway: its upstreams, from settings, and a port.
+//! What the gateway's own process needs beside the gateway: its upstreams, from settings, and a
+//! port.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
-# shellcheck shell=bash
-# Sourced. A temporary PostgreSQL server for one run of the tests, with its own data folder, on a free port
-# of the loopback address. Other servers of the machine are never touched.
+# shellcheck shell=bash Sourced. A temporary PostgreSQL server for one run of the tests, with its
+# own data folder, on a free port of the loopback address. Other servers of the machine are never
+# touched.
 
 # Prints the folder of the programs of the newest PostgreSQL, if there is one.
 postgres_programs() {
@@ -48,8 +48,8 @@ postgres_start() {
     [ -n "${TEST_POSTGRES_DURABLE-}" ] && durability=(-c fsync=on)
     for try in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))
-        # Durability is off, since the data is discarded after the run. A benchmark sets TEST_POSTGRES_DURABLE,
-        # to measure the cost of a real server.
+        # Durability is off, since the data is discarded after the run. A benchmark sets
+        # TEST_POSTGRES_DURABLE, to measure the cost of a real server.
         "${as[@]}" "$programs/postgres" -D "$postgres_folder/data" -c listen_addresses=127.0.0.1 -c port="$port" \
             -c unix_socket_directories="$postgres_folder" "${durability[@]}" \
             -c max_connections=300 >>"$postgres_folder/server.log" 2>&1 &

@@ -1,6 +1,6 @@
-# shellcheck shell=bash
-# Sourced. A temporary RabbitMQ server for one run of the tests: a node with its own name, cookie and data,
-# on free ports of the loopback address. Other servers of the machine are never touched.
+# shellcheck shell=bash Sourced. A temporary RabbitMQ server for one run of the tests: a node with
+# its own name, cookie and data, on free ports of the loopback address. Other servers of the machine
+# are never touched.
 
 rabbitmq_programs=/usr/lib/rabbitmq/bin
 
@@ -21,7 +21,8 @@ rabbitmq_install() {
 rabbitmq_as=()
 rabbitmq_settings=()
 
-# Starts the server and sets TEST_RABBITMQ_URL, and TEST_RABBITMQ_CTL to the node's own `rabbitmqctl`.
+# Starts the server and sets TEST_RABBITMQ_URL, and TEST_RABBITMQ_CTL to the node's own
+# `rabbitmqctl`.
 rabbitmq_start() {
     rabbitmq_install
     local password port try

@@ -1,5 +1,6 @@
-//! Compiles `proto/` without a `protoc` on the machine, refuses a contract that leaves something unsaid, and generates
-//! messages, clients and servers. The descriptors, comments included, are kept for the gateway, reflection and the access layer.
+//! Compiles `proto/` without a `protoc` on the machine, refuses a contract that leaves something
+//! unsaid, and generates messages, clients and servers. The descriptors, comments included, are
+//! kept for the gateway, reflection and the access layer.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The files that code is generated for: ours, and what their messages may hold. The rules of `buf.validate` are read through reflection.
+/// The files that code is generated for: ours, and what their messages may hold. The rules of
+/// `buf.validate` are read through reflection.
 fn generated(bytes: &[u8]) -> anyhow::Result<tonic_prost_build::FileDescriptorSet> {
     let mut set = tonic_prost_build::FileDescriptorSet::decode(bytes)?;
     set.file.retain(|file| !file.package().starts_with("buf."));

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::{root, sources};
 
-/// Columns of a line at the most. rustfmt keeps to it where it can, but splits no text and no comment.
+/// Columns of a line at the most. rustfmt keeps to it where it can, but splits no text and no
+/// comment.
 const MAX_COLUMNS: usize = 120;
 
 /// Paths that are not checked yet.

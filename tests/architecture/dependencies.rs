@@ -1,5 +1,5 @@
-//! No idle dependencies: each one of a package is named in the package's sources, and each one of the
-//! workspace is used by a package.
+//! No idle dependencies: each one of a package is named in the package's sources, and each one of
+//! the workspace is used by a package.
 
 use std::fs;
 use std::path::Path;

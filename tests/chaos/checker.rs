@@ -20,8 +20,8 @@ pub use feed::catch_up;
 pub use messages::Traffic;
 pub use tasks::TaskStats;
 
-/// How long everything may take to arrive once all nodes are up: the retries of a message back off to
-/// minutes.
+/// How long everything may take to arrive once all nodes are up: the retries of a message back off
+/// to minutes.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Statistics of a run, for its report.

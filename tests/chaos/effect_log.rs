@@ -1,5 +1,5 @@
-//! A log of effects in each store: triggers record every effect in the transaction of the effect, so
-//! that one that happened twice shows even where the rows look as if it had happened once.
+//! A log of effects in each store: triggers record every effect in the transaction of the effect,
+//! so that one that happened twice shows even where the rows look as if it had happened once.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The history: every operation that was invoked, and how it completed.
 //!
-//! As in Jepsen, an operation is invoked and then completes as `ok` (it took effect), `fail` (it did
-//! not) or `info` (nobody knows: there was no answer, or a 5xx). The faults of the nemesis are part of
-//! the history, as `info`.
+//! As in Jepsen, an operation is invoked and then completes as `ok` (it took effect), `fail` (it
+//! did not) or `info` (nobody knows: there was no answer, or a 5xx). The faults of the nemesis are
+//! part of the history, as `info`.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The model: the state that the acknowledged operations must have led to.
 //!
-//! Each worker keeps the model of its own users while it runs; the checkers compare it with what the
-//! API and the stores have.
+//! Each worker keeps the model of its own users while it runs; the checkers compare it with what
+//! the API and the stores have.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! A mutation test of the checkers: each mutation of a store by hand must be detected, as a violation
-//! of the invariant that it is about.
+//! A mutation test of the checkers: each mutation of a store by hand must be detected, as a
+//! violation of the invariant that it is about.
 
 mod mutations;
 

@@ -84,8 +84,8 @@ pub async fn run(cluster: &mut Cluster, seed: u64, schedule: &[Round]) -> Vec<Us
     users
 }
 
-/// Repeats the deletions of users that completed as `info`, as a client does; here as the superuser,
-/// since the user's own session may have ended. Returns how many had not begun.
+/// Repeats the deletions of users that completed as `info`, as a client does; here as the
+/// superuser, since the user's own session may have ended. Returns how many had not begun.
 async fn repeat_deletions(cluster: &Cluster, users: &[User]) -> usize {
     let superuser = cluster.superuser().await;
     let mut repeated = 0;
@@ -93,7 +93,8 @@ async fn repeat_deletions(cluster: &Cluster, users: &[User]) -> usize {
         let Some(id) = &user.id else { continue };
         let path = format!("/api/v1/users/{id}");
         let mut deleted = superuser.delete(&path).await;
-        // A connection that a fault has broken fails at its next use: 503 is an invitation to retry.
+        // A connection that a fault has broken fails at its next use: 503 is an invitation to
+        // retry.
         for _ in 0..20 {
             if deleted.status != 503 {
                 break;

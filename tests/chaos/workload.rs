@@ -1,7 +1,7 @@
 //! The workload: users register, log in, write todos, create tasks and delete themselves.
 //!
-//! Each worker is one of Jepsen's logical processes: it takes an operation from its generator, invokes
-//! it through its client, waits for the completion, and updates its model.
+//! Each worker is one of Jepsen's logical processes: it takes an operation from its generator,
+//! invokes it through its client, waits for the completion, and updates its model.
 
 mod accounts;
 mod client;

@@ -1,5 +1,5 @@
-//! Access control: every method of the contracts, with every kind of caller, over gRPC to the service
-//! itself and over REST.
+//! Access control: every method of the contracts, with every kind of caller, over gRPC to the
+//! service itself and over REST.
 //!
 //! The cases are generated from the descriptors, so a new method cannot be forgotten.
 
@@ -90,8 +90,8 @@ fn refusal(access: Access, caller: Caller) -> Option<(Code, &'static str)> {
     }
 }
 
-/// The callers of one run. Methods that end sessions are called too, so each method gets sessions of its
-/// own.
+/// The callers of one run. Methods that end sessions are called too, so each method gets sessions
+/// of its own.
 struct Cast {
     user: Person,
     superuser: Person,
@@ -217,7 +217,8 @@ fn describe<T>(outcome: &Result<T, Status>) -> String {
     }
 }
 
-/// The failure with which access control refused a call; any other outcome is that of an admitted caller.
+/// The failure with which access control refused a call; any other outcome is that of an admitted
+/// caller.
 fn refused<T>(outcome: &Result<T, Status>) -> Option<(Code, &'static str)> {
     let status = outcome.as_ref().err()?;
     let reason = reason(status);
@@ -236,8 +237,8 @@ fn access_refusal(code: &str) -> bool {
     code.starts_with("TOKEN_") || code == "PERMISSION_DENIED"
 }
 
-/// The outcome for another user of a method that names a user. Every such method has to be here: whether
-/// others may read or change what belongs to a user is a decision, and cannot be derived.
+/// The outcome for another user of a method that names a user. Every such method has to be here:
+/// whether others may read or change what belongs to a user is a decision, and cannot be derived.
 const OF_USERS: [(&str, Others); 14] = [
     ("GetUser", Others::Admitted),
     ("UpdateUser", Others::NotYours),
@@ -304,7 +305,8 @@ async fn every_method_hides_owned_resources_from_others(app: App) {
                 describe(&outcome)
             ));
         }
-        // The owner may make the same request; it comes last, to prove that no other call had an effect.
+        // The owner may make the same request; it comes last, to prove that no other call had an
+        // effect.
         let outcome = call(channel, &method, &message, Some(&owner.access_token)).await;
         let expected = if others == Others::SuperusersOnly {
             Err(Code::PermissionDenied)

@@ -175,7 +175,8 @@ async fn nul_bytes_and_other_odd_text_are_refused_or_kept_as_they_are(app: App) 
 async fn a_body_that_is_too_large_is_refused(app: App) {
     let ada = app.register().await;
     let body = format!(r#"{{"title": "{}"}}"#, "x".repeat(10 * 1024 * 1024));
-    // The suite may answer and hang up before it has read it all; a client that is still writing sees either.
+    // The suite may answer and hang up before it has read it all; a client that is still writing
+    // sees either.
     if let Ok(reply) = ada
         .call(Method::POST, "/api/v1/todos")
         .body("application/json", body)

@@ -26,7 +26,8 @@ async fn the_todos_of_a_deleted_user_are_deleted_and_restored_with_the_user(app:
 
     ada.delete(&user).await.expect(204);
 
-    // Nobody can read the todo while the user is deleted; that it was deleted shows in `updated_at`.
+    // Nobody can read the todo while the user is deleted; that it was deleted shows in
+    // `updated_at`.
     root.post(&format!("{user}:restore"), json!({})).await.expect(200);
     let ada = app.login(&ada).await;
     eventually(DELIVERY, "the todo was deleted and is restored", async || {

@@ -1,5 +1,5 @@
-//! Every rule of a field in the contracts: when it is broken, over gRPC or over REST, the answer names the
-//! field.
+//! Every rule of a field in the contracts: when it is broken, over gRPC or over REST, the answer
+//! names the field.
 //!
 //! The cases are generated from the descriptors, so a new rule cannot be forgotten.
 
@@ -88,8 +88,8 @@ async fn every_broken_rule_is_refused_and_its_field_reported(app: App) {
     assert!(cases > 200, "only {cases} cases");
 }
 
-/// Whether a field of the answer is the one that breaks its rule: itself, an item of it, or, over REST, the
-/// same field within the body.
+/// Whether a field of the answer is the one that breaks its rule: itself, an item of it, or, over
+/// REST, the same field within the body.
 fn is_about(named: &str, path: &str) -> bool {
     let whole = named == path || named.strip_prefix(path).is_some_and(|rest| rest.starts_with('['));
     whole || path.split_once('.').is_some_and(|(_, inner)| is_about(named, inner))

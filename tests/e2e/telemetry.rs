@@ -1,5 +1,5 @@
-//! Telemetry of a running suite: a request in the logs of every process and in traces; messages and jobs in
-//! metrics.
+//! Telemetry of a running suite: a request in the logs of every process and in traces; messages and
+//! jobs in metrics.
 
 use std::time::Duration;
 

@@ -1,11 +1,12 @@
-//! Speed of jobs, end to end: throughput from the first call to the last end, and latency on an idle suite.
+//! Speed of jobs, end to end: throughput from the first call to the last end, and latency on an
+//! idle suite.
 //!
 //! ```sh
 //! scripts/with-servers.sh cargo run --release -p quartet-tests --example jobs
 //! ```
 //!
-//! Each job is the export of a user with one todo: the call, two transactions and two messages of the jobs
-//! service, a call of the todos service, and a file.
+//! Each job is the export of a user with one todo: the call, two transactions and two messages of
+//! the jobs service, a call of the todos service, and a file.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 

@@ -1,7 +1,8 @@
-//! Services that are down while others publish events: they handle the events once they are up again.
+//! Services that are down while others publish events: they handle the events once they are up
+//! again.
 //!
-//! Each service runs in this process over a store of its own, and is stopped and started as a process would
-//! be.
+//! Each service runs in this process over a store of its own, and is stopped and started as a
+//! process would be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,8 @@ impl Cluster {
         }
     }
 
-    /// Starts auth; the users and jobs services that it calls are unreachable, so that only messages work.
+    /// Starts auth; the users and jobs services that it calls are unreachable, so that only
+    /// messages work.
     async fn auth(&mut self) -> Running {
         let config = quartet_auth::Config::read(&self.source).expect("settings");
         let unreachable = |name| {

@@ -93,8 +93,8 @@ async fn the_suite_conforms_to_its_description_for_a_superuser() {
     schemathesis("superuser").await;
 }
 
-/// Runs schemathesis on every operation as a user of this role; on a suite of its own, since a superuser who
-/// calls everything deletes other users.
+/// Runs schemathesis on every operation as a user of this role; on a suite of its own, since a
+/// superuser who calls everything deletes other users.
 async fn schemathesis(role: &str) {
     let app = App::own(&[]);
     let folder = programs::project().join("tests/tools");

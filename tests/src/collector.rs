@@ -13,8 +13,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, async_trait};
 
-/// A collector that listens for OTLP over gRPC on a free port of the loopback interface, until the test's
-/// runtime ends.
+/// A collector that listens for OTLP over gRPC on a free port of the loopback interface, until the
+/// test's runtime ends.
 pub struct Collector {
     /// Its address, such as `http://127.0.0.1:4317`.
     pub endpoint: String,

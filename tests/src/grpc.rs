@@ -1,4 +1,5 @@
-//! Calls of any method by its descriptor, with messages as bytes, and the details of their failures.
+//! Calls of any method by its descriptor, with messages as bytes, and the details of their
+//! failures.
 
 use std::time::Duration;
 

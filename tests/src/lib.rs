@@ -9,10 +9,11 @@
 //! - [`events`] and [`socket`]: subscriptions;
 //! - [`mail`]: the mails that the suite has sent;
 //! - [`collector`]: the traces that it exports;
-//! - [`rules`], [`message`], [`violation`] and [`transcode`]: requests generated from the contracts.
+//! - [`rules`], [`message`], [`violation`] and [`transcode`]: requests generated from the
+//!   contracts.
 //!
-//! Tests use the suite over its real ports only. They share one suite per topology and create users of
-//! their own, so they run at once.
+//! Tests use the suite over its real ports only. They share one suite per topology and create users
+//! of their own, so they run at once.
 
 pub mod app;
 pub mod collector;
@@ -35,8 +36,8 @@ pub use person::Person;
 pub use rest::{Reply, Rest};
 pub use suite::Suite;
 
-/// Runs each of these `async fn(App)` once against the suite in one process, and once against separate
-/// processes on PostgreSQL, where the tests are ignored by default.
+/// Runs each of these `async fn(App)` once against the suite in one process, and once against
+/// separate processes on PostgreSQL, where the tests are ignored by default.
 #[macro_export]
 macro_rules! on_both_topologies {
     ($($name:ident),* $(,)?) => {

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::programs;
 
-/// A shell that starts the program, prints its id, and kills it when this test process ends, however it
-/// ends: the pipe to the shell closes with the process that holds its other end.
+/// A shell that starts the program, prints its id, and kills it when this test process ends,
+/// however it ends: the pipe to the shell closes with the process that holds its other end.
 const GUARD: &str = r#"
 exec 3<&0
 "$@" </dev/null >>"$LOG" 2>&1 3<&- & program=$!
@@ -113,8 +113,8 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The last warnings and errors of the log, and lines that are no log entries, to find the cause of a
-    /// failure.
+    /// The last warnings and errors of the log, and lines that are no log entries, to find the
+    /// cause of a failure.
     pub fn log_tail(&self) -> String {
         let log = self.log();
         let matters = |line: &&str| !line.contains(r#""level":"INFO""#) && !line.contains(r#""level":"DEBUG""#);
@@ -130,8 +130,8 @@ impl Drop for Process {
     }
 }
 
-/// A temporary folder that is removed when this process ends, however it ends. Suites outlive every test,
-/// so nothing within this process could remove theirs.
+/// A temporary folder that is removed when this process ends, however it ends. Suites outlive every
+/// test, so nothing within this process could remove theirs.
 pub struct Folder {
     path: PathBuf,
     _remover: Child,
@@ -169,8 +169,8 @@ impl Default for Folder {
     }
 }
 
-/// An unused address of the loopback interface. Its port is below those that the system gives to outgoing
-/// connections, which could take the port of a suite that is restarting.
+/// An unused address of the loopback interface. Its port is below those that the system gives to
+/// outgoing connections, which could take the port of a suite that is restarting.
 pub fn free_address() -> String {
     // Tests that start suites at once must not get the same port before one of them listens.
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The path of the program `name`. The first call builds the programs, so that no test runs an old one.
+/// The path of the program `name`. The first call builds the programs, so that no test runs an old
+/// one.
 pub fn path(name: &str) -> PathBuf {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
@@ -21,7 +22,8 @@ pub fn project() -> &'static Path {
         .expect("tests/ lies in the project")
 }
 
-/// Builds the programs into the folder of this test binary: `target/debug`, from `target/debug/deps/e2e-…`.
+/// Builds the programs into the folder of this test binary: `target/debug`, from
+/// `target/debug/deps/e2e-…`.
 fn build() -> Option<PathBuf> {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test
@@ -36,8 +38,8 @@ fn build() -> Option<PathBuf> {
         "CARGO_TARGET_DIR",
         folder.parent().expect("target/debug lies in target"),
     );
-    // Build scripts depend on these variables, which cargo sets for a test: with them, it would rebuild their
-    // packages.
+    // Build scripts depend on these variables, which cargo sets for a test: with them, it would
+    // rebuild their packages.
     for (name, _) in std::env::vars_os() {
         let of_package = [
             "CARGO_PKG_",

@@ -188,8 +188,8 @@ impl Reply {
         self.json()
     }
 
-    /// Asserts the status, the `error_code` and a complete problem document (RFC 9457, and the members that
-    /// every problem of the suite has besides); returns the document.
+    /// Asserts the status, the `error_code` and a complete problem document (RFC 9457, and the
+    /// members that every problem of the suite has besides); returns the document.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let problem = self.expect(status);

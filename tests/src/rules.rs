@@ -2,8 +2,8 @@
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 
-/// The rules of a field. Only kinds of rules that the contracts use are read; [`Rules::of`] panics on any
-/// other.
+/// The rules of a field. Only kinds of rules that the contracts use are read; [`Rules::of`] panics
+/// on any other.
 #[derive(Debug, Default)]
 pub struct Rules {
     /// It must be set, and must not be empty.
@@ -78,8 +78,8 @@ impl Rules {
         for (descriptor, value) in rules.fields() {
             match (descriptor.name(), value) {
                 ("required", value) => read.required = value.as_bool() == Some(true),
-                // `IGNORE_IF_ZERO_VALUE`. `IGNORE_ALWAYS` is for updates, whose fields are checked where the mask
-                // has them.
+                // `IGNORE_IF_ZERO_VALUE`. `IGNORE_ALWAYS` is for updates, whose fields are checked
+                // where the mask has them.
                 ("ignore", value) => read.may_be_empty = value.as_enum_number() == Some(1),
                 ("string", Value::Message(rules)) => read.text = Some(Text::read(rules, field)),
                 ("int32", Value::Message(rules)) => read.number = Some(numbers(rules, field)),

@@ -53,8 +53,8 @@ impl Suite {
         Self::start_once(&SUITE, Self::start_distributed)
     }
 
-    /// Starts a suite once, even if it fails. On a thread of its own: a start may run async code, and a test
-    /// is inside a runtime already.
+    /// Starts a suite once, even if it fails. On a thread of its own: a start may run async code,
+    /// and a test is inside a runtime already.
     fn start_once(suite: &'static OnceLock<Option<Self>>, start: fn() -> Self) -> &'static Self {
         let started = suite.get_or_init(|| std::thread::spawn(start).join().ok());
         started
@@ -260,8 +260,8 @@ pub fn shared_settings() -> BTreeMap<String, String> {
         // Short, for the test that waits until it is over.
         ("REFRESH_REUSE_WINDOW", "2s"),
         ("CORS_ALLOW_ORIGINS", "https://app.example.com"),
-        // A line for each call that a service has served, for the test that follows a request through the
-        // logs.
+        // A line for each call that a service has served, for the test that follows a request
+        // through the logs.
         (
             "LOG_FILTER",
             "info,sqlx=warn,h2=warn,hyper=warn,quartet_rpc::served=debug",

@@ -1,5 +1,5 @@
-//! Transcodes a request of any method to REST, by the method's HTTP rule. It supports only what the HTTP
-//! rules of the suite's own contracts use.
+//! Transcodes a request of any method to REST, by the method's HTTP rule. It supports only what the
+//! HTTP rules of the suite's own contracts use.
 
 use http::Method;
 use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage, SerializeOptions, Value};
@@ -15,7 +15,8 @@ pub struct Call {
     pub body: Option<Json>,
 }
 
-/// The request that carries `message` over REST by the first HTTP rule of `method`; `None` without a rule.
+/// The request that carries `message` over REST by the first HTTP rule of `method`; `None` without
+/// a rule.
 pub fn call(method: &MethodDescriptor, message: &DynamicMessage) -> Option<Call> {
     let extension = method.parent_pool().get_extension_by_name("google.api.http")?;
     let options = method.options();

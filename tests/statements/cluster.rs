@@ -234,8 +234,8 @@ impl Cluster {
         }
     }
 
-    /// Sends a call, which has to succeed. Returns the first message of the reply; the others are read
-    /// too, unless the stream never ends.
+    /// Sends a call, which has to succeed. Returns the first message of the reply; the others are
+    /// read too, unless the stream never ends.
     pub(crate) async fn send(&self, call: &Call) -> Json {
         let name = call.method.full_name();
         let path = format!("/{}/{}", call.method.parent_service().full_name(), call.method.name());

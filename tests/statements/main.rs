@@ -1,9 +1,9 @@
 //! What every RPC costs its database, against the table in `table.txt`: round trips to PostgreSQL,
 //! counted on the wire, and statements on SQLite.
 //!
-//! All services run in this process, without their background work: nothing but the calls of the test
-//! sends a statement. Each call is prepared and sent twice. The first one warms up (connections,
-//! prepared statements, keys), the second one is counted.
+//! All services run in this process, without their background work: nothing but the calls of the
+//! test sends a statement. Each call is prepared and sent twice. The first one warms up
+//! (connections, prepared statements, keys), the second one is counted.
 
 mod cluster;
 mod method;

@@ -1,8 +1,8 @@
 //! A proxy in front of PostgreSQL that counts the round trips of its clients.
 //!
-//! A client waits for an answer after a `Query` and after a `Sync` (PostgreSQL, "Message Flow"), so each
-//! of them is a round trip. A `Sync` with nothing before it is none of a call: the pool sends one when it
-//! takes a connection back, behind the answer, to find out whether it still works.
+//! A client waits for an answer after a `Query` and after a `Sync` (PostgreSQL, "Message Flow"), so
+//! each of them is a round trip. A `Sync` with nothing before it is none of a call: the pool sends
+//! one when it takes a connection back, behind the answer, to find out whether it still works.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Records the statements on SQLite, each with the call that it belongs to.
 //!
-//! sqlx writes a log event per statement, within the span of whoever sends it. `begin` and `commit` have
-//! none: in this process they cost no round trip.
+//! sqlx writes a log event per statement, within the span of whoever sends it. `begin` and `commit`
+//! have none: in this process they cost no round trip.
 
 use std::sync::{Arc, LazyLock};
 

@@ -6,12 +6,12 @@ use crate::commands::{config, create_superuser, create_tier, import, keys, messa
 use crate::serve;
 use crate::settings::Settings;
 
-/// The suite of auth, users, todos and jobs services behind an HTTP gateway: all of it in one process, and
-/// its administration.
+/// The suite of auth, users, todos and jobs services behind an HTTP gateway: all of it in one
+/// process, and its administration.
 ///
-/// Without a command, `quartet` serves. Settings come from `.env`, `.env.{ENVIRONMENT}`, the environment and
-/// files of secrets; a later source overrides an earlier one. `quartet config` prints the effective values,
-/// and `.env.example` documents each setting.
+/// Without a command, `quartet` serves. Settings come from `.env`, `.env.{ENVIRONMENT}`, the
+/// environment and files of secrets; a later source overrides an earlier one. `quartet config`
+/// prints the effective values, and `.env.example` documents each setting.
 #[derive(Parser)]
 #[command(
     name = "quartet",

@@ -27,7 +27,8 @@ pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
     set("LOCAL_BROKER_PATH", format!("{folder}/broker.db"));
 }
 
-/// The secret of service tokens; generated at the first start and readable by the suite's user only.
+/// The secret of service tokens; generated at the first start and readable by the suite's user
+/// only.
 pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
     create(folder)?;
     let path = folder.join(SECRET_FILE);
@@ -37,8 +38,8 @@ pub(crate) fn secret(folder: &Path) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Writes a file atomically: it is complete or absent, whenever the process ends. Of two processes that
-/// write it at once, one wins.
+/// Writes a file atomically: it is complete or absent, whenever the process ends. Of two processes
+/// that write it at once, one wins.
 fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
     let mut file = fs::OpenOptions::new()

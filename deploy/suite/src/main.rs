@@ -1,7 +1,7 @@
 //! `quartet`: the whole suite in one process, and its administration.
 //!
-//! Reading order: [`cli`] (the commands), [`settings`], [`serve`] (the suite in one process), [`commands`]
-//! (one file per administrative command, over the [`stores`] and the [`broker`]).
+//! Reading order: [`cli`] (the commands), [`settings`], [`serve`] (the suite in one process),
+//! [`commands`] (one file per administrative command, over the [`stores`] and the [`broker`]).
 
 mod broker;
 mod cli;
@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The gateway answers many small requests on many threads; this allocator needs less memory and time for
-/// them than the system's.
+/// The gateway answers many small requests on many threads; this allocator needs less memory and
+/// time for them than the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

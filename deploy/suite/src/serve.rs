@@ -1,5 +1,5 @@
-//! The suite in one process: every service behind the same layers as when it runs alone, with calls in
-//! memory in place of a network.
+//! The suite in one process: every service behind the same layers as when it runs alone, with calls
+//! in memory in place of a network.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
     let banner = banner(http.local_addr()?, grpc.local_addr()?, begun);
 
     let grace = settings.rpc.shutdown_timeout.0;
-    // The signal stops the gateway; the services continue until it has drained, since requests in flight
-    // need them.
+    // The signal stops the gateway; the services continue until it has drained, since requests in
+    // flight need them.
     let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
@@ -82,7 +82,8 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
 
 /// Builds every service and the gateway. Binds nothing.
 async fn build(settings: &Settings) -> anyhow::Result<Suite> {
-    // Services call one another through these, which exist before the services; the slots are filled below.
+    // Services call one another through these, which exist before the services; the slots are
+    // filled below.
     let (auth_upstream, auth_slot) = Upstream::local("auth");
     let (users_upstream, users_slot) = Upstream::local("users");
     let (todos_upstream, todos_slot) = Upstream::local("todos");

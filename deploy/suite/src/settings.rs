@@ -50,7 +50,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads every layer. Data is in `DATA_DIR` unless a layer sets another path. Has no side effect.
+    /// Reads every layer. Data is in `DATA_DIR` unless a layer sets another path. Has no side
+    /// effect.
     pub(crate) fn load() -> anyhow::Result<Self> {
         Self::read(Source::load()?)
     }
@@ -75,7 +76,8 @@ impl Settings {
         })
     }
 
-    /// Sets the secret that the services share to the one in the data folder, unless a layer sets one.
+    /// Sets the secret that the services share to the one in the data folder, unless a layer sets
+    /// one.
     pub(crate) fn share_secret(&mut self) -> anyhow::Result<()> {
         if self.rpc.service_token_secret.is_none() {
             self.rpc.service_token_secret = Some(Secret::new(data_folder::secret(&self.own.data_dir)?));
@@ -103,8 +105,8 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Setting>)> {
         ("Logs, traces and metrics", quartet_telemetry::Config::SETTINGS),
     ];
     let mut sections: Vec<_> = parts.map(|(title, settings)| (title, settings.to_vec())).into();
-    // The gateway's URLs of the services follow from the contracts; some are settings of other processes
-    // as well.
+    // The gateway's URLs of the services follow from the contracts; some are settings of other
+    // processes as well.
     let mut upstreams = quartet_gateway::config::upstream_settings(quartet_proto::descriptors::pool());
     upstreams.retain(|(_, setting)| {
         sections

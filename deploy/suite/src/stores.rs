@@ -42,8 +42,8 @@ impl Stores {
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         data_folder::create(&settings.own.data_dir)?;
         let clock = Clock::system();
-        // The events of a command are in the outboxes; the relay of a running suite publishes them, or that of
-        // the next one.
+        // The events of a command are in the outboxes; the relay of a running suite publishes them,
+        // or that of the next one.
         let publisher = Publisher::detached(clock.clone());
         let ended = quartet_auth::ended_sessions::EndedSessions::new(settings.auth.own.revocation_life());
         let auth = quartet_auth::store::open(&settings.auth).await.map_err(plain)?;
@@ -63,8 +63,8 @@ impl Stores {
         Context::new(&self.clock, deadline())
     }
 
-    /// Creates an account and its user, unless one of that name and address exists. A superuser is created
-    /// only under a name and an address that no plain user has.
+    /// Creates an account and its user, unless one of that name and address exists. A superuser is
+    /// created only under a name and an address that no plain user has.
     ///
     /// Errors: the fields that break their rules; a name or an address of another account.
     pub(crate) async fn ensure_user(&self, wanted: Wanted<'_>) -> Result<Ensured, Status> {

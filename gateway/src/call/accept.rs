@@ -5,7 +5,8 @@ use quartet_proto::options::Reason;
 
 use crate::problem::Problem;
 
-/// The index of the available media type that the client prefers; the first one when it prefers none.
+/// The index of the available media type that the client prefers; the first one when it prefers
+/// none.
 ///
 /// # Errors
 /// 406 `NOT_ACCEPTABLE` when it accepts none of them.

@@ -94,7 +94,8 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
         .map_err(|error| unread(&error))
 }
 
-/// Why a body could not be read: 413 `BODY_TOO_LARGE` over the edge's limit, else 400 `BAD_REQUEST`.
+/// Why a body could not be read: 413 `BODY_TOO_LARGE` over the edge's limit, else 400
+/// `BAD_REQUEST`.
 pub(super) fn unread(error: &axum::Error) -> Problem {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {

@@ -1,7 +1,8 @@
 //! All that can be computed of a binding before any request.
 //!
 //! By concern: [`target`] (which backend is called), [`request`] (how the message of a request is
-//! filled), [`reply`] (what becomes of the backend's message), [`format`] (how replies are written).
+//! filled), [`reply`] (what becomes of the backend's message), [`format`] (how replies are
+//! written).
 
 pub(super) mod format;
 pub(super) mod reply;

@@ -31,7 +31,8 @@ impl Replies {
         Self { messages, upload }
     }
 
-    /// Waits for the next message, at most until `until`. Nothing is lost when the future is dropped.
+    /// Waits for the next message, at most until `until`. Nothing is lost when the future is
+    /// dropped.
     pub(super) async fn next(&mut self, until: Instant) -> Next {
         let message = tokio::select! {
             biased;

@@ -1,4 +1,5 @@
-//! The message of a request: its body, then its query, its cookies and its path, each allowed only its own fields.
+//! The message of a request: its body, then its query, its cookies and its path, each allowed only
+//! its own fields.
 
 use std::borrow::Cow;
 
@@ -76,8 +77,8 @@ pub(super) fn without_body(
     Ok(message)
 }
 
-/// Reads the body into `message`. Returns the paths of the fields that it names, from the body down,
-/// if a mask is to be made of them.
+/// Reads the body into `message`. Returns the paths of the fields that it names, from the body
+/// down, if a mask is to be made of them.
 fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) -> Result<Recorded, Problem> {
     let field = match &plan.request.body {
         Body::Field(field, _) => Some(field),
@@ -111,7 +112,8 @@ fn fill(plan: &Plan, message: &mut DynamicMessage, kind: Content, data: &Bytes) 
         reader = reader.recording();
     }
     match (field, &plan.request.body) {
-        // The body's own message is read in place, so that the paths of its fields start at the body.
+        // The body's own message is read in place, so that the paths of its fields start at the
+        // body.
         (Some(field), Body::Field(_, true)) => match message.get_field_mut(field) {
             Value::Message(inner) => reader.message(inner),
             _ => Ok(Recorded::new()),
@@ -170,7 +172,8 @@ fn infer_mask(plan: &Plan, message: &mut DynamicMessage, named: Recorded) -> Res
         return Ok(());
     }
     if named.is_empty() {
-        // To a service an empty mask means every field; a PATCH that names none must not clear them.
+        // To a service an empty mask means every field; a PATCH that names none must not clear
+        // them.
         return Err(Problem::field(
             body.name(),
             "REQUIRED",

@@ -1,4 +1,5 @@
-//! The HTTP reply to a stream of messages: a JSON array, JSON lines, server-sent events, or raw bytes.
+//! The HTTP reply to a stream of messages: a JSON array, JSON lines, server-sent events, or raw
+//! bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +36,9 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Problem> {
     let mut pending = None;
     let mut ended = false;
-    // Until a stream opens, a failure can still be a status; once the general timeout comes near, an
-    // open stream is better than none. Raw bytes cannot open before their first piece, which has the
-    // content type.
+    // Until a stream opens, a failure can still be a status; once the general timeout comes near,
+    // an open stream is better than none. Raw bytes cannot open before their first piece, which has
+    // the content type.
     let wait = match format {
         Format::Events => Some(OPEN_EVENTS_AFTER),
         Format::Array | Format::Lines => Some(config.timeout / 2),

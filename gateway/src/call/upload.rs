@@ -34,8 +34,8 @@ impl Upload {
         }
     }
 
-    /// The messages of the call: each carries a piece of the body, and the first also `first`, which
-    /// is filled from the path and the query, and the content type.
+    /// The messages of the call: each carries a piece of the body, and the first also `first`,
+    /// which is filled from the path and the query, and the content type.
     ///
     /// The failure resolves when the body breaks off. The stream then stays open without an end: a
     /// service that saw it end would take half of an upload for the whole; dropping the call resets

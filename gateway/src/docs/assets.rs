@@ -136,7 +136,8 @@ fn tag(bytes: &[u8]) -> HeaderValue {
     HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether the client has the version of this tag (RFC 9110 §13.1.2). Compression on the way may have weakened the tag.
+/// Whether the client has the version of this tag (RFC 9110 §13.1.2). Compression on the way may
+/// have weakened the tag.
 fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let sent = headers
         .get_all(IF_NONE_MATCH)

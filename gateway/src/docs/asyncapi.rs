@@ -1,8 +1,8 @@
-//! The AsyncAPI 3.0 description of the WebSocket: its frames, its topics with the messages that they
-//! carry, its limits and close codes.
+//! The AsyncAPI 3.0 description of the WebSocket: its frames, its topics with the messages that
+//! they carry, its limits and close codes.
 //!
-//! The data of a topic's events is the same as on the stream's HTTP route, so that its schema stands in
-//! the OpenAPI description alone.
+//! The data of a topic's events is the same as on the stream's HTTP route, so that its schema
+//! stands in the OpenAPI description alone.
 
 mod frames;
 

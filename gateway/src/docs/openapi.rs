@@ -1,9 +1,9 @@
 //! The OpenAPI 3.1 description of every route, from descriptors, rules and comments alone.
 //!
-//! In reading order: [`path`] turns a template into a path; [`operation`] describes one binding with
-//! its [`parameters`], [`body`] and [`responses`], whose [`errors`] are read from the comments and
-//! shown as [`problems`]; [`schema`] describes messages, with the help of [`rules`], [`oneofs`],
-//! [`known`], [`names`] and [`examples`]; [`security`] describes how to sign in.
+//! In reading order: [`path`] turns a template into a path; [`operation`] describes one binding
+//! with its [`parameters`], [`body`] and [`responses`], whose [`errors`] are read from the comments
+//! and shown as [`problems`]; [`schema`] describes messages, with the help of [`rules`],
+//! [`oneofs`], [`known`], [`names`] and [`examples`]; [`security`] describes how to sign in.
 
 mod body;
 mod direction;

@@ -1,4 +1,5 @@
-//! The two pages. All that they load comes from the gateway itself, and their content policy allows nothing else.
+//! The two pages. All that they load comes from the gateway itself, and their content policy allows
+//! nothing else.
 
 use axum::response::Html;
 use http::HeaderName;
@@ -35,7 +36,8 @@ pub(super) async fn redoc() -> Page {
     )
 }
 
-/// Addresses are relative, so that the pages work behind a proxy that puts a prefix before every path.
+/// Addresses are relative, so that the pages work behind a proxy that puts a prefix before every
+/// path.
 fn page(title: &str, head: &str, body: &str, scripts: &[&str]) -> Page {
     let scripts: String = scripts
         .iter()

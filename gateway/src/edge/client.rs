@@ -28,8 +28,8 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) ->
     address
 }
 
-/// Whether a peer that is no trusted proxy forwards an address: a client that forges one, or a proxy
-/// that is missing in the settings.
+/// Whether a peer that is no trusted proxy forwards an address: a client that forges one, or a
+/// proxy that is missing in the settings.
 pub(crate) fn is_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> bool {
     headers.contains_key(FORWARDED_FOR) && !is_trusted(peer, trusted)
 }

@@ -1,7 +1,8 @@
 //! The routes, compiled from the `google.api.http` rules of every method in the descriptor pool.
 //!
-//! Reading order: `rule` (an annotation as data), `template` (its path), `binding` (both, checked against the request
-//! message), `tree` (finding one by path), `percent` (reading what it captured).
+//! Reading order: `rule` (an annotation as data), `template` (its path), `binding` (both, checked
+//! against the request message), `tree` (finding one by path), `percent` (reading what it
+//! captured).
 
 mod binding;
 mod error;
@@ -28,7 +29,8 @@ pub struct Binding {
     pub verb: String,
     /// The path template of the proto, such as `/api/v1/todos/{todo_id}:complete`.
     pub template: String,
-    /// Paths of the request fields that the path binds, in order; each a chain from the request message down.
+    /// Paths of the request fields that the path binds, in order; each a chain from the request
+    /// message down.
     pub path_fields: Vec<Vec<FieldDescriptor>>,
     /// Where the request body goes.
     pub body: BodyTarget,

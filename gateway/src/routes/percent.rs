@@ -7,7 +7,8 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     decode_with(text, |_| true)
 }
 
-/// Decodes `text` but leaves an encoded slash encoded: a capture of several segments keeps its structure.
+/// Decodes `text` but leaves an encoded slash encoded: a capture of several segments keeps its
+/// structure.
 pub(crate) fn decode_segments(text: &str) -> Option<Cow<'_, str>> {
     decode_with(text, |byte| byte != b'/')
 }
@@ -48,7 +49,8 @@ fn digit(byte: u8) -> Option<u8> {
     (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Appends `text` with every byte outside `[-_.~0-9A-Za-z]` encoded, as a variable of one segment is expanded.
+/// Appends `text` with every byte outside `[-_.~0-9A-Za-z]` encoded, as a variable of one segment
+/// is expanded.
 pub(crate) fn encode_into(text: &str, out: &mut String) {
     const HEX: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',

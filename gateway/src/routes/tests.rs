@@ -175,7 +175,8 @@ proptest::proptest! {
     }
 }
 
-/// Compiles a service whose methods take `Request { string a; Inner b; repeated string c; }` by the given rules.
+/// Compiles a service whose methods take `Request { string a; Inner b; repeated string c; }` by the
+/// given rules.
 fn compile(rules: &[&str]) -> Result<Routes, String> {
     let methods: String = rules
         .iter()

@@ -1,6 +1,7 @@
 //! `google.protobuf.FieldMask` as text: paths in lower camel case, with commas between.
 
-/// Reads `a,b.cDe` into the paths `a` and `b.c_de`; paths in the protos' own spelling are taken as they are.
+/// Reads `a,b.cDe` into the paths `a` and `b.c_de`; paths in the protos' own spelling are taken as
+/// they are.
 pub(crate) fn parse(text: &str) -> Option<Vec<String>> {
     if text.is_empty() {
         return Some(Vec::new());

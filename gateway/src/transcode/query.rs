@@ -15,7 +15,8 @@ const MAX_PAIRS: usize = 500;
 /// A query with more bytes is refused; forms are held to the limit of bodies.
 pub(crate) const MAX_QUERY: usize = 32 * 1024;
 
-/// Fields that pairs may not set: their paths from the message down, in field numbers, with all that is below them.
+/// Fields that pairs may not set: their paths from the message down, in field numbers, with all
+/// that is below them.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Excluded {
     /// Bound elsewhere, by the path or the body.

@@ -1,4 +1,5 @@
-//! A value written as text: a path segment, a query parameter, a form field, or a JSON string that holds a number.
+//! A value written as text: a path segment, a query parameter, a form field, or a JSON string that
+//! holds a number.
 
 use base64::Engine;
 use base64::alphabet;
@@ -125,7 +126,8 @@ fn parts(text: &str) -> Option<Parts<'_>> {
     let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
             let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            // An exponent that overflows is clamped: the number is then 0 or out of range either way.
+            // An exponent that overflows is clamped: the number is then 0 or out of range either
+            // way.
             let magnitude = all_digits(digits)?.parse().unwrap_or(1_000_000);
             (
                 mantissa,

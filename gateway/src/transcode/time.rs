@@ -90,7 +90,8 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     Some(if negative { (-seconds, -nanos) } else { (seconds, nanos) })
 }
 
-/// Writes a duration with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range or its parts differ in sign.
+/// Writes a duration with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range or its
+/// parts differ in sign.
 pub(crate) fn format_duration(seconds: i64, nanos: i32) -> Option<String> {
     let mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
     if seconds.unsigned_abs() > MAX_DURATION.unsigned_abs() || nanos.unsigned_abs() > 999_999_999 || mixed {

@@ -142,8 +142,8 @@ impl Serving {
         }
     }
 
-    /// Sends the close frame and waits a little for the client's own, so that its last reads are not
-    /// cut off by a reset.
+    /// Sends the close frame and waits a little for the client's own, so that its last reads are
+    /// not cut off by a reset.
     async fn close(mut self, end: End, sink: Option<Sink>) {
         self.client.shut_down().await;
         let End::Close(close) = end else {

@@ -8,10 +8,11 @@
 use http::{HeaderMap, header};
 use quartet_rpc::access::bearer;
 
-/// The cookie that may carry an access token, set by a page or its server for the path of the socket.
+/// The cookie that may carry an access token, set by a page or its server for the path of the
+/// socket.
 pub(crate) const COOKIE: &str = "access_token";
-/// Begins the subprotocol that carries an access token. It is never selected, so that the token does
-/// not come back.
+/// Begins the subprotocol that carries an access token. It is never selected, so that the token
+/// does not come back.
 pub(crate) const PROTOCOL_PREFIX: &str = "bearer.";
 
 /// How a token came.

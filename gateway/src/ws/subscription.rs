@@ -1,4 +1,5 @@
-//! What a client follows: a topic, whose stream is opened again when its service restarts, or a room.
+//! What a client follows: a topic, whose stream is opened again when its service restarts, or a
+//! room.
 
 use std::time::Duration;
 
@@ -70,7 +71,8 @@ impl Topic {
                 wait = RETRY_FIRST;
             }
             match problem.status {
-                // The service restarts, or has ended a stream that lags; the feed has what was missed.
+                // The service restarts, or has ended a stream that lags; the feed has what was
+                // missed.
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS if confirmed => {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY_MOST);

@@ -67,8 +67,9 @@ pub struct KeyInfo {
 
 /// Makes a superuser, unless the account of that address and name is one. Idempotent.
 ///
-/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] for an account that is another one or no superuser: anybody can
-/// register under a name before the operator comes, so such an account is not raised here.
+/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] for an account that is
+/// another one or no superuser: anybody can register under a name before the operator comes, so
+/// such an account is not raised here.
 pub async fn create_superuser(
     store: &dyn Store,
     clock: &Clock,
@@ -86,9 +87,11 @@ pub async fn create_superuser(
     }
 }
 
-/// Opens an account with a password or with a hash from elsewhere, unless one of that address and name is there. Idempotent.
+/// Opens an account with a password or with a hash from elsewhere, unless one of that address and
+/// name is there. Idempotent.
 ///
-/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] when only one of the two is there, or each at another account.
+/// Errors: invalid fields; [`Error::EmailTaken`] or [`Error::UsernameTaken`] when only one of the
+/// two is there, or each at another account.
 pub async fn import_account(
     store: &dyn Store,
     clock: &Clock,
@@ -99,8 +102,9 @@ pub async fn import_account(
     open_account(store, clock, config, wanted, cx).await
 }
 
-/// Puts a new signing key in the place of the current one. Running processes publish it at once and sign with it a few seconds later; the old
-/// one verifies until the last token that it signed has expired.
+/// Puts a new signing key in the place of the current one. Running processes publish it at once and
+/// sign with it a few seconds later; the old one verifies until the last token that it signed has
+/// expired.
 ///
 /// Errors: HS256 has no keys to rotate; another rotation is under way.
 pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, cx: &Context) -> Result<KeyInfo, Error> {
@@ -155,7 +159,8 @@ async fn open_account(
     for account in store.find_holders(username.as_str(), &email.key(), cx).await? {
         let has_name = account.username == username.as_str();
         let has_email = account.email.to_lowercase() == email.key();
-        // Half of it is somebody else's: the caller must not take their account for the one that is wanted.
+        // Half of it is somebody else's: the caller must not take their account for the one that is
+        // wanted.
         match (has_name, has_email) {
             (true, true) => return Ok(Outcome::Found(account)),
             (_, true) => return Err(Error::EmailTaken),

@@ -15,7 +15,8 @@ quartet_config::settings! {
     pub struct Own {
         /// Address to serve gRPC on, when the service runs alone.
         grpc_address: SocketAddr = "AUTH_GRPC_ADDRESS" or "127.0.0.1:50051";
-        /// Store of the auth service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        /// Store of the auth service: `postgres://user:password@host:port/name`, or
+        /// `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "AUTH_DATABASE_URL" or "sqlite://data/auth.db";
         /// Where the users service is, when the auth service runs alone.
         users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
@@ -23,10 +24,11 @@ quartet_config::settings! {
         access_token_ttl: Span = "ACCESS_TOKEN_TTL" or "15m";
         /// Life of a session, however often its refresh token is exchanged.
         refresh_token_ttl: Span = "REFRESH_TOKEN_TTL" or "7d";
-        /// How long a used refresh token still returns the same successor, for clients whose answer was lost
-        /// and for concurrent requests.
+        /// How long a used refresh token still returns the same successor, for clients whose answer
+        /// was lost and for concurrent requests.
         refresh_reuse_window: Span = "REFRESH_REUSE_WINDOW" or "10s";
-        /// How access tokens are signed: `EdDSA`, `ES256`, `RS256`, or `HS256` with `JWT_HS256_SECRET`.
+        /// How access tokens are signed: `EdDSA`, `ES256`, `RS256`, or `HS256` with
+        /// `JWT_HS256_SECRET`.
         jwt_algorithm: Algorithm = "JWT_ALGORITHM" or "EdDSA";
         /// Memory of one password hash (argon2id) in KiB.
         argon2_memory_kib: u32 = "ARGON2_MEMORY_KIB" or "19456";
@@ -36,7 +38,8 @@ quartet_config::settings! {
         argon2_parallelism: u32 = "ARGON2_PARALLELISM" or "1";
         /// Passwords hashed at once; the number of cores when unset.
         hashing_concurrency: Option<usize> = "HASHING_CONCURRENCY";
-        /// Passwords that wait to be hashed at the most; a further one is refused with a retry delay.
+        /// Passwords that wait to be hashed at the most; a further one is refused with a retry
+        /// delay.
         hashing_queue: usize = "HASHING_QUEUE" or "64";
         /// Failed logins of one name from one address before further ones are delayed.
         login_free_attempts: u32 = "LOGIN_FREE_ATTEMPTS" or "5";
@@ -44,8 +47,8 @@ quartet_config::settings! {
         login_delay: Span = "LOGIN_DELAY" or "1s";
         /// Delay at the most, for one name from one address.
         login_max_delay: Span = "LOGIN_MAX_DELAY" or "5m";
-        /// Failed logins of one name from all addresses together before further ones are delayed; its owner, at
-        /// a known address, is not slowed.
+        /// Failed logins of one name from all addresses together before further ones are delayed;
+        /// its owner, at a known address, is not slowed.
         login_free_attempts_per_name: u32 = "LOGIN_FREE_ATTEMPTS_PER_NAME" or "20";
         /// Delay at the most, for one name from all addresses.
         login_max_delay_per_name: Span = "LOGIN_MAX_DELAY_PER_NAME" or "10s";
@@ -114,7 +117,8 @@ impl Own {
         }
     }
 
-    /// How long an ended session is listed: its last access token was made at the latest when it ended, give or take the work of one call.
+    /// How long an ended session is listed: its last access token was made at the latest when it
+    /// ended, give or take the work of one call.
     pub fn revocation_life(&self) -> Duration {
         self.access_token_ttl.0 + Duration::from_secs(60)
     }

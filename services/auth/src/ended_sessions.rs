@@ -1,5 +1,5 @@
-//! The feed of ended sessions: what this process ends is published at once, and a worker finds in the
-//! store what another replica ended.
+//! The feed of ended sessions: what this process ends is published at once, and a worker finds in
+//! the store what another replica ended.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::domain::EndedSession;
 
-/// A watcher that is behind by more than this gets its stream ended, and begins again with all of them.
+/// A watcher that is behind by more than this gets its stream ended, and begins again with all of
+/// them.
 const BACKLOG: usize = 1_024;
 /// Without a successful poll for this long, the feed is no longer up to date.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(5);
@@ -71,7 +72,8 @@ impl EndedSessions {
         self.polled_at.lock().elapsed() < STALE_AFTER
     }
 
-    /// Records that the store was reached. Sessions that need not be remembered at `now` are forgotten.
+    /// Records that the store was reached. Sessions that need not be remembered at `now` are
+    /// forgotten.
     pub(crate) fn polled(&self, now: OffsetDateTime) {
         *self.polled_at.lock() = Instant::now();
         let mut published = self.published.lock();

@@ -103,7 +103,8 @@ impl Hashing {
             .bound(self.cores.clone().acquire_owned())
             .await?
             .map_err(|_| Error::HashingBusy)?;
-        // The permits live inside the task: a caller who goes away does not free the core that still works for them.
+        // The permits live inside the task: a caller who goes away does not free the core that
+        // still works for them.
         let task = tokio::task::spawn_blocking(move || {
             let done = work();
             drop((core, place));

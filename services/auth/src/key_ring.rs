@@ -1,4 +1,5 @@
-//! The signing keys as this process holds them: read from the store every second, so that a rotation by any process is seen in time.
+//! The signing keys as this process holds them: read from the store every second, so that a
+//! rotation by any process is seen in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,7 +128,8 @@ impl KeyRing {
             held.iter()
                 .rfind(|held| held.key.algorithm == self.algorithm && held.key.state(now) == state)
         };
-        // The very first key, made by a process whose clock is ahead, signs before its time: there is no other.
+        // The very first key, made by a process whose clock is ahead, signs before its time: there
+        // is no other.
         let signing = in_state(KeyState::Active).or_else(|| in_state(KeyState::Next));
         signing.map(|held| held.signer.clone())
     }
@@ -147,7 +149,8 @@ impl KeyRing {
     }
 }
 
-/// Puts a new key in the place of the current one. `token_life` is how long the last token of the old key may live.
+/// Puts a new key in the place of the current one. `token_life` is how long the last token of the
+/// old key may live.
 pub(crate) async fn rotate(
     store: &dyn Store,
     clock: &Clock,
@@ -164,7 +167,8 @@ pub(crate) async fn rotate(
     let generator = clock.clone();
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &generator, active_at)).await;
     let key = made.map_err(|_| Fault::Internal)??;
-    // A process reads the keys shortly after they changed, and a token may be verified on a clock that is behind.
+    // A process reads the keys shortly after they changed, and a token may be verified on a clock
+    // that is behind.
     let expires_at = active_at + token_life + Duration::from_secs(60);
     store.rotate_key(&key, expires_at, cx).await?;
     Ok(key)

@@ -1,9 +1,9 @@
 //! The auth service: accounts, sessions and tokens: who somebody is, and how they prove it.
 //!
-//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC), [`store`]
-//! (one trait, two databases; the effects of events are there), [`events`] (what is published),
-//! [`hashing`] (passwords, off the async threads), [`ended_sessions`] (the feed of them), [`workers`] (what
-//! runs in the background), [`admin`] (what an operator does), [`error`].
+//! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
+//! [`store`] (one trait, two databases; the effects of events are there), [`events`] (what is
+//! published), [`hashing`] (passwords, off the async threads), [`ended_sessions`] (the feed of
+//! them), [`workers`] (what runs in the background), [`admin`] (what an operator does), [`error`].
 
 pub mod admin;
 pub mod config;
@@ -64,7 +64,8 @@ pub struct Service {
     messenger: Messenger,
 }
 
-/// Opens the store, migrates it if the settings say so, makes the first signing key if there is none, and builds the service. Binds nothing.
+/// Opens the store, migrates it if the settings say so, makes the first signing key if there is
+/// none, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = store::open(&config).await?;
     over(config, deps, database).await

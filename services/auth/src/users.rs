@@ -1,4 +1,5 @@
-//! The users service, as far as auth needs it: it makes the user of an account and returns their tier.
+//! The users service, as far as auth needs it: it makes the user of an account and returns their
+//! tier.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use crate::domain::Account;
 /// A login does not wait longer than this for the users service.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Has the users service make or update the account's user; returns their tier. Best effort: `None` when users is away or slow, which
-/// must not keep anybody from signing in.
+/// Has the users service make or update the account's user; returns their tier. Best effort: `None`
+/// when users is away or slow, which must not keep anybody from signing in.
 pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Option<Option<String>> {
     let timeout = TIMEOUT.min(call.deadline.remaining() / 2);
     let call = Call {

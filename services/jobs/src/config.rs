@@ -15,20 +15,23 @@ quartet_config::settings! {
     pub struct Own {
         /// Address to serve gRPC on, when the service runs alone.
         grpc_address: SocketAddr = "JOBS_GRPC_ADDRESS" or "127.0.0.1:50054";
-        /// Store of the jobs service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        /// Store of the jobs service: `postgres://user:password@host:port/name`, or
+        /// `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "JOBS_DATABASE_URL" or "sqlite://data/jobs.db";
-        /// What a process of the service does: `api` (serves calls), `worker` (runs jobs), or `both`.
+        /// What a process of the service does: `api` (serves calls), `worker` (runs jobs), or
+        /// `both`.
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
         /// Jobs that a worker runs at once, in each of the three queues.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
-        /// How long a worker's lease on a job lasts without renewal; then the job is rescued, with the attempt
-        /// counted.
+        /// How long a worker's lease on a job lasts without renewal; then the job is rescued, with
+        /// the attempt counted.
         lease: Span = "JOBS_LEASE" or "30s";
         /// How often a worker polls for what is due: scheduled jobs, schedules, orphans.
         poll_interval: Span = "JOBS_POLL_INTERVAL" or "1s";
-        /// How long a queued job waits for a worker before its message counts as lost and is published again.
+        /// How long a queued job waits for a worker before its message counts as lost and is
+        /// published again.
         redeliver_after: Span = "JOBS_REDELIVER_AFTER" or "15m";
         /// Folder of exported and uploaded files, which every process of the service shares.
         files_dir: PathBuf = "JOBS_FILES_DIR" or "data/files";
@@ -44,18 +47,19 @@ quartet_config::settings! {
         purge_schedule: Pattern = "JOBS_PURGE_SCHEDULE" or "30 3 * * *";
         /// How long after its deletion a todo or a user is purged; until then it can be restored.
         purge_after: Span = "JOBS_PURGE_AFTER" or "30d";
-        /// Addresses and networks that webhooks may reach besides the public internet, with commas, such as
-        /// `10.1.0.0/16`.
+        /// Addresses and networks that webhooks may reach besides the public internet, with commas,
+        /// such as `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
-        /// Whether new users receive a welcome mail. Switch it off before you import the accounts of another system.
+        /// Whether new users receive a welcome mail. Switch it off before you import the accounts
+        /// of another system.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
         /// Sender of mails.
         mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
         mail_language: String = "MAIL_LANGUAGE" or "en";
         /// The server that accepts mails: `smtps://user:password@host:465`,
-        /// `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS. Unset, mails are
-        /// written as files into MAIL_DIR.
+        /// `smtp://user:password@host:587?tls=required`, or `smtp://host:25` without TLS. Unset,
+        /// mails are written as files into MAIL_DIR.
         @secret smtp_url: Option<Secret> = "SMTP_URL";
         /// Folder that mails are written to, as `.eml` files, where SMTP_URL is unset.
         mail_dir: PathBuf = "MAIL_DIR" or "data/mail";

@@ -1,5 +1,6 @@
 //! The event handler: what events of other services change here. Todos that change go to webhooks,
-//! accounts that are opened are welcomed, mails that auth requests are sent, and what users have is deleted with them.
+//! accounts that are opened are welcomed, mails that auth requests are sent, and what users have is
+//! deleted with them.
 
 use std::sync::Arc;
 

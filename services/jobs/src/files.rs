@@ -1,4 +1,5 @@
-//! The files that jobs make and read, one per job, in a folder that every process of the service shares.
+//! The files that jobs make and read, one per job, in a folder that every process of the service
+//! shares.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 
 /// Pieces in which files are read.
 const PIECE: usize = 64 * 1_024;
-/// A file without a job is only then a stray when it has lain for so long: an upload is a file before it is a job.
+/// A file without a job is only then a stray when it has lain for so long: an upload is a file
+/// before it is a job.
 const STRAY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The folder of files. Cheap to clone.
@@ -19,7 +21,8 @@ pub struct Files {
     folder: PathBuf,
 }
 
-/// A file in the making. It appears under its name once it is whole; one that is dropped before leaves nothing.
+/// A file in the making. It appears under its name once it is whole; one that is dropped before
+/// leaves nothing.
 pub struct Writer {
     file: File,
     unfinished: PathBuf,

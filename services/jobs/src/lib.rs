@@ -2,8 +2,9 @@
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
 //! [`store`] (a trait per thing, two databases), [`events`] (what is published), [`consumer`] (what
-//! events of others change here), [`workers`] (the claims and attempts), [`kinds`] (what jobs do, one file
-//! per kind) with [`mail`], [`egress`] and [`files`] that they work with, [`notifier`], [`error`].
+//! events of others change here), [`workers`] (the claims and attempts), [`kinds`] (what jobs do,
+//! one file per kind) with [`mail`], [`egress`] and [`files`] that they work with, [`notifier`],
+//! [`error`].
 
 pub mod config;
 pub mod consumer;
@@ -84,7 +85,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     over(config, deps, database, |handlers| handlers)
 }
 
-/// The service over a store that is open and migrated. `adapt` may put other handlers in the place of the service's own; tests do.
+/// The service over a store that is open and migrated. `adapt` may put other handlers in the place
+/// of the service's own; tests do.
 pub fn over(
     config: Config,
     deps: Deps,
@@ -189,7 +191,8 @@ impl Hosted for Service {
     }
 
     async fn run(self, stop: CancellationToken) {
-        // The relay publishes the messages of the jobs that a stopping worker releases, so it stops last.
+        // The relay publishes the messages of the jobs that a stopping worker releases, so it stops
+        // last.
         let released = CancellationToken::new();
         let messenger = tokio::spawn(self.messenger.run(released.clone()));
         match self.worker {

@@ -1,5 +1,5 @@
-//! Notifies whoever watches a job in this process that it has changed. What changes in other processes
-//! is found by reading the job now and then.
+//! Notifies whoever watches a job in this process that it has changed. What changes in other
+//! processes is found by reading the job now and then.
 
 use tokio::sync::broadcast;
 use uuid::Uuid;

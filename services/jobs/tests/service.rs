@@ -1,4 +1,5 @@
-//! The service as its callers and its broker meet it: RPCs through the access layer, jobs through the broker within the process.
+//! The service as its callers and its broker meet it: RPCs through the access layer, jobs through
+//! the broker within the process.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

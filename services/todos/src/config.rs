@@ -12,10 +12,11 @@ quartet_config::settings! {
     pub struct Own {
         /// Address to serve gRPC on, when the service runs alone.
         grpc_address: SocketAddr = "TODOS_GRPC_ADDRESS" or "127.0.0.1:50053";
-        /// Store of the todos service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        /// Store of the todos service: `postgres://user:password@host:port/name`, or
+        /// `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "TODOS_DATABASE_URL" or "sqlite://data/todos.db";
-        /// How long changes of todos are kept for clients that resume WatchTodos; one that stays away longer
-        /// lists its todos anew.
+        /// How long changes of todos are kept for clients that resume WatchTodos; one that stays
+        /// away longer lists its todos anew.
         feed_retention: Span = "TODOS_FEED_RETENTION" or "7d";
         /// How long WatchTodos waits for a client that does not read before it ends the stream.
         watch_send_timeout: Span = "TODOS_WATCH_SEND_TIMEOUT" or "30s";

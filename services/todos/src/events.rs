@@ -1,8 +1,8 @@
 //! The events that this service publishes and consumes.
 //!
 //! Published is every write of a todo, in the transaction of the write. Consumed are the deletion,
-//! restoration and purge of users, see [`UserLifecycle`](crate::store::UserLifecycle). What is deleted
-//! with its user has no event of its own.
+//! restoration and purge of users, see [`UserLifecycle`](crate::store::UserLifecycle). What is
+//! deleted with its user has no event of its own.
 
 use prost_types::Timestamp;
 use quartet_messaging::{Failure, Message};

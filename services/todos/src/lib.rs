@@ -1,8 +1,8 @@
 //! The todos service: todos and the tags on them, each its owner's alone.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
-//! `feed` (streams of changes), [`store`] (traits, two databases), [`events`] (published and consumed),
-//! `workers` (background loops), [`error`].
+//! `feed` (streams of changes), [`store`] (traits, two databases), [`events`] (published and
+//! consumed), `workers` (background loops), [`error`].
 
 pub mod config;
 pub mod domain;

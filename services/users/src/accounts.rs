@@ -1,4 +1,5 @@
-//! The accounts behind the users. The auth service decides on user names, addresses and who may sign in.
+//! The accounts behind the users. The auth service decides on user names, addresses and who may
+//! sign in.
 //!
 //! Every change here is two changes, one in each service, and either service may fail between them.
 //! The order makes each failure harmless and each retry right:
@@ -9,10 +10,10 @@
 //!   the account as it is.
 //! - A deletion, a restoration and a purge are first written here without a commit
 //!   ([`PendingChange`](crate::store::PendingChange)), then sent to auth, then committed. A store
-//!   that cannot write fails before auth acts; a refusal or an outage of auth rolls the change back.
-//!   What is left is an answer of auth that never arrives, or a commit that fails after it. The user
-//!   is then as before here while auth has acted: a repeated request finishes it, since all three
-//!   acts of auth change nothing the second time.
+//!   that cannot write fails before auth acts; a refusal or an outage of auth rolls the change
+//!   back. What is left is an answer of auth that never arrives, or a commit that fails after it.
+//!   The user is then as before here while auth has acted: a repeated request finishes it, since
+//!   all three acts of auth change nothing the second time.
 //!
 //! Auth must not call this service while it holds what these acts need, or the two would wait for
 //! one another.
@@ -50,7 +51,8 @@ impl Accounts {
     /// Gives the account the user name and the address of `edit`, and `edit` what the account then
     /// has: a new address is not the account's before it is proven.
     ///
-    /// Errors: [`Error::UserNotFound`], [`Error::UsernameTaken`], [`Error::EmailTaken`]; UNAVAILABLE when auth is away.
+    /// Errors: [`Error::UserNotFound`], [`Error::UsernameTaken`], [`Error::EmailTaken`];
+    /// UNAVAILABLE when auth is away.
     pub async fn update(&self, call: &Call, id: Uuid, edit: &mut UserEdit) -> Result<(), Error> {
         let message = pb::UpdateAccountRequest {
             account_id: id.to_string(),
@@ -134,7 +136,8 @@ impl Accounts {
         answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
     }
 
-    /// Sends one request and waits for its answer until `deadline`, or the caller's if that is sooner.
+    /// Sends one request and waits for its answer until `deadline`, or the caller's if that is
+    /// sooner.
     async fn send<M, R>(
         &self,
         call: &Call,
@@ -174,7 +177,8 @@ impl Accounts {
             return Error::UserNotFound { id };
         }
         match status.get_details_bad_request() {
-            // A name that this service lets pass and auth does not, under the path that the caller used.
+            // A name that this service lets pass and auth does not, under the path that the caller
+            // used.
             Some(bad) if is(status, Reason::ValidationFailed) => {
                 let mut violations = bad.field_violations;
                 for violation in &mut violations {

@@ -10,7 +10,8 @@ quartet_config::settings! {
     pub struct Settings {
         /// Address to serve gRPC on, when the service runs alone.
         grpc_address: SocketAddr = "USERS_GRPC_ADDRESS" or "127.0.0.1:50052";
-        /// Store of the users service: `postgres://user:password@host:port/name`, or `sqlite://path/to/file.db`.
+        /// Store of the users service: `postgres://user:password@host:port/name`, or
+        /// `sqlite://path/to/file.db`.
         @secret database_url: DatabaseUrl = "USERS_DATABASE_URL" or "sqlite://data/users.db";
     }
 }

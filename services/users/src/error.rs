@@ -83,7 +83,8 @@ pub enum Error {
         /// The requested name.
         name: String,
     },
-    /// A failure that is ready to be sent: invalid fields, a passed deadline, another service that is away.
+    /// A failure that is ready to be sent: invalid fields, a passed deadline, another service that
+    /// is away.
     #[error("{0:?}")]
     Refused(Failure),
     /// The store failed.

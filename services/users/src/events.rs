@@ -1,9 +1,9 @@
 //! The events that this service publishes and consumes.
 //!
 //! Published is every write to a user, in the transaction of the write. Consumed are events of
-//! accounts: a new one gets its user, also when this service was away while somebody registered. One
-//! that was closed or opened again has its user deleted or restored, if the call that should have
-//! done so was broken off. One that is gone for good has its user purged. The effects are in
+//! accounts: a new one gets its user, also when this service was away while somebody registered.
+//! One that was closed or opened again has its user deleted or restored, if the call that should
+//! have done so was broken off. One that is gone for good has its user purged. The effects are in
 //! `store/queries/account_events.rs`.
 
 use quartet_kernel::{DisplayName, Email, Role, Username};

@@ -1,7 +1,8 @@
-//! The users service: what others may know of a person, and the tiers that limit how often a person may call.
+//! The users service: what others may know of a person, and the tiers that limit how often a person
+//! may call.
 //!
-//! The auth service decides who may sign in, with which name, address and role; users keep copies of
-//! the three.
+//! The auth service decides who may sign in, with which name, address and role; users keep copies
+//! of the three.
 //!
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
 //! [`store`] (traits, two databases), [`accounts`] (requests to the auth service), [`events`]

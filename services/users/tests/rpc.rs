@@ -1,4 +1,5 @@
-//! The RPCs as a client meets them: over gRPC, through the access layer, with an auth service that a test controls.
+//! The RPCs as a client meets them: over gRPC, through the access layer, with an auth service that
+//! a test controls.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

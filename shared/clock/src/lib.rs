@@ -1,8 +1,8 @@
 //! Time, ids and randomness, as one parameter that tests own.
 //!
-//! Code that needs the time, a new id or a random token takes a [`Clock`]; nothing else may get them from
-//! the system (`clippy.toml` forbids it). [`Clock::system`] is the real one; [`Clock::manual`] stands still
-//! until a test advances it.
+//! Code that needs the time, a new id or a random token takes a [`Clock`]; nothing else may get
+//! them from the system (`clippy.toml` forbids it). [`Clock::system`] is the real one;
+//! [`Clock::manual`] stands still until a test advances it.
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{Setting, Source};
 
-/// The commented `.env.example` of these sections, each a title and its settings. The defaults are commented
-/// out.
+/// The commented `.env.example` of these sections, each a title and its settings. The defaults are
+/// commented out.
 pub fn file(sections: &[(&str, Vec<Setting>)]) -> String {
     let mut text = String::from(
         "# Every setting of the suite, with its default. Copy to `.env`, uncomment what you change.\n\

@@ -1,8 +1,8 @@
 //! Settings: where they come from, what they may be, and how they are documented.
 //!
-//! [`Source`] merges the layers; [`settings!`] declares a struct of settings, each with its name, type,
-//! default and comment, and generates the reading, `quartet config` and `.env.example` from them; [`value`]
-//! has the types that a setting may have.
+//! [`Source`] merges the layers; [`settings!`] declares a struct of settings, each with its name,
+//! type, default and comment, and generates the reading, `quartet config` and `.env.example` from
+//! them; [`value`] has the types that a setting may have.
 
 pub mod example;
 mod macros;
@@ -17,7 +17,8 @@ pub use value::Secret;
 pub struct Setting {
     /// The variable's name, such as `AUTH_ACCESS_TOKEN_TTL`.
     pub name: &'static str,
-    /// The default, as it would stand in a file; `None` when the setting is optional and unset by default.
+    /// The default, as it would stand in a file; `None` when the setting is optional and unset by
+    /// default.
     pub default: Option<&'static str>,
     /// The doc comment, a line per element.
     pub doc: &'static [&'static str],

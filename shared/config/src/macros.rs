@@ -1,11 +1,11 @@
 //! The declaration of a struct of settings.
 
-/// Declares a struct of settings, with `read` (from a [`crate::Source`]) and `SETTINGS` (the declarations that
-/// `quartet config` and `.env.example` print).
+/// Declares a struct of settings, with `read` (from a [`crate::Source`]) and `SETTINGS` (the
+/// declarations that `quartet config` and `.env.example` print).
 ///
-/// Each field is `name: Type = "VARIABLE" or "default";`, or `name: Option<Type> = "VARIABLE";` without a
-/// default. A leading `@secret` hides the value when settings are printed. Without the macro, every setting
-/// would be written four times: field, reading, listing, example.
+/// Each field is `name: Type = "VARIABLE" or "default";`, or `name: Option<Type> = "VARIABLE";`
+/// without a default. A leading `@secret` hides the value when settings are printed. Without the
+/// macro, every setting would be written four times: field, reading, listing, example.
 ///
 /// ```
 /// quartet_config::settings! {

@@ -1,5 +1,5 @@
-//! The layers that settings come from. A later layer wins: defaults → `.env` → `.env.{ENVIRONMENT}` →
-//! environment → secret files.
+//! The layers that settings come from. A later layer wins: defaults → `.env` → `.env.{ENVIRONMENT}`
+//! → environment → secret files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,8 +74,9 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads every layer: files from the working folder, the process's environment, and the folder of secrets
-    /// (`SECRETS_DIR`, `/run/secrets` by default), where a file named as a setting, in either case, holds its value.
+    /// Reads every layer: files from the working folder, the process's environment, and the folder
+    /// of secrets (`SECRETS_DIR`, `/run/secrets` by default), where a file named as a setting, in
+    /// either case, holds its value.
     pub fn load() -> Result<Self, Error> {
         Self::load_from(Path::new("."), std::env::vars())
     }
@@ -146,7 +147,8 @@ impl Source {
         })
     }
 
-    /// Sets a value of a later layer. An empty value counts as unset, and leaves the layers below in force.
+    /// Sets a value of a later layer. An empty value counts as unset, and leaves the layers below
+    /// in force.
     fn set(&mut self, name: String, value: String, origin: String) {
         if !value.is_empty() {
             self.values.insert(name, (value, origin));
@@ -175,7 +177,8 @@ impl Source {
     }
 
     fn add_secrets(&mut self, folder: &Path) {
-        // A missing folder is the usual case; an unreadable file shows as the setting that is missing.
+        // A missing folder is the usual case; an unreadable file shows as the setting that is
+        // missing.
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().to_ascii_uppercase();
             if let (false, Ok(value)) = (name.starts_with('.'), std::fs::read_to_string(entry.path())) {
@@ -186,8 +189,8 @@ impl Source {
     }
 }
 
-/// The rule for a value of type `T`. The standard library's errors name what is wrong, not what would be
-/// right.
+/// The rule for a value of type `T`. The standard library's errors name what is wrong, not what
+/// would be right.
 fn expected<T>(rule: &str) -> String {
     let name = std::any::type_name::<T>();
     match name.rsplit("::").next().unwrap_or(name) {

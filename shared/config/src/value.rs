@@ -61,7 +61,8 @@ impl FromStr for Span {
     }
 }
 
-/// A list, written with commas: `a,b`. Blanks around an item are dropped, and an empty text is an empty list.
+/// A list, written with commas: `a,b`. Blanks around an item are dropped, and an empty text is an
+/// empty list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 

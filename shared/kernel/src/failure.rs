@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::Fault;
 
-/// Why work was not done, by the one thing that decides what happens next: whether another attempt may
-/// succeed. `R` is the reason; a text is for a person.
+/// Why work was not done, by the one thing that decides what happens next: whether another attempt
+/// may succeed. `R` is the reason; a text is for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure<R = String> {
     /// Another attempt may succeed: something is away, too slow, or busy.
@@ -52,7 +52,8 @@ impl<R: fmt::Display> fmt::Display for Failure<R> {
 impl<R: fmt::Debug + fmt::Display> std::error::Error for Failure<R> {}
 
 impl From<Fault> for Failure {
-    /// The suite itself is at fault, and not the work: a service that is restarted, or repaired, does it.
+    /// The suite itself is at fault, and not the work: a service that is restarted, or repaired,
+    /// does it.
     fn from(fault: Fault) -> Self {
         Self::transient(fault)
     }

@@ -51,9 +51,8 @@ impl IntoIterator for InvalidFields {
 /// [`Violations::finish`].
 ///
 /// `check` returns `None` for a broken field; after `finish` succeeded every checked value is
-/// `Some`.
-/// [`MAX_LISTED`] of them are kept; the rest is counted, so that a request of a thousand mistakes costs
-/// what one of a hundred does.
+/// `Some`. [`MAX_LISTED`] of them are kept; the rest is counted, so that a request of a thousand
+/// mistakes costs what one of a hundred does.
 #[derive(Debug, Clone, Default)]
 pub struct Violations {
     listed: Vec<Violation>,

@@ -1,8 +1,9 @@
 //! What a broker promises, whichever it is.
 //!
-//! A message that is published is in every queue that accepts it, safely, before it counts as such. One that is delivered stays in the queue until its
-//! handler has returned `Ok`; a consumer that dies with it in flight leaves it to the next. So a handler can receive a message twice, and keeps an inbox row in
-//! the transaction of its effect.
+//! A message that is published is in every queue that accepts it, safely, before it counts as such.
+//! One that is delivered stays in the queue until its handler has returned `Ok`; a consumer that
+//! dies with it in flight leaves it to the next. So a handler can receive a message twice, and
+//! keeps an inbox row in the transaction of its effect.
 
 use std::sync::Arc;
 
@@ -17,15 +18,16 @@ use crate::{Message, Queue, Subscription};
 /// Delivers messages from those who publish to those who have subscribed.
 #[async_trait]
 pub trait Broker: Send + Sync {
-    /// Makes these queues, with their bindings, if they are not there. A publisher declares the queues of those who wait for its events, so that
-    /// none is missed before their first start.
+    /// Makes these queues, with their bindings, if they are not there. A publisher declares the
+    /// queues of those who wait for its events, so that none is missed before their first start.
     async fn declare(&self, queues: &[Queue]) -> Result<(), Error>;
 
-    /// Publishes these messages and returns, in the same order, what became of each. Takes a bounded time.
+    /// Publishes these messages and returns, in the same order, what became of each. Takes a
+    /// bounded time.
     async fn publish(&self, batch: &[Message]) -> Vec<Published>;
 
-    /// Delivers the messages of a queue to `handler` until `stop`, through every failure of the broker. Returns
-    /// once the messages in flight are handled or returned.
+    /// Delivers the messages of a queue to `handler` until `stop`, through every failure of the
+    /// broker. Returns once the messages in flight are handled or returned.
     async fn consume(&self, subscription: Subscription, handler: Arc<dyn Handler>, stop: CancellationToken);
 
     /// The oldest dead letters of a queue, at most `limit`.
@@ -37,8 +39,8 @@ pub trait Broker: Send + Sync {
     /// How a queue stands; `None` when there is no such queue.
     async fn queue_stats(&self, queue: &str) -> Result<Option<QueueStats>, Error>;
 
-    /// Stops the delivery of a queue, in every process and across restarts, until [`Broker::resume`]. Messages
-    /// in flight are finished.
+    /// Stops the delivery of a queue, in every process and across restarts, until
+    /// [`Broker::resume`]. Messages in flight are finished.
     async fn pause(&self, queue: &str) -> Result<(), Error>;
 
     /// Delivers the messages of a queue again.
@@ -48,8 +50,8 @@ pub trait Broker: Send + Sync {
 /// Handles messages.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Handles `message`, once: the effect and the inbox row are committed when this returns `Ok`. A panic counts as
-    /// transient.
+    /// Handles `message`, once: the effect and the inbox row are committed when this returns `Ok`.
+    /// A panic counts as transient.
     async fn handle(&self, message: &Message) -> Result<(), Failure>;
 
     /// How many messages it handles together at most; one by default.
@@ -57,8 +59,9 @@ pub trait Handler: Send + Sync {
         1
     }
 
-    /// Handles these messages together, no two of which are about one subject where subjects are in order; an outcome for each, in the same
-    /// order. One that panics, takes too long or has another number of outcomes has done nothing: each message is then handled alone.
+    /// Handles these messages together, no two of which are about one subject where subjects are in
+    /// order; an outcome for each, in the same order. One that panics, takes too long or has
+    /// another number of outcomes has done nothing: each message is then handled alone.
     async fn handle_all(&self, messages: &[&Message]) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(messages.len());
         for message in messages {

@@ -18,8 +18,9 @@ use crate::{Handler, Message};
 /// A store that messages take effect in.
 #[async_trait]
 pub trait Consumer: Send + Sync {
-    /// Does the effects of those of `messages` that have not been handled before, all or none, in one
-    /// unit of work with their inbox rows (see [`Unit::first_times`](crate::Unit::first_times)).
+    /// Does the effects of those of `messages` that have not been handled before, all or none, in
+    /// one unit of work with their inbox rows (see
+    /// [`Unit::first_times`](crate::Unit::first_times)).
     async fn consume(&self, messages: &[&Message], cx: &Context) -> Result<(), Failure>;
 }
 

@@ -1,4 +1,5 @@
-//! Attempts of a handler at messages, bounded in time, with panics caught, as traces and metrics see them.
+//! Attempts of a handler at messages, bounded in time, with panics caught, as traces and metrics
+//! see them.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(crate) async fn attempt(handler: &dyn Handler, message: &Message, timeout: D
     outcome
 }
 
-/// As [`attempt`], for several messages together. Where that fails as a whole, each is handled alone, so that one that cannot be handled does not take
-/// the others along.
+/// As [`attempt`], for several messages together. Where that fails as a whole, each is handled
+/// alone, so that one that cannot be handled does not take the others along.
 pub(crate) async fn attempt_all(
     handler: &dyn Handler,
     messages: &[&Message],

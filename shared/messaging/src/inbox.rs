@@ -43,8 +43,8 @@ impl Inbox for SqliteConnection {
     }
 }
 
-/// Those of these messages that `consumer` sees for the first time, each once, in any order. The rows
-/// are written on the caller's transaction, so they last exactly if the effects do; where two
+/// Those of these messages that `consumer` sees for the first time, each once, in any order. The
+/// rows are written on the caller's transaction, so they last exactly if the effects do; where two
 /// transactions insert at once, the second waits for the first to end.
 pub async fn first_times<C: Inbox>(
     connection: &mut C,

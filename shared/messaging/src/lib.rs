@@ -1,7 +1,8 @@
 //! Messages that survive anything: a write and what follows from it never part.
 //!
-//! A unit of work appends its events to the outbox of its service, in the transaction of the write. A
-//! relay publishes what is committed to a broker and marks it sent once the broker has it safely. A consumer commits its effect together with an inbox row, and only then is the message done. So
+//! A unit of work appends its events to the outbox of its service, in the transaction of the write.
+//! A relay publishes what is committed to a broker and marks it sent once the broker has it safely.
+//! A consumer commits its effect together with an inbox row, and only then is the message done. So
 //! a message arrives at least once, and takes effect once, whatever dies in between.
 //!
 //! In reading order:
@@ -10,7 +11,8 @@
 //! - [`unit`] is the transaction: a write and everything that follows from it;
 //! - [`effects`] puts the effects of several messages into one transaction;
 //! - [`relay`] carries committed rows to the broker, [`stats`] counts how far behind it is;
-//! - [`broker`] is what every broker promises, [`local`] within one process, [`rabbit`] through RabbitMQ;
+//! - [`broker`] is what every broker promises, [`local`] within one process, [`rabbit`] through
+//!   RabbitMQ;
 //! - [`Messenger`] is all of it, as a service runs it;
 //! - [`config`] holds the settings.
 

@@ -1,12 +1,15 @@
 //! The broker within the process, for a suite that runs all in one.
 //!
-//! It keeps its queues in a SQLite file of its own, and so makes the promise of RabbitMQ in its way: publishing commits one row for each queue that
-//! accepts the message, and only then is the message marked sent in its outbox; the row goes once the handler has committed. Retries, the pauses of
-//! queues and dead letters are states of that row, so they outlive the process. A process that dies with a message in flight delivers it again
-//! when it is back, and the inbox absorbs what had taken effect.
+//! It keeps its queues in a SQLite file of its own, and so makes the promise of RabbitMQ in its
+//! way: publishing commits one row for each queue that accepts the message, and only then is the
+//! message marked sent in its outbox; the row goes once the handler has committed. Retries, the
+//! pauses of queues and dead letters are states of that row, so they outlive the process. A process
+//! that dies with a message in flight delivers it again when it is back, and the inbox absorbs what
+//! had taken effect.
 //!
-//! The other way, to leave a row unsent in its outbox until every consumer has done it, was weighed and dropped: one consumer that is behind
-//! would keep the message from being sent for all, and the state of each consumer would have to be kept in each publisher's store.
+//! The other way, to leave a row unsent in its outbox until every consumer has done it, was weighed
+//! and dropped: one consumer that is behind would keep the message from being sent for all, and the
+//! state of each consumer would have to be kept in each publisher's store.
 
 mod consumer;
 mod queues;

@@ -13,11 +13,12 @@ use uuid::Uuid;
 /// The content type of a protobuf payload.
 pub const PROTOBUF: &str = "application/protobuf";
 
-/// A message: an event for whoever has bound a queue to its kind, or work for one queue. The fields are CloudEvents 1.0 attributes; what the
-/// specification calls `type` is `kind` here.
+/// A message: an event for whoever has bound a queue to its kind, or work for one queue. The fields
+/// are CloudEvents 1.0 attributes; what the specification calls `type` is `kind` here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The identity of the message (UUIDv7): the inbox recognizes it by this. A copy that is sent again keeps it.
+    /// The identity of the message (UUIDv7): the inbox recognizes it by this. A copy that is sent
+    /// again keeps it.
     pub id: Uuid,
     /// What happened, with the version of the payload, such as `auth.account.registered.v1`.
     pub kind: String,
@@ -37,8 +38,8 @@ pub struct Message {
     pub tracestate: Option<String>,
     /// Where it goes.
     pub route: Route,
-    /// Whether it is published only after every earlier ordered message of this source and subject. Their writes must have taken turns, as those
-    /// that lock or update the aggregate's row do.
+    /// Whether it is published only after every earlier ordered message of this source and subject.
+    /// Their writes must have taken turns, as those that lock or update the aggregate's row do.
     pub ordered: bool,
 }
 
@@ -51,7 +52,8 @@ pub enum Route {
     Queue {
         /// Name of the work queue, such as `jobs.send_email`.
         name: String,
-        /// Which of its queues: each priority has one, since a quorum queue has no priorities of its own.
+        /// Which of its queues: each priority has one, since a quorum queue has no priorities of
+        /// its own.
         priority: Priority,
     },
 }
@@ -69,14 +71,15 @@ pub enum Priority {
 }
 
 impl Message {
-    /// The event `payload` about `subject`, which happened now, in no order to others. Its source is
-    /// the service that its kind begins with.
+    /// The event `payload` about `subject`, which happened now, in no order to others. Its source
+    /// is the service that its kind begins with.
     pub fn of<E: Event>(clock: &Clock, subject: impl fmt::Display, payload: &E) -> Self {
         let service = E::KIND.split('.').next().unwrap_or_default();
         Self::event(clock, &format!("/{service}"), E::KIND, subject, payload)
     }
 
-    /// An event of `kind` about `subject`, which happened now, in no order to others. It carries the place in a trace at which it is made.
+    /// An event of `kind` about `subject`, which happened now, in no order to others. It carries
+    /// the place in a trace at which it is made.
     pub fn event(
         clock: &Clock,
         source: &str,

@@ -24,7 +24,8 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Publishes what is in the outbox of `database` to `broker`. Without a broker, it stays in the outbox until the service is started with one.
+    /// Publishes what is in the outbox of `database` to `broker`. Without a broker, it stays in the
+    /// outbox until the service is started with one.
     pub fn new(database: Database, broker: Option<Arc<dyn Broker>>, clock: Clock, settings: Config) -> Self {
         Self {
             database,
@@ -37,7 +38,8 @@ impl Messenger {
         }
     }
 
-    /// Delivers the events that the contracts declare for the service named `consumer` to `handler`.
+    /// Delivers the events that the contracts declare for the service named `consumer` to
+    /// `handler`.
     #[must_use]
     pub fn consuming(self, consumer: &'static str, handler: Arc<dyn Handler>) -> Self {
         Self {

@@ -15,7 +15,8 @@ type Outcome = Result<(), Failure>;
 
 /// An attempt that is being made.
 ///
-/// It is a trace of its own, linked to those that the messages come from: nobody there waits for it, and there may be several attempts.
+/// It is a trace of its own, linked to those that the messages come from: nobody there waits for
+/// it, and there may be several attempts.
 pub(crate) struct ObservedAttempt {
     traced_span: TracedSpan,
     begun: Instant,
@@ -40,8 +41,8 @@ impl ObservedAttempt {
         work.instrument(self.traced_span.span().clone())
     }
 
-    /// Records what came of each message. An attempt without an end is recorded as a span alone: another one
-    /// is made of its messages at once.
+    /// Records what came of each message. An attempt without an end is recorded as a span alone:
+    /// another one is made of its messages at once.
     pub(crate) fn end(&self, messages: &[&Message], outcomes: &[Outcome]) {
         if self.traced_span.is_recording() {
             self.describe(messages, outcomes);

@@ -13,9 +13,9 @@ pub trait Outbox: Send {
     /// The database.
     type Db: Database;
 
-    /// Appends to a statement the SQL that inserts these messages, in this order. `condition` is SQL
-    /// such as `where exists (select from made)`, for a statement that inserts them only then; it
-    /// has a meaning on PostgreSQL alone.
+    /// Appends to a statement the SQL that inserts these messages, in this order. `condition` is
+    /// SQL such as `where exists (select from made)`, for a statement that inserts them only then;
+    /// it has a meaning on PostgreSQL alone.
     fn push_insert(statement: &mut QueryBuilder<Self::Db>, messages: &[Message], condition: &str);
 
     /// Appends messages, in this order, on the connection's transaction.

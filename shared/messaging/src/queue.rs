@@ -4,24 +4,28 @@ use std::time::Duration;
 
 use crate::Priority;
 
-/// A durable queue. Every process that declares one must describe it alike, since a broker refuses to change a queue that is there.
+/// A durable queue. Every process that declares one must describe it alike, since a broker refuses
+/// to change a queue that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// Its name, such as `users.events`.
     pub name: String,
-    /// The kinds of events that go into it, such as `auth.account.registered.v1`; `*` stands for one word of a kind, `#` for any number of them. A work
-    /// queue has none.
+    /// The kinds of events that go into it, such as `auth.account.registered.v1`; `*` stands for
+    /// one word of a kind, `#` for any number of them. A work queue has none.
     pub bindings: Vec<String>,
     /// What happens to a message whose handler could not do it.
     pub retry: Retry,
-    /// How often a message is delivered again after its consumer died with it, before it is a dead letter.
+    /// How often a message is delivered again after its consumer died with it, before it is a dead
+    /// letter.
     pub delivery_limit: u32,
-    /// Whether the messages of one subject take effect in the order they were published in. The queue then has one consuming process at a time, and a
-    /// message that is retried holds back the later ones of its subject.
+    /// Whether the messages of one subject take effect in the order they were published in. The
+    /// queue then has one consuming process at a time, and a message that is retried holds back the
+    /// later ones of its subject.
     pub ordered: bool,
 }
 
-/// What happens to a message whose handler could not do it: it comes back after a while, and ends in the dead letters.
+/// What happens to a message whose handler could not do it: it comes back after a while, and ends
+/// in the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// How long each retry waits. Retries past the last step wait as long as that.
@@ -55,7 +59,8 @@ impl Queue {
         }
     }
 
-    /// The queue of all events that the service named `consumer` consumes, by the contracts; each subject's in order.
+    /// The queue of all events that the service named `consumer` consumes, by the contracts; each
+    /// subject's in order.
     pub fn of_service(consumer: &str) -> Self {
         Self::events(&format!("{consumer}.events"), quartet_proto::events::taken_by(consumer)).in_order()
     }
@@ -101,7 +106,8 @@ impl Retry {
 }
 
 impl Default for Retry {
-    /// Ten retries over some hours: a store or a service that is away for so long does not make dead letters.
+    /// Ten retries over some hours: a store or a service that is away for so long does not make
+    /// dead letters.
     fn default() -> Self {
         Self {
             steps: [1, 5, 30, 120, 600, 1_800].map(Duration::from_secs).into(),
@@ -134,7 +140,8 @@ impl Subscription {
     }
 }
 
-/// The rule of a topic exchange (RabbitMQ's, after AMQP 0-9-1 §3.1.3.3): `*` is one word, `#` any number of words, none included.
+/// The rule of a topic exchange (RabbitMQ's, after AMQP 0-9-1 §3.1.3.3): `*` is one word, `#` any
+/// number of words, none included.
 pub(crate) fn matches(pattern: &str, kind: &str) -> bool {
     fn walk(pattern: &[&str], words: &[&str]) -> bool {
         match (pattern.split_first(), words.split_first()) {

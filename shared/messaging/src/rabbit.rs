@@ -1,11 +1,13 @@
 //! RabbitMQ.
 //!
-//! Events go to one topic exchange, work straight to its queue. Every queue is a quorum queue, with one for its dead letters and one for each step
-//! of its retries. Publishing and consuming have a connection each, since a server that is short of memory stops the connections that publish.
+//! Events go to one topic exchange, work straight to its queue. Every queue is a quorum queue, with
+//! one for its dead letters and one for each step of its retries. Publishing and consuming have a
+//! connection each, since a server that is short of memory stops the connections that publish.
 //!
-//! A connection or channel that failed is not mended but made anew, with everything that was declared on it: one way back from a lost connection, a
-//! closed channel, a restarted server, and a server that lost its queues. It is tried without end. (lapin can mend connections by itself; it does not
-//! reopen a channel that the server closed, so this way would be needed beside that one.)
+//! A connection or channel that failed is not mended but made anew, with everything that was
+//! declared on it: one way back from a lost connection, a closed channel, a restarted server, and a
+//! server that lost its queues. It is tried without end. (lapin can mend connections by itself; it
+//! does not reopen a channel that the server closed, so this way would be needed beside that one.)
 
 mod acks;
 mod connection;
@@ -78,7 +80,8 @@ impl DeclaredQueues {
 }
 
 impl Rabbit {
-    /// The server at `url` (`amqp://user:password@host:port/vhost`), connected there as `name`. It need not answer yet.
+    /// The server at `url` (`amqp://user:password@host:port/vhost`), connected there as `name`. It
+    /// need not answer yet.
     ///
     /// Errors: what is wrong with the URL.
     pub fn new(url: &Secret, name: &str, clock: Clock, timeout: Duration) -> Result<Self, String> {
@@ -95,7 +98,8 @@ impl Rabbit {
     }
 }
 
-/// The RabbitMQ server that the settings name, where this process is connected as `name`; `None` when they name none.
+/// The RabbitMQ server that the settings name, where this process is connected as `name`; `None`
+/// when they name none.
 ///
 /// Errors: what is wrong with the setting.
 pub fn connect(settings: &Config, name: &str, clock: Clock) -> Result<Option<Arc<dyn Broker>>, quartet_config::Error> {
@@ -116,7 +120,8 @@ fn invalid(error: String) -> quartet_config::Error {
 }
 
 impl Inner {
-    /// A request on a channel of its own, within the time that a broker may take. A refusal closes it.
+    /// A request on a channel of its own, within the time that a broker may take. A refusal closes
+    /// it.
     async fn on_channel<T>(
         &self,
         request: impl AsyncFnOnce(&lapin::Channel) -> Result<T, lapin::Error>,

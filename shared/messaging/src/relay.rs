@@ -1,8 +1,9 @@
 //! Publishes what is committed to an outbox.
 //!
-//! A row is claimed for the length of a lease, published, and marked sent once the broker has confirmed it. A relay that dies leaves rows whose
-//! lease runs out, and another one, or itself after a restart, sends them again. Rows are claimed by their state, never by the last number seen,
-//! since transactions commit in another order than they number their rows.
+//! A row is claimed for the length of a lease, published, and marked sent once the broker has
+//! confirmed it. A relay that dies leaves rows whose lease runs out, and another one, or itself
+//! after a restart, sends them again. Rows are claimed by their state, never by the last number
+//! seen, since transactions commit in another order than they number their rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +41,8 @@ pub struct Relay {
     stats: Stats,
 }
 
-/// Wakes a relay after a commit. To be called after the commit; a call that is lost costs the poll interval.
+/// Wakes a relay after a commit. To be called after the commit; a call that is lost costs the poll
+/// interval.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Notify>);
 
@@ -118,7 +120,8 @@ impl Relay {
                 }
                 Ok(Batch::Empty) => self.settings.relay_poll_interval.0,
                 Ok(Batch::Failed) | Err(_) => {
-                    // One row that the broker does not accept can fail a whole batch; one by one, it fails alone.
+                    // One row that the broker does not accept can fail a whole batch; one by one,
+                    // it fails alone.
                     let wait = pause;
                     (limit, pause) = (1, (pause * 2).min(PAUSES.1));
                     wait
@@ -127,7 +130,8 @@ impl Relay {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
-                // A write does not show that the broker is back, so it does not shorten the pause after a failure.
+                // A write does not show that the broker is back, so it does not shorten the pause
+                // after a failure.
                 () = self.wake.0.notified(), if !failing => {}
             }
         }
@@ -232,7 +236,8 @@ impl Relay {
 enum Batch {
     /// There was nothing to send.
     Empty,
-    /// It was sent. More may be there, also since ordered rows made room for the next of their subject.
+    /// It was sent. More may be there, also since ordered rows made room for the next of their
+    /// subject.
     Sent,
     /// The broker failed some of it.
     Failed,

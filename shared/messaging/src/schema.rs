@@ -1,7 +1,8 @@
 //! The tables, for a service's own migrations.
 //!
-//! A service copies these into its folders of migrations, such as `0002_outbox.up.sql` and `0002_outbox.down.sql`: its migrations then stand complete in
-//! one place, and [`assert_copied`] in a test of the service keeps the copies equal.
+//! A service copies these into its folders of migrations, such as `0002_outbox.up.sql` and
+//! `0002_outbox.down.sql`: its migrations then stand complete in one place, and [`assert_copied`]
+//! in a test of the service keeps the copies equal.
 
 use sqlx::migrate::Migrator;
 
@@ -14,7 +15,8 @@ pub const SQLITE_UP: &str = include_str!("../schema/sqlite/outbox.up.sql");
 /// Drops them.
 pub const SQLITE_DOWN: &str = include_str!("../schema/sqlite/outbox.down.sql");
 
-/// Panics unless `migrations` have a migration described as `outbox` that is this crate's, for a test of a service.
+/// Panics unless `migrations` have a migration described as `outbox` that is this crate's, for a
+/// test of a service.
 ///
 /// # Panics
 /// If there is none, or if it is a different one.

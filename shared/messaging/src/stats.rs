@@ -114,8 +114,8 @@ impl Stats {
     }
 }
 
-/// Records in the metrics of the process how these queues stand, until `stop`; nothing where metrics are
-/// off.
+/// Records in the metrics of the process how these queues stand, until `stop`; nothing where
+/// metrics are off.
 pub async fn record(broker: &dyn Broker, queues: &[String], stop: &CancellationToken) {
     if !telemetry::is_on() {
         return;

@@ -170,8 +170,8 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
         });
     }
 
-    /// Writes what was collected so far, ahead of the commit, for statements that have to come after
-    /// it.
+    /// Writes what was collected so far, ahead of the commit, for statements that have to come
+    /// after it.
     pub async fn flush(&mut self) -> Result<(), J::Error> {
         if self.messages.is_empty() && self.journal.is_empty() {
             return Ok(());
@@ -225,8 +225,8 @@ where
         consumer: &str,
         messages: &[&'m Message],
     ) -> Result<Vec<&'m Message>, Error> {
-        // Whoever else handles some of them writes the rows in the same order, so that neither waits
-        // for the other.
+        // Whoever else handles some of them writes the rows in the same order, so that neither
+        // waits for the other.
         let mut ids: Vec<Uuid> = messages.iter().map(|message| message.id).collect();
         ids.sort_unstable();
         ids.dedup();

@@ -1,6 +1,8 @@
-//! Death between each two steps of relay and consumer: what was published arrives, and takes effect once.
+//! Death between each two steps of relay and consumer: what was published arrives, and takes effect
+//! once.
 //!
-//! A failpoint panics where the process would die; what was at work is then begun anew, as a restart does.
+//! A failpoint panics where the process would die; what was at work is then begun anew, as a
+//! restart does.
 
 #![cfg(feature = "failpoints")]
 #![expect(
@@ -42,7 +44,8 @@ enum Handling {
     Batched,
 }
 
-/// Dies at `point`, at the second time it is passed, and is begun anew; every message takes effect once.
+/// Dies at `point`, at the second time it is passed, and is begun anew; every message takes effect
+/// once.
 async fn survives(harness: &Arc<Harness>, queue: &Queue, point: &str, handling: Handling) {
     let scenario = FailScenario::setup();
     let consumer = format!("test at {point}, {handling:?}");
@@ -71,7 +74,8 @@ async fn survives(harness: &Arc<Harness>, queue: &Queue, point: &str, handling: 
                     harness.clock.clone(),
                     settings,
                 );
-                // A task that dies by a failpoint is a process that died; the next round is its restart.
+                // A task that dies by a failpoint is a process that died; the next round is its
+                // restart.
                 if tokio::spawn(relay.run(stop.clone())).await.is_ok() {
                     return;
                 }

@@ -1,7 +1,8 @@
 //! The contracts of the suite, compiled from `proto/`.
 //!
-//! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same contracts as data, for the gateway,
-//! reflection and the access layer), [`events`] (what travels between services) and [`options`] (what a method says about itself).
+//! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same
+//! contracts as data, for the gateway, reflection and the access layer), [`events`] (what travels
+//! between services) and [`options`] (what a method says about itself).
 
 #![expect(
     missing_docs,

@@ -62,7 +62,8 @@ fn decode<M: Message + Default>(value: &Value) -> Option<M> {
 }
 
 impl Reason {
-    /// The reason as `google.rpc.ErrorInfo` carries it: the enum's name without its prefix, as `TODO_NOT_FOUND`.
+    /// The reason as `google.rpc.ErrorInfo` carries it: the enum's name without its prefix, as
+    /// `TODO_NOT_FOUND`.
     pub fn code(self) -> &'static str {
         let name = self.as_str_name();
         name.strip_prefix("REASON_").unwrap_or(name)

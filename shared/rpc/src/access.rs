@@ -1,7 +1,8 @@
-//! The layer in front of every method of every service: deadline, identity, policy, panic guard, and the end of a stream whose caller is no
-//! longer welcome.
+//! The layer in front of every method of every service: deadline, identity, policy, panic guard,
+//! and the end of a stream whose caller is no longer welcome.
 //!
-//! The policies come from the descriptors, so a method cannot be forgotten; one that they do not know is denied.
+//! The policies come from the descriptors, so a method cannot be forgotten; one that they do not
+//! know is denied.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -54,7 +55,8 @@ enum Streams {
 }
 
 impl Policies {
-    /// The policies that the contracts declare, and those of health checks and reflection, which anybody may call.
+    /// The policies that the contracts declare, and those of health checks and reflection, which
+    /// anybody may call.
     pub fn from_descriptors() -> Self {
         let methods = descriptors::pool()
             .services()

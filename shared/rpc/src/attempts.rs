@@ -1,13 +1,15 @@
-//! What an answer means for another attempt: the one table from gRPC codes to transient or permanent.
+//! What an answer means for another attempt: the one table from gRPC codes to transient or
+//! permanent.
 
 use quartet_kernel::Failure;
 use tonic::{Code, Status};
 
 /// What a call's failure means for whoever can call again, in the background.
 ///
-/// An answer that judges the request is permanent: the same request would get it again. Transient is
-/// what judges the moment, or the state in which the services are: one is away, late, overloaded, has a
-/// defect, or does not have the method yet, because it is still of the version before.
+/// An answer that judges the request is permanent: the same request would get it again. Transient
+/// is what judges the moment, or the state in which the services are: one is away, late,
+/// overloaded, has a defect, or does not have the method yet, because it is still of the version
+/// before.
 pub fn failure_of(status: &Status) -> Failure {
     let reason = status.message().to_owned();
     match is_transient(status.code()) {

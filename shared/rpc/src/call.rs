@@ -57,7 +57,8 @@ impl Call {
         }
     }
 
-    /// What is known of a caller who is yet to be identified: the headers that are theirs to write, and the address they come from.
+    /// What is known of a caller who is yet to be identified: the headers that are theirs to write,
+    /// and the address they come from.
     pub(crate) fn from_headers(headers: &HeaderMap, deadline: Deadline, peer: Option<IpAddr>) -> Self {
         Self {
             caller: Caller::Anonymous,
@@ -70,7 +71,8 @@ impl Call {
         }
     }
 
-    /// Trusts the gateway's headers about its client. Anybody else could write these headers too, and so pass for another address.
+    /// Trusts the gateway's headers about its client. Anybody else could write these headers too,
+    /// and so pass for another address.
     pub(crate) fn trust_gateway(&mut self, headers: &HeaderMap) {
         self.user_agent = text(headers, "x-forwarded-user-agent").to_owned();
         let forwarded = text(headers, "x-forwarded-for").split(',').next();

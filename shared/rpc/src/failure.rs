@@ -28,7 +28,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An answer of this code and reason. `message` is for people, in English; the edge translates by reason and metadata.
+    /// An answer of this code and reason. `message` is for people, in English; the edge translates
+    /// by reason and metadata.
     pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -110,7 +111,8 @@ impl From<Failure> for Status {
     }
 }
 
-/// The reason that a status of the suite carries, such as `TODO_NOT_FOUND`; `None` when it carries none.
+/// The reason that a status of the suite carries, such as `TODO_NOT_FOUND`; `None` when it carries
+/// none.
 pub fn reason_of(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
 }

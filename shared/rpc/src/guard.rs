@@ -1,4 +1,5 @@
-//! The end of a stream whose caller is no longer welcome: the access layer checks a caller once, and a stream goes on for hours.
+//! The end of a stream whose caller is no longer welcome: the access layer checks a caller once,
+//! and a stream goes on for hours.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,6 +1,7 @@
 //! The process around a service: the shell that every service's `main` is.
 //!
-//! A start has stages: settings (nothing is bound) → telemetry → build → bind and log the address → serve → signal → drain, bounded.
+//! A start has stages: settings (nothing is bound) → telemetry → build → bind and log the address →
+//! serve → signal → drain, bounded.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,7 +36,8 @@ pub trait Hosted: Sized + Send + 'static {
     fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send;
 }
 
-/// What a process knows of the suite around it: whose tokens count, and how it proves itself to others.
+/// What a process knows of the suite around it: whose tokens count, and how it proves itself to
+/// others.
 #[derive(Clone)]
 pub struct Host {
     name: Arc<str>,
@@ -84,8 +86,8 @@ impl Host {
         self.verifier.clone()
     }
 
-    /// A key that every process of the suite has and nobody else: drawn from the shared secret for one `purpose`, so that what is signed for one is
-    /// worth nothing for another.
+    /// A key that every process of the suite has and nobody else: drawn from the shared secret for
+    /// one `purpose`, so that what is signed for one is worth nothing for another.
     pub fn key_for(&self, purpose: &str) -> [u8; 32] {
         Sha256::new()
             .chain_update(Sha256::digest(self.secret.expose()))
@@ -126,8 +128,9 @@ impl Host {
     }
 }
 
-/// Runs one service as a process: reads the settings, has `build` make the service and return its address, and serves it until SIGTERM or SIGINT.
-/// The service named `auth` reaches itself without the network.
+/// Runs one service as a process: reads the settings, has `build` make the service and return its
+/// address, and serves it until SIGTERM or SIGINT. The service named `auth` reaches itself without
+/// the network.
 pub async fn main<S: Hosted>(
     name: &str,
     packages: &[&str],

@@ -130,7 +130,8 @@ impl Keys {
         }
     }
 
-    /// Forgets how fresh the set is, so that the next look-up fetches it. For the service that has just rotated its own keys.
+    /// Forgets how fresh the set is, so that the next look-up fetches it. For the service that has
+    /// just rotated its own keys.
     pub fn expire(&self) {
         self.known.write().fetched_at = None;
     }
@@ -167,7 +168,8 @@ impl Keys {
     }
 }
 
-/// The name of the shared HS256 key: a digest of the secret, so that two processes with different secrets see a foreign key and not a forgery.
+/// The name of the shared HS256 key: a digest of the secret, so that two processes with different
+/// secrets see a foreign key and not a forgery.
 pub fn hs256_kid(secret: &Secret) -> String {
     use base64::Engine as _;
     let digest = Sha256::digest(["quartet kid ", secret.expose()].concat());

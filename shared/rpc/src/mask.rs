@@ -6,8 +6,8 @@ use quartet_kernel::{Rule, Violations};
 /// Paths in a mask at most: more than any resource has fields.
 const MAX_PATHS: usize = 100;
 
-/// The fields to write: those of `mask` among `fields`, or all of them when the mask is unset, empty or `*`.
-/// A path that names no field is noted in `violations`.
+/// The fields to write: those of `mask` among `fields`, or all of them when the mask is unset,
+/// empty or `*`. A path that names no field is noted in `violations`.
 pub fn parse(mask: Option<&FieldMask>, fields: &[&'static str], violations: &mut Violations) -> Vec<&'static str> {
     let paths = mask.map_or(&[][..], |mask| &mask.paths);
     if paths.is_empty() || paths == ["*"] {

@@ -15,10 +15,10 @@ use crate::{Call, Failure};
 /// }
 /// ```
 ///
-/// Each RPC is a module of its name with `handle(rpc: &Rpc, call: &Call, request) -> Result<Reply, Error>`,
-/// where the error converts into a `tonic::Status`. For an RPC with a stream of replies, the module has
-/// a type `Stream` as well, and the line gives the name that the generated trait has for it. A stream
-/// of requests is written as the type `tonic::Streaming<…>`.
+/// Each RPC is a module of its name with `handle(rpc: &Rpc, call: &Call, request) -> Result<Reply,
+/// Error>`, where the error converts into a `tonic::Status`. For an RPC with a stream of replies,
+/// the module has a type `Stream` as well, and the line gives the name that the generated trait has
+/// for it. A stream of requests is written as the type `tonic::Streaming<…>`.
 #[macro_export]
 macro_rules! methods {
     (impl $service:ident for $rpc:ty { $($methods:tt)* }) => {

@@ -29,8 +29,8 @@ impl Peer {
         self.upstream.clone()
     }
 
-    /// A request on behalf of `call`: with what is left of its deadline, its id, its place in a trace, and this
-    /// service's token.
+    /// A request on behalf of `call`: with what is left of its deadline, its id, its place in a
+    /// trace, and this service's token.
     ///
     /// Errors: DEADLINE_EXCEEDED when nothing is left.
     pub fn request<T>(&self, call: &Call, message: T) -> Result<Request<T>, Failure> {
@@ -68,8 +68,9 @@ impl Peer {
         Ok(request)
     }
 
-    /// The failure of a call to this peer, for a caller who did not call the peer: away stays away, late stays late, and anything else is ours
-    /// to explain, so it is logged here and INTERNAL to the caller. Match the reasons that you expect before.
+    /// The failure of a call to this peer, for a caller who did not call the peer: away stays away,
+    /// late stays late, and anything else is ours to explain, so it is logged here and INTERNAL to
+    /// the caller. Match the reasons that you expect before.
     pub fn failure(&self, status: &Status) -> Failure {
         match status.code() {
             Code::Unavailable => Failure::unavailable(self.upstream.name()),

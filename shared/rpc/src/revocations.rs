@@ -1,5 +1,5 @@
-//! The sessions that no longer count, held in memory by every process, so that a check costs nothing and a logout is seen everywhere
-//! within a second.
+//! The sessions that no longer count, held in memory by every process, so that a check costs
+//! nothing and a logout is seen everywhere within a second.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::{Peer, User};
 
-/// The auth service sends something at least every five seconds; a stream that is silent for longer than this is lost.
+/// The auth service sends something at least every five seconds; a stream that is silent for longer
+/// than this is lost.
 const SILENCE: Duration = Duration::from_secs(15);
 /// Wait between two attempts to get the stream back.
 const RETRY: Duration = Duration::from_millis(500);
@@ -47,7 +48,8 @@ pub(crate) enum Standing {
 }
 
 impl Revocations {
-    /// An empty set whose stream is not up yet. `grace` bounds how long tokens are taken without a stream.
+    /// An empty set whose stream is not up yet. `grace` bounds how long tokens are taken without a
+    /// stream.
     pub fn new(clock: Clock, grace: Duration) -> Self {
         let lost_since = Some(clock.now());
         Self {
@@ -60,8 +62,8 @@ impl Revocations {
         }
     }
 
-    /// Notifies at once when this session ends, for what lasts longer than a call's first check. One that
-    /// has ended already is notified as well.
+    /// Notifies at once when this session ends, for what lasts longer than a call's first check.
+    /// One that has ended already is notified as well.
     pub fn watch_session(&self, session_id: Uuid) -> SessionWatch {
         let mut state = self.state.write();
         let (ended, watchers) = state.watched.entry(session_id).or_default();
@@ -77,7 +79,8 @@ impl Revocations {
         }
     }
 
-    /// Adds ended sessions, each with the time after which it may be forgotten, and forgets those whose time has come.
+    /// Adds ended sessions, each with the time after which it may be forgotten, and forgets those
+    /// whose time has come.
     pub fn add(&self, ended: impl IntoIterator<Item = (Uuid, OffsetDateTime)>) {
         let now = self.clock.now();
         let mut state = self.state.write();

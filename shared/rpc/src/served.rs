@@ -13,7 +13,8 @@ use quartet_telemetry::metrics::RPC_SERVER_CALL_DURATION;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// A call that is being served. It is recorded when dropped: at the end of the reply, or when its caller went away.
+/// A call that is being served. It is recorded when dropped: at the end of the reply, or when its
+/// caller went away.
 pub(crate) struct Served {
     traced_span: TracedSpan,
     /// `None` for what is no method of ours, which anybody can make up any number of.
@@ -32,7 +33,8 @@ impl Served {
         }
     }
 
-    /// Waits for the end of `reply`. A stream is produced within the span, which a single reply was already.
+    /// Waits for the end of `reply`. A stream is produced within the span, which a single reply was
+    /// already.
     pub(crate) fn follow(mut self, reply: Response<Body>, streams: bool) -> Response<Body> {
         // A failure from the start comes without a body.
         self.code = code_of(reply.headers());
@@ -61,7 +63,8 @@ impl Drop for Served {
             let service = method.split_once('/').map_or("", |(service, _)| service).to_owned();
             self.traced_span.set_name(method.to_string());
             self.traced_span.set_attribute("rpc.system.name", "grpc");
-            // What it was called before the conventions were settled; many dashboards still query it.
+            // What it was called before the conventions were settled; many dashboards still query
+            // it.
             self.traced_span.set_attribute("rpc.system", "grpc");
             self.traced_span.set_attribute("rpc.service", service);
             self.traced_span.set_attribute("rpc.method", method.to_string());
@@ -124,7 +127,8 @@ fn code_of(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_bytes(headers.get("grpc-status")?.as_bytes()))
 }
 
-/// Whether the service has failed, and not its caller (semantic conventions for gRPC, server spans).
+/// Whether the service has failed, and not its caller (semantic conventions for gRPC, server
+/// spans).
 fn is_fault(code: Code) -> bool {
     matches!(
         code,

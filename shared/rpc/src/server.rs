@@ -24,7 +24,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack of the services that `add` adds; `packages` are their proto packages, such as `quartet.todos.v1`.
+    /// A stack of the services that `add` adds; `packages` are their proto packages, such as
+    /// `quartet.todos.v1`.
     pub async fn new(
         access: AccessLayer,
         packages: &[&str],
@@ -61,8 +62,8 @@ impl Stack {
         LocalService::new(service)
     }
 
-    /// Serves the stack on `listener` until `stop`, then drains: health becomes NOT_SERVING, connections get GOAWAY, and calls in flight have
-    /// `grace` to end.
+    /// Serves the stack on `listener` until `stop`, then drains: health becomes NOT_SERVING,
+    /// connections get GOAWAY, and calls in flight have `grace` to end.
     pub async fn serve(
         self,
         listener: TcpListener,

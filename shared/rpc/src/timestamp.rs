@@ -4,7 +4,8 @@ use prost_types::Timestamp;
 use quartet_kernel::Rule;
 use time::OffsetDateTime;
 
-/// The time that a timestamp names, cut to microseconds, which is what stores keep; none for an unset one.
+/// The time that a timestamp names, cut to microseconds, which is what stores keep; none for an
+/// unset one.
 ///
 /// Errors: a timestamp outside the years 1 to 9999, or with nanoseconds outside 0 to 999,999,999.
 pub fn parse(timestamp: Option<&Timestamp>) -> Result<Option<OffsetDateTime>, Rule> {

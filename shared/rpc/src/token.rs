@@ -1,6 +1,7 @@
 //! What the suite's tokens are: access tokens of users (RFC 9068) and service tokens.
 //!
-//! The two differ in `typ`, key and algorithm, so that neither passes for the other (RFC 8725 §3.11).
+//! The two differ in `typ`, key and algorithm, so that neither passes for the other (RFC 8725
+//! §3.11).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,10 +16,12 @@ use tower::{BoxError, Service, ServiceExt};
 /// A gRPC service held in this process: the server's whole stack, layers included.
 pub type LocalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
-/// How often a backend's name is resolved again, so that new instances get calls and old ones are forgotten.
+/// How often a backend's name is resolved again, so that new instances get calls and old ones are
+/// forgotten.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
-/// A backend by name. Cheap to clone; pass it to a generated client: `TodoServiceClient::new(upstream)`.
+/// A backend by name. Cheap to clone; pass it to a generated client:
+/// `TodoServiceClient::new(upstream)`.
 #[derive(Clone)]
 pub struct Upstream {
     name: Arc<str>,
@@ -32,7 +34,8 @@ enum Target {
     Local(LocalSlot),
 }
 
-/// The place where a local service appears once it is built; services that call one another need each other's upstream before that.
+/// The place where a local service appears once it is built; services that call one another need
+/// each other's upstream before that.
 #[derive(Clone, Default)]
 pub struct LocalSlot(Arc<OnceLock<LocalService>>);
 
@@ -49,9 +52,10 @@ impl LocalSlot {
 pub struct InvalidAddress(String);
 
 impl Upstream {
-    /// A backend over the network. `address` is `http://host:port`; a name with several addresses is balanced over all of them, one HTTP/2
-    /// connection each, and resolved again every five seconds. Connects in the background, at the first call and after each loss.
-    /// Call it inside a tokio runtime.
+    /// A backend over the network. `address` is `http://host:port`; a name with several addresses
+    /// is balanced over all of them, one HTTP/2 connection each, and resolved again every five
+    /// seconds. Connects in the background, at the first call and after each loss. Call it inside a
+    /// tokio runtime.
     pub fn remote(name: &str, address: &str) -> Result<Self, InvalidAddress> {
         let invalid = || InvalidAddress(address.to_owned());
         let uri: http::Uri = address.parse().map_err(|_| invalid())?;
@@ -128,7 +132,8 @@ async fn resolve(
         match tokio::net::lookup_host((host.as_str(), port)).await {
             Ok(found) => {
                 let found: BTreeSet<SocketAddr> = found.collect();
-                // `localhost` means both families while a server may listen on one only; the first family found is enough.
+                // `localhost` means both families while a server may listen on one only; the first
+                // family found is enough.
                 let found = one_family(found);
                 for &address in &found {
                     if known.insert(address, ()).is_none()

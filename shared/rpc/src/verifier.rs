@@ -20,13 +20,14 @@ use crate::{Caller, Failure, User};
 
 /// Verified tokens remembered at the most.
 const REMEMBERED: u64 = 100_000;
-/// How often a stream's token and session are checked, beside the stream of ended sessions, which is immediate.
+/// How often a stream's token and session are checked, beside the stream of ended sessions, which
+/// is immediate.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A longer token is none of ours, and is not worth decoding.
 const MAX_LENGTH: usize = 4_096;
 
-/// Checks tokens and remembers those that passed until they expire, so that the second request of a user costs a look-up.
-/// Cheap to clone; clones share what they remember.
+/// Checks tokens and remembers those that passed until they expire, so that the second request of a
+/// user costs a look-up. Cheap to clone; clones share what they remember.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Keys,
@@ -60,7 +61,8 @@ impl Verifier {
 
     /// Who `token` speaks for.
     ///
-    /// Errors: UNAUTHENTICATED `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED`; UNAVAILABLE when that is unknown for now.
+    /// Errors: UNAUTHENTICATED `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED`; UNAVAILABLE
+    /// when that is unknown for now.
     pub async fn verify(&self, token: &str) -> Result<Caller, Failure> {
         if token.len() > MAX_LENGTH {
             return Err(invalid());
@@ -94,8 +96,9 @@ impl Verifier {
         }
     }
 
-    /// Waits until what `user` was admitted for has to end, and returns why: their session was ended, which is immediate, nobody knows
-    /// whether it was, or, unless `past_expiry`, their token has expired. For what lasts longer than the check at its start.
+    /// Waits until what `user` was admitted for has to end, and returns why: their session was
+    /// ended, which is immediate, nobody knows whether it was, or, unless `past_expiry`, their
+    /// token has expired. For what lasts longer than the check at its start.
     pub async fn until_unwelcome(&self, user: &User, past_expiry: bool) -> Failure {
         let watch = self.revocations.watch_session(user.session_id);
         loop {
@@ -114,7 +117,8 @@ impl Verifier {
 
     async fn check(&self, token: &str) -> Result<(Caller, OffsetDateTime), Failure> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
-        // RFC 8725 §3.11: the kind is explicit, and decides key and rules. `typ` may carry the media type's prefix (RFC 9068 §4).
+        // RFC 8725 §3.11: the kind is explicit, and decides key and rules. `typ` may carry the
+        // media type's prefix (RFC 9068 §4).
         let kind = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         match kind.strip_prefix("application/").unwrap_or(&kind) {
             ACCESS_TYPE => self.check_access(token, &header).await,

@@ -43,8 +43,8 @@ impl Backend for Postgres {
     }
 
     async fn single(&self, deadline: Deadline) -> Result<Self::Single, Error> {
-        // PostgreSQL commits a statement outside of a transaction by itself: one round trip in place
-        // of three. A tight deadline needs the transaction that carries it.
+        // PostgreSQL commits a statement outside of a transaction by itself: one round trip in
+        // place of three. A tight deadline needs the transaction that carries it.
         self.read(deadline).await
     }
 
@@ -70,7 +70,8 @@ impl Backend for Sqlite {
     }
 
     async fn single(&self, deadline: Deadline) -> Result<Self::Single, Error> {
-        // What is one statement elsewhere may be several here, and the deadline has to hold the writer.
+        // What is one statement elsewhere may be several here, and the deadline has to hold the
+        // writer.
         self.write(deadline).await
     }
 

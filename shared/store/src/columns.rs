@@ -7,8 +7,8 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 use time::OffsetDateTime;
 
-/// A point in time, to the microsecond: `timestamptz` in PostgreSQL; in SQLite an integer of microseconds since the epoch, since text sorts wrongly
-/// as soon as the number of digits differs.
+/// A point in time, to the microsecond: `timestamptz` in PostgreSQL; in SQLite an integer of
+/// microseconds since the epoch, since text sorts wrongly as soon as the number of digits differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub OffsetDateTime);
 

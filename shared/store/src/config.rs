@@ -7,7 +7,8 @@ use quartet_config::value::Span;
 quartet_config::settings! {
     /// Settings that all stores share; each service has its own `…_DATABASE_URL` beside them.
     pub struct Config {
-        /// Connections per service: to PostgreSQL, or readers of SQLite (which has one writer besides).
+        /// Connections per service: to PostgreSQL, or readers of SQLite (which has one writer
+        /// besides).
         pool_size: u32 = "DATABASE_POOL_SIZE" or "10";
         /// How long a call waits for a connection.
         acquire_timeout: Span = "DATABASE_ACQUIRE_TIMEOUT" or "3s";
@@ -17,8 +18,8 @@ quartet_config::settings! {
         connect_timeout: Span = "DATABASE_CONNECT_TIMEOUT" or "30s";
         /// Whether a service migrates its store when it starts.
         migrate_on_start: bool = "DATABASE_MIGRATE_ON_START" or "true";
-        /// What SQLite waits for before a commit returns: `full` (on disk: survives power loss) or `normal`
-        /// (survives the end of the process).
+        /// What SQLite waits for before a commit returns: `full` (on disk: survives power loss) or
+        /// `normal` (survives the end of the process).
         sqlite_synchronous: Synchronous = "SQLITE_SYNCHRONOUS" or "full";
     }
 }

@@ -1,4 +1,5 @@
-//! Waiting for a database that is away while a process starts. Afterwards nobody waits: calls are refused, and tried again by whoever made them.
+//! Waiting for a database that is away while a process starts. Afterwards nobody waits: calls are
+//! refused, and tried again by whoever made them.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,8 +21,8 @@ impl ConnectRetry {
         Self(deadline)
     }
 
-    /// Pauses after an attempt that failed; `false` when another one is not worth it: the database is there,
-    /// or the time is up.
+    /// Pauses after an attempt that failed; `false` when another one is not worth it: the database
+    /// is there, or the time is up.
     pub async fn again(&self, error: &Error) -> bool {
         matches!(error, Error::Unavailable(_)) && self.wait(error).await
     }

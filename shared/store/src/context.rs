@@ -1,5 +1,5 @@
-//! What every piece of work on a store needs beside the data: the time, until when somebody waits, and where in
-//! a trace the work belongs.
+//! What every piece of work on a store needs beside the data: the time, until when somebody waits,
+//! and where in a trace the work belongs.
 
 use quartet_clock::Clock;
 use quartet_kernel::Deadline;

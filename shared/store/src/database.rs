@@ -1,7 +1,7 @@
 //! The pools, opened from a URL, with deadlines that reach the statement.
 //!
-//! [`Postgres`] and [`Sqlite`] have the same methods, so that a file of queries compiles against either: `read` gives a connection, `write`
-//! a transaction, both bounded by the caller's deadline.
+//! [`Postgres`] and [`Sqlite`] have the same methods, so that a file of queries compiles against
+//! either: `read` gives a connection, `write` a transaction, both bounded by the caller's deadline.
 
 mod postgres;
 mod sqlite;
@@ -24,7 +24,8 @@ pub enum Database {
 }
 
 impl Database {
-    /// Opens the database at `url`, waiting for a server that does not answer yet as long as the settings say; a missing SQLite file is made.
+    /// Opens the database at `url`, waiting for a server that does not answer yet as long as the
+    /// settings say; a missing SQLite file is made.
     pub async fn open(url: &DatabaseUrl, config: &Config) -> Result<Self, Error> {
         match url {
             DatabaseUrl::Postgres(url) => Postgres::open(url, config).await.map(Self::Postgres),

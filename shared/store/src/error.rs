@@ -23,8 +23,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a unique constraint refused the row: `name` is the constraint's name (PostgreSQL, and SQLite's indexes on expressions), `columns` the
-    /// way SQLite writes the columns of any other, such as `tags.user_id, tags.name`.
+    /// Whether a unique constraint refused the row: `name` is the constraint's name (PostgreSQL,
+    /// and SQLite's indexes on expressions), `columns` the way SQLite writes the columns of any
+    /// other, such as `tags.user_id, tags.name`.
     pub fn violates(&self, name: &str, columns: &str) -> bool {
         matches!(self, Self::Unique { constraint } if constraint == name || constraint == columns)
     }
@@ -46,7 +47,8 @@ impl Error {
 }
 
 impl From<Error> for Failure {
-    /// A store that is away comes back, and one that fails is repaired before the attempts are used up.
+    /// A store that is away comes back, and one that fails is repaired before the attempts are used
+    /// up.
     fn from(error: Error) -> Self {
         Self::transient(error)
     }
@@ -77,8 +79,8 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => match database.code().as_deref() {
-            // PostgreSQL: serialization failure and deadlock, of which one of the two may try again; no connection left, shutting down, starting
-            // up, read-only during a fail-over.
+            // PostgreSQL: serialization failure and deadlock, of which one of the two may try
+            // again; no connection left, shutting down, starting up, read-only during a fail-over.
             Some("40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25006") => true,
             // SQLite: SQLITE_BUSY and its kinds; the writer is taken by another process.
             Some("5" | "261" | "517" | "773") => true,
@@ -89,7 +91,8 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// PostgreSQL names the constraint; SQLite puts the columns, or the index of an expression, into its message.
+/// PostgreSQL names the constraint; SQLite puts the columns, or the index of an expression, into
+/// its message.
 fn constraint(error: &dyn sqlx::error::DatabaseError) -> String {
     if let Some(name) = error.constraint() {
         return name.to_owned();

@@ -1,6 +1,7 @@
 //! What the stores of all services share, for both databases.
 //!
-//! A service has one trait, one file of queries that is compiled once per database, and two sets of migrations. This crate gives it:
+//! A service has one trait, one file of queries that is compiled once per database, and two sets of
+//! migrations. This crate gives it:
 //! - [`database`]: the pools, opened from a URL, with deadlines that reach the statement;
 //! - [`migrations`]: forward, back, and where they stand;
 //! - [`backend`]: what a unit of work needs from either;

@@ -6,8 +6,8 @@ use sqlx::{PgPool, SqlitePool};
 use crate::Database;
 use crate::error::is_away;
 
-/// The migrations of one service, for both databases: `Migrations { postgres: &POSTGRES, sqlite: &SQLITE }` with
-/// `static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres")`.
+/// The migrations of one service, for both databases: `Migrations { postgres: &POSTGRES, sqlite:
+/// &SQLITE }` with `static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres")`.
 #[derive(Clone, Copy)]
 pub struct Migrations {
     /// Those of `migrations/postgres`.
@@ -27,7 +27,8 @@ pub struct Standing {
     pub applied: bool,
 }
 
-/// On a connection of its own, without the bound on every statement: a migration may take long, and so may the wait for another process's.
+/// On a connection of its own, without the bound on every statement: a migration may take long, and
+/// so may the wait for another process's.
 async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?;
     connection.close_on_drop();
@@ -38,8 +39,8 @@ async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), Migrate
 }
 
 impl Migrations {
-    /// Applies what has not been applied. Processes that start at once wait for one another, and for a server that goes away meanwhile: a
-    /// migration that it took along is applied anew.
+    /// Applies what has not been applied. Processes that start at once wait for one another, and
+    /// for a server that goes away meanwhile: a migration that it took along is applied anew.
     pub async fn up(&self, database: &Database) -> Result<(), MigrateError> {
         let database = match database {
             Database::Postgres(database) => database,

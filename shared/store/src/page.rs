@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 pub const DEFAULT_SIZE: i32 = 10;
 /// Rows on a page at the most.
 pub const MAX_SIZE: i32 = 100;
-/// Rows of a filtered list that are counted at the most. What is kept as a number has no such bound.
+/// Rows of a filtered list that are counted at the most. What is kept as a number has no such
+/// bound.
 pub const MAX_COUNTED: i64 = 10_000;
 
 /// Which page is requested. `K` is the key that the list is ordered by.
@@ -66,8 +67,9 @@ pub struct PageResult<T> {
 }
 
 impl<K: DeserializeOwned> Page<K> {
-    /// The page that `request` names. `list` identifies the list among all others: its name, owner, filters and order; a token of another list is
-    /// refused. What breaks a rule is noted in `violations` and answered `None`.
+    /// The page that `request` names. `list` identifies the list among all others: its name, owner,
+    /// filters and order; a token of another list is refused. What breaks a rule is noted in
+    /// `violations` and answered `None`.
     pub fn parse(request: PageRequest<'_>, list: &str, violations: &mut Violations) -> Option<Self> {
         let size_field = if request.page_size.is_some() {
             "page_size"
@@ -113,7 +115,8 @@ impl<K> Page<K> {
         }
     }
 
-    /// Rows in all pages, where the token has carried it along; otherwise they are yet to be counted.
+    /// Rows in all pages, where the token has carried it along; otherwise they are yet to be
+    /// counted.
     pub fn known_total(&self) -> Option<i32> {
         match self.start {
             Start::Number(_) => None,
@@ -121,8 +124,8 @@ impl<K> Page<K> {
         }
     }
 
-    /// The total of a list that was counted up to [`MAX_COUNTED`]. `count` is of up to one more row, or
-    /// `None` where the token has carried the total along.
+    /// The total of a list that was counted up to [`MAX_COUNTED`]. `count` is of up to one more
+    /// row, or `None` where the token has carried the total along.
     pub fn bounded_total(&self, count: Option<i64>) -> (i64, bool) {
         match (&self.start, count) {
             (
@@ -165,7 +168,8 @@ impl<K> Page<K> {
 }
 
 impl<T> PageResult<T> {
-    /// Token of the page that follows; empty when none does. `key` gives a row's key, `list` is as for [`Page::parse`].
+    /// Token of the page that follows; empty when none does. `key` gives a row's key, `list` is as
+    /// for [`Page::parse`].
     pub fn next_token<K: Serialize>(&self, list: &str, key: impl FnOnce(&T) -> K) -> String {
         match self.rows.last() {
             Some(last) if self.has_more => encode(list, (self.total, self.total_is_exact), &key(last)),

@@ -25,7 +25,8 @@ async fn migrations_wait_for_a_server_that_goes_away_while_they_start() {
     let (Database::Postgres(migrated), Database::Postgres(other)) = (&database, &other) else {
         panic!("a PostgreSQL database");
     };
-    // What the pool holds is dead, which shows when it is used: as after a server that was restarted.
+    // What the pool holds is dead, which shows when it is used: as after a server that was
+    // restarted.
     let connection: i32 = sqlx::query_scalar("select pg_backend_pid()")
         .fetch_one(migrated.pool())
         .await

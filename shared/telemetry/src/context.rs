@@ -9,8 +9,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// Vendors' entries of more bytes than this are dropped (W3C Trace Context §3.3.1.5 requires at least
-/// this many).
+/// Vendors' entries of more bytes than this are dropped (W3C Trace Context §3.3.1.5 requires at
+/// least this many).
 const STATE_LIMIT: usize = 512;
 
 /// A position in a trace: the trace, the span, and whether they are exported.
@@ -18,13 +18,14 @@ const STATE_LIMIT: usize = 512;
 pub struct TraceContext(pub(crate) SpanContext);
 
 impl TraceContext {
-    /// Parses these headers (W3C Trace Context §3.2 and §3.3). An invalid `tracestate` is dropped; an invalid
-    /// `traceparent` gives `None`.
+    /// Parses these headers (W3C Trace Context §3.2 and §3.3). An invalid `tracestate` is dropped;
+    /// an invalid `traceparent` gives `None`.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let version = hex(version, 2)?;
-        // Later versions may have more fields after the flags; this one has not, and 255 is no version.
+        // Later versions may have more fields after the flags; this one has not, and 255 is no
+        // version.
         if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }

@@ -1,5 +1,5 @@
-//! Logs, traces and metrics of every process, set up in one call: [`start`] at the top of `main`, before
-//! anything else is built.
+//! Logs, traces and metrics of every process, set up in one call: [`start`] at the top of `main`,
+//! before anything else is built.
 //!
 //! In reading order:
 //! - [`logs`]: which lines are written, and in which format;
@@ -32,20 +32,23 @@ quartet_config::settings! {
         /// Which lines are logged: a level, or directives such as `info,quartet_gateway=debug`.
         log_filter: logs::Filter = "LOG_FILTER" or "info,sqlx=warn,sqlx::postgres::notice=error,\
             h2=warn,hyper=warn,lapin::returned_messages=off";
-        /// Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.
+        /// Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON
+        /// elsewhere.
         log_format: logs::Format = "LOG_FORMAT" or "auto";
-        /// The collector that receives traces, by OTLP over gRPC, such as `http://localhost:4317`, or `https://…`
-        /// for TLS. Not set: traces are not exported; log lines have their ids all the same.
+        /// The collector that receives traces, by OTLP over gRPC, such as `http://localhost:4317`,
+        /// or `https://…` for TLS. Not set: traces are not exported; log lines have their ids all
+        /// the same.
         otlp_endpoint: Option<traces::Endpoint> = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        /// The name of the process in traces; by default `quartet`, `gateway`, or the service's own.
+        /// The name of the process in traces; by default `quartet`, `gateway`, or the service's
+        /// own.
         service_name: Option<String> = "OTEL_SERVICE_NAME";
-        /// Which traces are exported: `always_on`, `always_off`, `traceidratio`, or one of them after
-        /// `parentbased_`, which follows the client's decision where there is one.
+        /// Which traces are exported: `always_on`, `always_off`, `traceidratio`, or one of them
+        /// after `parentbased_`, which follows the client's decision where there is one.
         traces_sampler: traces::Choice = "OTEL_TRACES_SAMPLER" or "parentbased_traceidratio";
         /// The share of traces that `traceidratio` exports, from 0 to 1.
         traces_sampler_arg: traces::Ratio = "OTEL_TRACES_SAMPLER_ARG" or "1";
-        /// Address that serves metrics to Prometheus, at `/metrics`; each process has its own. Not set: nothing
-        /// is counted.
+        /// Address that serves metrics to Prometheus, at `/metrics`; each process has its own. Not
+        /// set: nothing is counted.
         metrics_address: Option<SocketAddr> = "METRICS_ADDRESS";
     }
 }
@@ -61,14 +64,15 @@ pub enum Error {
     Metrics(String),
 }
 
-/// The running telemetry of a process. [`Telemetry::finish`] exports the spans that are not exported yet;
-/// call it at every end of the process, on errors as well.
+/// The running telemetry of a process. [`Telemetry::finish`] exports the spans that are not
+/// exported yet; call it at every end of the process, on errors as well.
 #[must_use = "spans that are not exported yet are lost unless `finish` is called"]
 pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
-/// Starts logs to standard error, traces and metrics for the process `name`. Call it inside a tokio runtime, once.
+/// Starts logs to standard error, traces and metrics for the process `name`. Call it inside a tokio
+/// runtime, once.
 pub fn start(config: &Config, name: &str) -> Result<Telemetry, Error> {
     let service = config.service_name.as_deref().unwrap_or(name);
     let provider = traces::provider(config, service)?;

@@ -1,8 +1,8 @@
 //! The names of the metrics, and the address that serves them to Prometheus.
 //!
 //! Names follow the semantic conventions of OpenTelemetry where those have one, in the spelling of
-//! Prometheus. The values of a label are bounded: routes are patterns, methods and kinds those of the
-//! contracts, queues those that are declared; never an id.
+//! Prometheus. The values of a label are bounded: routes are patterns, methods and kinds those of
+//! the contracts, queues those that are declared; never an id.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,7 +20,8 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long the edge took for a request, its reply included, in seconds. Labels: method, route, status.
+/// How long the edge took for a request, its reply included, in seconds. Labels: method, route,
+/// status.
 pub const HTTP_SERVER_REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 /// How long a service took for a call, its stream included, in seconds. Labels: method, status.
 pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";

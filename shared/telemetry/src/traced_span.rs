@@ -9,8 +9,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::TraceContext;
 
-/// A span with a position in a trace. The next process continues from it, and the log lines within it
-/// carry its ids. Clones share one span; it ends when the last of them, and of its
+/// A span with a position in a trace. The next process continues from it, and the log lines within
+/// it carry its ids. Clones share one span; it ends when the last of them, and of its
 /// [`TracedSpan::span`], is dropped.
 #[derive(Debug, Clone)]
 pub struct TracedSpan {
@@ -28,8 +28,8 @@ pub(crate) struct Ids {
 }
 
 impl TracedSpan {
-    /// Makes `span` the child of `parent`, a span of the process that waits for the answer. Without one, its
-    /// parent is the span around it in this process, or it is the root of a new trace.
+    /// Makes `span` the child of `parent`, a span of the process that waits for the answer. Without
+    /// one, its parent is the span around it in this process, or it is the root of a new trace.
     pub fn child_of(span: Span, parent: Option<&TraceContext>) -> Self {
         if let Some(parent) = parent {
             // This fails without the layer of traces, where spans have no parents.

@@ -1,8 +1,8 @@
 //! Where spans are exported to, and which of them.
 //!
 //! The exporter uses OTLP over gRPC: tonic is a dependency already, so it adds no crate but
-//! OpenTelemetry's own. Without an endpoint the same spans begin and none is recorded, so that log lines
-//! have their ids and the client's sampling decision is passed on.
+//! OpenTelemetry's own. Without an endpoint the same spans begin and none is recorded, so that log
+//! lines have their ids and the client's sampling decision is passed on.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -121,7 +121,8 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // The parent of a span is the one in `tracing`; a second stack of contexts would cost at each poll.
+        // The parent of a span is the one in `tracing`; a second stack of contexts would cost at
+        // each poll.
         .with_context_activation(false)
         .with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::INFO))
 }
@@ -143,8 +144,8 @@ pub(crate) fn sampler(choice: &Choice, ratio: f64) -> Sampler {
     }
 }
 
-/// Samples the root span of a trace: a trace with a link is exported if the linked one is, so that no
-/// chain of traces is exported in part.
+/// Samples the root span of a trace: a trace with a link is exported if the linked one is, so that
+/// no chain of traces is exported in part.
 #[derive(Debug, Clone)]
 struct LinkBased(Sampler);
 

@@ -5,12 +5,12 @@ use quartet_store::{Config, Database};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
 
-/// The variable with the URL of a PostgreSQL server on which tests may create databases. `make test` sets
-/// it.
+/// The variable with the URL of a PostgreSQL server on which tests may create databases. `make
+/// test` sets it.
 pub const SERVER: &str = "TEST_POSTGRES_URL";
 
-/// A database for one test. A SQLite file is removed when it is dropped; a PostgreSQL database with the
-/// temporary server.
+/// A database for one test. A SQLite file is removed when it is dropped; a PostgreSQL database with
+/// the temporary server.
 pub struct Fresh {
     /// Its URL.
     pub url: DatabaseUrl,
@@ -69,8 +69,8 @@ pub async fn postgres() -> Fresh {
     }
 }
 
-/// Runs each of these `async fn(Fresh)` once over SQLite and once over PostgreSQL, where the tests are
-/// ignored by default.
+/// Runs each of these `async fn(Fresh)` once over SQLite and once over PostgreSQL, where the tests
+/// are ignored by default.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($name:ident),* $(,)?) => {

@@ -1,8 +1,8 @@
 //! Support for the tests of several crates.
 //!
 //! [`database`] creates a temporary database per test, [`rabbitmq`] a virtual host,
-//! [`on_both_databases!`] runs one suite over both kinds, [`identity`] signs tokens, [`stack`] puts a
-//! service behind the access layer in this process, as the suite in one process does.
+//! [`on_both_databases!`] runs one suite over both kinds, [`identity`] signs tokens, [`stack`] puts
+//! a service behind the access layer in this process, as the suite in one process does.
 
 pub mod database;
 pub mod identity;

@@ -7,8 +7,8 @@ pub const SERVER: &str = "TEST_RABBITMQ_URL";
 /// The variable with the path of the program `rabbitmqctl` of that server.
 pub const CTL: &str = "TEST_RABBITMQ_CTL";
 
-/// The URL of a new virtual host on the server of [`SERVER`]; `None` when that is not set. It is removed with
-/// the temporary server.
+/// The URL of a new virtual host on the server of [`SERVER`]; `None` when that is not set. It is
+/// removed with the temporary server.
 pub fn vhost() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "a test's server is no setting of the product")]
     let (server, ctl) = (std::env::var(SERVER).ok()?, std::env::var(CTL).ok()?);

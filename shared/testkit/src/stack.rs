@@ -8,7 +8,8 @@ use quartet_rpc::{Config, Upstream};
 
 use crate::identity::{HS256_SECRET, SERVICE_SECRET};
 
-/// A host that accepts the tokens of [`crate::identity`]; only the tested service itself calls `auth`.
+/// A host that accepts the tokens of [`crate::identity`]; only the tested service itself calls
+/// `auth`.
 pub fn host(name: &str, clock: &Clock, auth: Upstream) -> Host {
     let source = Source::of([
         ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),

@@ -183,8 +183,8 @@ fn check_last_changes(feeds: &Feeds, rows: &[Vec<String>], results: &mut Results
     );
 }
 
-/// Checks that a subscriber received every change from the position at which its stream began, which
-/// its first event has. The stream of a deleted user may end anywhere.
+/// Checks that a subscriber received every change from the position at which its stream began,
+/// which its first event has. The stream of a deleted user may end anywhere.
 fn check_subscribers(feeds: &Feeds, users: &[User], results: &mut Results) {
     let (mut total, mut wrong) = (0, Vec::new());
     for user in users {

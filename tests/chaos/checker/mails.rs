@@ -1,5 +1,5 @@
-//! Every registered user received one welcome mail and one mail that verifies the address, and every
-//! request for a mail led to one job that sent it.
+//! Every registered user received one welcome mail and one mail that verifies the address, and
+//! every request for a mail led to one job that sent it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

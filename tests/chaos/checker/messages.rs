@@ -18,8 +18,8 @@ pub struct Traffic {
     pub deliveries: usize,
 }
 
-/// Whether the handling of an event leaves a row in the inbox. Events of todos are for webhooks, and no
-/// user has one here.
+/// Whether the handling of an event leaves a row in the inbox. Events of todos are for webhooks,
+/// and no user has one here.
 fn has_inbox_row(consumer: &str, kind: &str) -> bool {
     !(consumer == "jobs" && kind.starts_with("todos."))
 }

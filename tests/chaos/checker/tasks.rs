@@ -118,8 +118,8 @@ fn check_accepted(rows: &BTreeMap<String, Row>, users: &[User], results: &mut Re
     );
 }
 
-/// Checks tasks whose creation was not acknowledged: there may be one for each unique key, or one for
-/// each creation without a key.
+/// Checks tasks whose creation was not acknowledged: there may be one for each unique key, or one
+/// for each creation without a key.
 fn check_unknown(rows: &BTreeMap<String, Row>, users: &[User], results: &mut Results) {
     let known: BTreeSet<String> = tasks_of(users)
         .filter_map(|(_, task)| task.id.as_deref().map(hex_id))
@@ -146,8 +146,8 @@ fn check_unknown(rows: &BTreeMap<String, Row>, users: &[User], results: &mut Res
     results.add_none("tasks that were never created", &wrong);
 }
 
-/// Checks how often each task was created, started and finished, by the effect log; returns how often
-/// tasks were started.
+/// Checks how often each task was created, started and finished, by the effect log; returns how
+/// often tasks were started.
 async fn check_effects(
     stores: &Stores,
     rows: &BTreeMap<String, Row>,
@@ -179,7 +179,8 @@ async fn check_effects(
     Ok(started.values().sum())
 }
 
-/// Checks that each row of an imported file is a todo, once; at most once if the task did not succeed.
+/// Checks that each row of an imported file is a todo, once; at most once if the task did not
+/// succeed.
 async fn check_imports(
     stores: &Stores,
     rows: &BTreeMap<String, Row>,
@@ -206,8 +207,8 @@ async fn check_imports(
     Ok(())
 }
 
-/// Checks through the API that the files of active users' exports can be downloaded, and have as many
-/// todos as the results.
+/// Checks through the API that the files of active users' exports can be downloaded, and have as
+/// many todos as the results.
 async fn check_exports(cluster: &Cluster, users: &[User], results: &mut Results) {
     let (mut total, mut wrong) = (0, Vec::new());
     for (user, task) in tasks_of(users).filter(|(user, task)| user.is_active() && task.kind == TaskKind::Export) {

@@ -23,8 +23,8 @@ pub(super) struct Servers {
     _epmd: Option<Epmd>,
 }
 
-/// The fault weights of the gateway, the broker and the database. A broker takes long to come up, so
-/// it fails less often.
+/// The fault weights of the gateway, the broker and the database. A broker takes long to come up,
+/// so it fails less often.
 const WEIGHTS: [(&str, usize); 3] = [("gateway", 2), ("rabbitmq", 1), ("postgres", 2)];
 const SERVICE_WEIGHT: usize = 4;
 
@@ -103,7 +103,8 @@ pub(super) async fn build() -> Cluster {
     }
 }
 
-/// Creates a database; returns its URL. The port opens shortly before the server accepts connections.
+/// Creates a database; returns its URL. The port opens shortly before the server accepts
+/// connections.
 async fn create_database(server: &str, name: &str) -> String {
     let mut tries = 0;
     let mut connection = loop {

@@ -14,7 +14,8 @@ use super::node::NodeSpec;
 
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-/// A PostgreSQL server and its URL. It waits for the disk before it answers a commit, as in production.
+/// A PostgreSQL server and its URL. It waits for the disk before it answers a commit, as in
+/// production.
 pub fn postgres(folder: &Folder) -> (NodeSpec, String) {
     let (programs, path) = (postgres_programs(), folder.path());
     let (port, password) = (free_port(1), Clock::system().new_id().simple().to_string());
@@ -116,7 +117,8 @@ pub fn rabbitmq(folder: &Folder) -> (NodeSpec, String, Epmd) {
     (spec, url, Epmd::kill_at_exit(port + 2))
 }
 
-/// Ends Erlang's name server (epmd), which a node starts and leaves running, when this process exits.
+/// Ends Erlang's name server (epmd), which a node starts and leaves running, when this process
+/// exits.
 pub struct Epmd(#[expect(dead_code, reason = "its pipe closes with this process")] Child);
 
 impl Epmd {
@@ -165,8 +167,8 @@ fn is_root() -> bool {
     id.stdout.trim_ascii() == b"0"
 }
 
-/// The prefix that runs a command as `user`, where this process is root; the servers refuse to run as
-/// root.
+/// The prefix that runs a command as `user`, where this process is root; the servers refuse to run
+/// as root.
 fn as_user(user: &str) -> Vec<OsString> {
     if !is_root() {
         return Vec::new();

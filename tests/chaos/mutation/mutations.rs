@@ -3,9 +3,9 @@
 /// A mutation of a store.
 pub(super) struct Mutation {
     pub(super) service: &'static str,
-    /// The placeholders stand for rows of the workload: `{todo}` and `{export}` for ids of active users,
-    /// another one for each mutation; `{subscribed}` for the id of a user whose feed has a subscriber;
-    /// `{imported}` for the title of an imported todo.
+    /// The placeholders stand for rows of the workload: `{todo}` and `{export}` for ids of active
+    /// users, another one for each mutation; `{subscribed}` for the id of a user whose feed has a
+    /// subscriber; `{imported}` for the title of an imported todo.
     pub(super) sql: &'static str,
     /// The invariant that has more violations after it.
     pub(super) violates: &'static str,

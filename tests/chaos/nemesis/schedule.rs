@@ -29,8 +29,8 @@ pub struct Fault {
     pub duration: Duration,
 }
 
-/// The schedule of `seed` over nodes of these weights. The same seed, rounds and nodes give the same
-/// schedule.
+/// The schedule of `seed` over nodes of these weights. The same seed, rounds and nodes give the
+/// same schedule.
 pub fn generate(seed: u64, rounds: usize, weights: &[usize]) -> Vec<Round> {
     let mut rng = Rng::new(seed);
     let nodes: Vec<(usize, usize)> = weights.iter().copied().enumerate().collect();

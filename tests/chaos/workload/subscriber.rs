@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::model::hex_id;
 
-/// How long a stream may be silent before the subscriber reconnects: shorter than a run, so that this
-/// happens, and longer than most silences.
+/// How long a stream may be silent before the subscriber reconnects: shorter than a run, so that
+/// this happens, and longer than most silences.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause before it reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_millis(200);

@@ -56,7 +56,8 @@ impl Worker {
         let completion = self.invoke_as(user, Method::DELETE, &path(&before), Body::Empty).await;
         let todo = &mut self.users[user].todos[index];
         todo.state = match completion {
-            // The gateway retries a deletion without an answer, and the retry finds nothing to delete.
+            // The gateway retries a deletion without an answer, and the retry finds nothing to
+            // delete.
             Completion::Ok(_) | Completion::Fail(404, _) => TodoState::Deleted(text(&before["id"])),
             Completion::Info => TodoState::DeletionUnknown(before),
             Completion::Fail(..) => return,

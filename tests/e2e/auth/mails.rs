@@ -52,8 +52,8 @@ async fn an_unknown_address_gets_the_same_answer_and_no_mail(app: App) {
     app.post("/api/v1/auth/password:request-reset", json!({"email": address}))
         .await
         .expect(202);
-    // Mails are requested in order, and several workers send them at once: once two later ones are sent, one
-    // after the other, this one would be as well.
+    // Mails are requested in order, and several workers send them at once: once two later ones are
+    // sent, one after the other, this one would be as well.
     for _ in 0..2 {
         let ada = app.register().await;
         app.post("/api/v1/auth/password:request-reset", json!({"email": ada.email}))

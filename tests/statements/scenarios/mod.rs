@@ -12,8 +12,8 @@ use crate::cluster::{Call, Cluster};
 /// A call to be counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
-    /// Its line in the table: the method's short name, and what tells it apart from another scenario
-    /// of the method, such as `TodoService/ListTodos, next page`.
+    /// Its line in the table: the method's short name, and what tells it apart from another
+    /// scenario of the method, such as `TodoService/ListTodos, next page`.
     pub(crate) line: &'static str,
     /// Makes what the call needs.
     pub(crate) prepare: Prepare,

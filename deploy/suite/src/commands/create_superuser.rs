@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// E-mail address [setting: ADMIN_EMAIL]
     #[arg(long)]
     email: Option<String>,
-    /// Password; one is generated and printed when none is given. Prefer the setting: other users of the
-    /// machine can read a command line [setting: ADMIN_PASSWORD]
+    /// Password; one is generated and printed when none is given. Prefer the setting: other users
+    /// of the machine can read a command line [setting: ADMIN_PASSWORD]
     #[arg(long)]
     password: Option<String>,
 }

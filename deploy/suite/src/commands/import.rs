@@ -1,5 +1,5 @@
-//! `quartet import`: users, tags and todos from a JSON file. Rows that exist are skipped; an invalid row is
-//! reported with its line, and the import continues.
+//! `quartet import`: users, tags and todos from a JSON file. Rows that exist are skipped; an
+//! invalid row is reported with its line, and the import continues.
 
 mod file;
 
@@ -46,7 +46,8 @@ struct Count {
 struct Import {
     stores: Stores,
     users: HashMap<String, Uuid>,
-    /// How often the file has had a todo of this owner, title and date so far: equal rows are distinct todos.
+    /// How often the file has had a todo of this owner, title and date so far: equal rows are
+    /// distinct todos.
     seen: HashMap<(Uuid, String, String), usize>,
 }
 
@@ -232,7 +233,8 @@ impl Import {
 }
 
 fn parse<T: DeserializeOwned>(row: &RawValue) -> anyhow::Result<T> {
-    // The position in serde's message is relative to the row; the line of the file precedes the message.
+    // The position in serde's message is relative to the row; the line of the file precedes the
+    // message.
     serde_json::from_str(row.get()).map_err(|error| {
         let text = error.to_string();
         anyhow!(

@@ -10,7 +10,8 @@ use crate::stores::{Stores, describe};
 pub(crate) enum Command {
     /// Print every key: its name, algorithm, state and times.
     List,
-    /// Generate a new key and sign with it from now on; the old one verifies until its last token has expired.
+    /// Generate a new key and sign with it from now on; the old one verifies until its last token
+    /// has expired.
     Rotate,
 }
 

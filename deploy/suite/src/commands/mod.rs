@@ -1,5 +1,5 @@
-//! Administrative commands, one file each. They work on the stores, whether the suite is running or not,
-//! and are idempotent.
+//! Administrative commands, one file each. They work on the stores, whether the suite is running or
+//! not, and are idempotent.
 
 pub(crate) mod config;
 pub(crate) mod create_superuser;

@@ -1,4 +1,5 @@
-//! `quartet seed`: demo data. The same arguments generate the same data, so a second run adds nothing.
+//! `quartet seed`: demo data. The same arguments generate the same data, so a second run adds
+//! nothing.
 
 mod words;
 

@@ -76,7 +76,8 @@ fn numbers(chain: &[FieldDescriptor]) -> Vec<u32> {
 
 fn body(binding: &Binding, message: &MessageDescriptor) -> Body {
     match &binding.body {
-        // A body has no meaning there (RFC 9110 §9.3.1, §9.3.5), so that proxies may add or drop one.
+        // A body has no meaning there (RFC 9110 §9.3.1, §9.3.5), so that proxies may add or drop
+        // one.
         BodyTarget::None if matches!(binding.verb.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS" | "*") => {
             Body::Ignored
         }

@@ -16,7 +16,8 @@ pub(super) const MARK: &str = "Errors:";
 /// Reasons by HTTP status.
 pub(super) type Errors = BTreeMap<u16, BTreeSet<String>>;
 
-/// The errors that the comment of a method names, directly or as those of another method of the service.
+/// The errors that the comment of a method names, directly or as those of another method of the
+/// service.
 pub(super) fn of(method: &MethodDescriptor, comments: &Comments) -> Errors {
     let mut errors = Errors::new();
     collect(method, comments, &mut errors, &mut BTreeSet::new());

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::object::Object;
 
-/// Values by the name of the field or the end of it; the first one that passes the field's rules is shown.
+/// Values by the name of the field or the end of it; the first one that passes the field's rules is
+/// shown.
 const BY_NAME: &[(&str, &[&str])] = &[
     ("username_or_email", &["ada"]),
     ("username", &["ada"]),

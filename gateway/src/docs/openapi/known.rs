@@ -57,7 +57,8 @@ pub(super) fn integer(minimum: i64, maximum: i64, format: &str) -> Object {
     object(json!({"type": "integer", "format": format, "minimum": minimum, "maximum": maximum})).unwrap_or_default()
 }
 
-/// A 64-bit number: a string, since a JavaScript number would lose its last digits. Numbers are taken as well.
+/// A 64-bit number: a string, since a JavaScript number would lose its last digits. Numbers are
+/// taken as well.
 pub(super) fn long(format: &str, direction: Direction) -> Object {
     let pattern = if format == "int64" {
         "^-?[0-9]{1,19}$"

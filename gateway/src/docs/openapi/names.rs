@@ -6,7 +6,8 @@ use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
 
 use crate::routes::Binding;
 
-/// Names of components: a message's own name, with the package's before it where two messages share one.
+/// Names of components: a message's own name, with the package's before it where two messages share
+/// one.
 pub(super) struct Names {
     shared: HashSet<String>,
     outputs: HashSet<String>,

@@ -14,8 +14,8 @@ use crate::comments::Comments;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::known::is_http_body;
 
-/// Every response of a binding; `has_parameters` is set when the request carries anything beside its
-/// body.
+/// Every response of a binding; `has_parameters` is set when the request carries anything beside
+/// its body.
 pub(super) fn describe(
     binding: &Binding,
     has_body: bool,

@@ -44,7 +44,8 @@ impl Rules {
             })
     }
 
-    /// Whether the value must be there, and for a field without presence be another than its default.
+    /// Whether the value must be there, and for a field without presence be another than its
+    /// default.
     pub(super) fn required(&self) -> bool {
         self.get("required")
             .and_then(|value| value.as_bool())

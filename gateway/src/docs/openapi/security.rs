@@ -9,7 +9,8 @@ use crate::routes::Binding;
 const BEARER: &str = "bearer";
 const PASSWORD: &str = "password";
 
-/// The path of the OAuth 2.0 token endpoint: the form whose fields are those of RFC 6749 §4.3.2. No method is named.
+/// The path of the OAuth 2.0 token endpoint: the form whose fields are those of RFC 6749 §4.3.2. No
+/// method is named.
 pub(crate) fn token_url<'a>(bindings: &[&'a Binding]) -> Option<&'a str> {
     let is_token_form = |binding: &&&Binding| {
         let input = binding.method.input();

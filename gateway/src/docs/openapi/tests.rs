@@ -339,7 +339,8 @@ fn responses_list_the_success_and_the_failures() {
     assert_eq!(codes(purge), ["204", "400", "401", "403", "404", "422", "default"]);
     assert!(purge["responses"]["204"].get("content").is_none());
     assert!(purge["description"].as_str().unwrap().ends_with("For superusers only."));
-    // The comment is its first sentence, which is the summary, and its errors, which stand with the responses.
+    // The comment is its first sentence, which is the summary, and its errors, which stand with the
+    // responses.
     assert_eq!(
         (create["summary"].as_str(), create.get("description")),
         (Some("Makes a todo"), None)

@@ -1,4 +1,5 @@
-//! Reading the messages that have a form of their own: `Any`, `Struct`, `Timestamp`, wrappers and the rest.
+//! Reading the messages that have a form of their own: `Any`, `Struct`, `Timestamp`, wrappers and
+//! the rest.
 
 use std::collections::HashMap;
 
@@ -46,7 +47,8 @@ impl Reader<'_> {
         Ok(Some(message))
     }
 
-    /// `{"@type": …}` with the fields of that type beside it, or under `value` for a type with a form of its own.
+    /// `{"@type": …}` with the fields of that type beside it, or under `value` for a type with a
+    /// form of its own.
     fn any(&mut self, mut any: DynamicMessage) -> Read<Option<DynamicMessage>> {
         if self.lexer.peek()? != Token::Object {
             return self.refuse("must be an object");

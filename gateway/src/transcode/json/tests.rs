@@ -475,7 +475,8 @@ fn what_has_no_json_form_is_an_error_and_not_a_lie() {
 
 mod random;
 
-/// A message that is printed as text; the descriptors in its own `Debug` refer to themselves without an end.
+/// A message that is printed as text; the descriptors in its own `Debug` refer to themselves
+/// without an end.
 struct Shown(DynamicMessage);
 
 impl std::fmt::Debug for Shown {

@@ -60,8 +60,8 @@ async fn reach_across(one: Gateway, two: Gateway) {
     let (mut first, mut second) = (one.join(&one.user()).await, two.join(&two.user()).await);
     first.subscribe("rooms/lobby").await;
     second.subscribe("rooms/lobby").await;
-    // An instance that has just started may not be connected to the others yet, and rooms store nothing
-    // for it.
+    // An instance that has just started may not be connected to the others yet, and rooms store
+    // nothing for it.
     let call = json!({"type": "publish", "topic": "rooms/lobby", "data": "anybody there?"});
     let begun = Instant::now();
     while second.receives_nothing().await {

@@ -88,8 +88,8 @@ impl MailRequest {
     }
 }
 
-/// The key that tokens of mails are derived under. It is in no store, so whoever reads the store lacks
-/// the tokens.
+/// The key that tokens of mails are derived under. It is in no store, so whoever reads the store
+/// lacks the tokens.
 #[derive(Clone)]
 pub struct MailKey([u8; 32]);
 
@@ -102,8 +102,8 @@ impl MailKey {
         Self(key)
     }
 
-    /// The token that was issued for `request` at `issued_at`, to the microsecond. It is derived, so
-    /// that a mail that is sent again carries the same one though the store keeps hashes alone.
+    /// The token that was issued for `request` at `issued_at`, to the microsecond. It is derived,
+    /// so that a mail that is sent again carries the same one though the store keeps hashes alone.
     pub fn token(&self, request: Uuid, issued_at: OffsetDateTime) -> MailToken {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).expect("HMAC takes any key");

@@ -7,13 +7,15 @@ use std::sync::LazyLock;
 use quartet_kernel::{DisplayName, Email, Rule, Username, text};
 use unicode_normalization::UnicodeNormalization;
 
-/// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn (MIT).
+/// The 6,000 most used passwords of at least eight characters, sorted; from the ranking in zxcvbn
+/// (MIT).
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 /// A shorter part of a name is too common to be searched for in a password.
 const SHORTEST_NAME: usize = 3;
 
-/// A text that is presented as a password: in Unicode's normal form C, so that every keyboard spells it alike. Never printed.
+/// A text that is presented as a password: in Unicode's normal form C, so that every keyboard
+/// spells it alike. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -23,13 +25,14 @@ impl Password {
     /// Characters at the most.
     pub const MAX: usize = 128;
 
-    /// A password to be compared with the one in force, which may be older than the rules for new ones.
+    /// A password to be compared with the one in force, which may be older than the rules for new
+    /// ones.
     pub fn presented(text: &str) -> Result<Self, Rule> {
         Ok(Self(text::required(text, Self::MAX)?.nfc().collect()))
     }
 
-    /// A password to be set: 8 to 128 characters of any kind, none of the common ones, not built around the owner's own names
-    /// (NIST SP 800-63B §5.1.1.2, ASVS 6.2).
+    /// A password to be set: 8 to 128 characters of any kind, none of the common ones, not built
+    /// around the owner's own names (NIST SP 800-63B §5.1.1.2, ASVS 6.2).
     pub fn chosen(text: &str, owner: &Owner<'_>) -> Result<Self, Rule> {
         let password = Self::presented(text)?;
         if password.0.chars().count() < Self::MIN {
@@ -60,7 +63,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whose password it is to be: what it must not be built around. A name that is itself broken is `None`, and is reported by its own rule.
+/// Whose password it is to be: what it must not be built around. A name that is itself broken is
+/// `None`, and is reported by its own rule.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Owner<'a> {
     /// The name shown to others.
@@ -72,8 +76,8 @@ pub struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// Whether the password, folded to lower case, is one of the owner's names and nothing else: the one shown to others, the whole address,
-    /// or the user name, however short, over and over.
+    /// Whether the password, folded to lower case, is one of the owner's names and nothing else:
+    /// the one shown to others, the whole address, or the user name, however short, over and over.
     fn is_all_of(&self, folded: &str) -> bool {
         let name = self
             .name
@@ -94,7 +98,8 @@ impl Owner<'_> {
     }
 }
 
-/// Whether the password, folded to lower case, is a common one: as it stands, or one repeated character.
+/// Whether the password, folded to lower case, is a common one: as it stands, or one repeated
+/// character.
 fn is_common(folded: &str) -> bool {
     let mut chars = folded.chars();
     let first = chars.next();

@@ -1,4 +1,5 @@
-//! What is kept of a password: an argon2id hash; for imported accounts, until their first login, another well-known one.
+//! What is kept of a password: an argon2id hash; for imported accounts, until their first login,
+//! another well-known one.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher, PasswordVerifier, Version};
 use quartet_kernel::Rule;
@@ -49,7 +50,8 @@ impl PasswordHash {
         Self(text)
     }
 
-    /// A hash from elsewhere: argon2, bcrypt or sha256_crypt (and sha512_crypt), not harder than this suite is ready to compute.
+    /// A hash from elsewhere: argon2, bcrypt or sha256_crypt (and sha512_crypt), not harder than
+    /// this suite is ready to compute.
     pub fn imported(text: &str) -> Result<Self, Rule> {
         let rule = |text: &str| Rule::new("STRING_PATTERN", text);
         let hardness = match Kind::of(text) {
@@ -82,7 +84,8 @@ impl PasswordHash {
         }
     }
 
-    /// Whether the hash is of another kind than this suite makes, or easier than the settings require.
+    /// Whether the hash is of another kind than this suite makes, or easier than the settings
+    /// require.
     pub fn is_outdated(&self, hardness: Hardness) -> bool {
         let current = self.0.starts_with("$argon2id$v=19$");
         match argon2_params(&self.0) {

@@ -1,4 +1,5 @@
-//! Refresh tokens: opaque, kept as hashes, each with one successor that takes both its holder and the store to derive.
+//! Refresh tokens: opaque, kept as hashes, each with one successor that takes both its holder and
+//! the store to derive.
 
 use std::fmt;
 
@@ -28,8 +29,9 @@ impl RefreshToken {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The token that takes this one's place. It is derived, so that a retry gets the very same one though the store keeps hashes alone:
-    /// who reads the store lacks the token, and who steals the token lacks the session's secret.
+    /// The token that takes this one's place. It is derived, so that a retry gets the very same one
+    /// though the store keeps hashes alone: who reads the store lacks the token, and who steals the
+    /// token lacks the session's secret.
     pub fn successor(&self, session_secret: &[u8; 32]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(session_secret).expect("HMAC takes any key");

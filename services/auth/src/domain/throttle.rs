@@ -1,11 +1,15 @@
 //! The throttle on guessing: it slows whoever guesses, and never locks an owner out for good.
 //!
-//! Two counts are kept per name that was presented, whether it has an account or not, so that the throttle reveals nothing about accounts:
-//! - one per name and client address, whose delay doubles with every failure up to minutes: it stops the one who guesses;
-//! - one per name over all addresses, whose delay stays at seconds: it slows those who guess from many addresses. An owner who comes from
-//!   an address of theirs, or with a living session, does not feel it.
+//! Two counts are kept per name that was presented, whether it has an account or not, so that the
+//! throttle reveals nothing about accounts:
+//! - one per name and client address, whose delay doubles with every failure up to minutes: it
+//!   stops the one who guesses;
+//! - one per name over all addresses, whose delay stays at seconds: it slows those who guess from
+//!   many addresses. An owner who comes from an address of theirs, or with a living session, does
+//!   not feel it.
 //!
-//! An owner with a living session does not feel the first one either: what is tried with their sessions is counted by itself.
+//! An owner with a living session does not feel the first one either: what is tried with their
+//! sessions is counted by itself.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,12 +40,12 @@ impl Policy {
         self.base.saturating_mul(1 << doublings).min(self.max)
     }
 
-    /// The count after one more attempt at `now`. Every attempt counts as failed until it has succeeded, so that a thousand at once are
-    /// not all the first.
+    /// The count after one more attempt at `now`. Every attempt counts as failed until it has
+    /// succeeded, so that a thousand at once are not all the first.
     pub fn attempt(&self, before: Option<Count>, now: OffsetDateTime) -> Result<Count, Duration> {
         let remembered = before.filter(|count| now - count.attempted_at < self.memory);
-        // Attempts at once read the clock in one order and come here in another: one that was counted later than `now` and without a delay
-        // blocks nobody.
+        // Attempts at once read the clock in one order and come here in another: one that was
+        // counted later than `now` and without a delay blocks nobody.
         if let Some(count) = remembered
             && count.blocked_until > now.max(count.attempted_at)
         {
@@ -118,8 +122,8 @@ impl Attempt {
     }
 }
 
-/// What the counts are kept under: a digest of the name as it was presented, folded to lower case. Names and addresses with a mistake in them are
-/// nobody's business.
+/// What the counts are kept under: a digest of the name as it was presented, folded to lower case.
+/// Names and addresses with a mistake in them are nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject(pub [u8; 32]);
 
@@ -130,8 +134,8 @@ impl Subject {
     }
 }
 
-/// What an address counts as: itself, or its network of 64 bits where one client has them all (IPv6). Clients without a known address count
-/// as one.
+/// What an address counts as: itself, or its network of 64 bits where one client has them all
+/// (IPv6). Clients without a known address count as one.
 pub fn origin(address: Option<IpAddr>) -> String {
     match address {
         None => String::new(),

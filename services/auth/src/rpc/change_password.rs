@@ -10,8 +10,8 @@ use crate::domain::Password;
 use crate::domain::throttle::{Attempt, Mark, Subject};
 use crate::store::{Guess, Name};
 
-/// A stolen access token must not serve to guess the password, from whatever address: all of them count
-/// as one, and logins with it, too.
+/// A stolen access token must not serve to guess the password, from whatever address: all of them
+/// count as one, and logins with it, too.
 pub(super) const ORIGIN: &str = "password:change";
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ChangePasswordRequest) -> Result<(), Error> {

@@ -17,7 +17,8 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::LoginRequest) ->
     Ok(convert::tokens(&pair, request.use_cookie))
 }
 
-/// Opens a session for whoever has the password of `name`. `fields` are the names of the two in the request.
+/// Opens a session for whoever has the password of `name`. `fields` are the names of the two in the
+/// request.
 pub(super) async fn sign_in(
     rpc: &Rpc,
     call: &Call,
@@ -43,8 +44,8 @@ pub(super) async fn sign_in(
     rpc.issue(call, &account, &session.session, token).await
 }
 
-/// Counts the attempt before its password is checked, for names with and without an account alike. Where
-/// another attempt gets in between, its count is read first.
+/// Counts the attempt before its password is checked, for names with and without an account alike.
+/// Where another attempt gets in between, its count is read first.
 async fn begin(rpc: &Rpc, call: &Call, name: &str) -> Result<(Attempt, Option<Account>), Error> {
     let guess = guess(call, name);
     loop {
@@ -79,8 +80,8 @@ fn attempt(rpc: &Rpc, call: &Call, guess: &Guess, known: &SignIn, now: time::Off
     let id = known.account.as_ref().map(|account| account.id);
     let is_signed_in = matches!(&call.caller, Caller::User(user) if Some(user.id) == id);
     let too_many = |retry_after| Error::TooManyAttempts { retry_after };
-    // Somebody who guesses, from many addresses or from behind the same one, must not keep the owner out.
-    // Who is signed in has a count of their own, since their token may be stolen.
+    // Somebody who guesses, from many addresses or from behind the same one, must not keep the
+    // owner out. Who is signed in has a count of their own, since their token may be stolen.
     let (subject, address, before) = match guess.caller {
         Some((subject, origin)) if is_signed_in => (subject, origin, known.caller),
         _ => (guess.subject, guess.origin.as_str(), known.pair),
@@ -125,8 +126,8 @@ async fn verify(
     Ok(account)
 }
 
-/// The hash under which the store now has the password; the old one if a new one could not be made, which
-/// the next login tries again.
+/// The hash under which the store now has the password; the old one if a new one could not be made,
+/// which the next login tries again.
 async fn rehash(rpc: &Rpc, call: &Call, account: &Account, password: Password) -> PasswordHash {
     let old = &account.password_hash;
     let renewed = async {

@@ -10,8 +10,8 @@ use crate::domain::{MailRequest, Purpose};
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::RequestPasswordResetRequest) -> Result<(), Error> {
     let email = Email::parse(&request.email).map_err(|rule| violations::one("email", rule))?;
-    // Whether the address has an account is looked up later, when the mail is sent: the reply takes the
-    // same way either way.
+    // Whether the address has an account is looked up later, when the mail is sent: the reply takes
+    // the same way either way.
     let request = MailRequest {
         id: rpc.clock.new_id(),
         purpose: Purpose::PasswordReset,

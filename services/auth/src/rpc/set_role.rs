@@ -17,7 +17,8 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::SetRoleRequest) 
     let change = AccountChange::Role(role);
     let changed = rpc.store.change_account(id, change, &rpc.cx(call)).await?;
     let (account, _) = changed.ok_or(Error::AccountNotFound { id })?;
-    // Best effort, so that the user's copy shows the role at once; the next login does it otherwise.
+    // Best effort, so that the user's copy shows the role at once; the next login does it
+    // otherwise.
     users::ensure(&rpc.users, call, &account).await;
     Ok(convert::account(&account))
 }

@@ -17,7 +17,8 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::VerifyEmailReque
         .await?
         .ok_or(Error::InvalidVerificationToken)?;
     if proven.moved {
-        // Best effort, so that the user's copy shows the address at once; the next login does it otherwise.
+        // Best effort, so that the user's copy shows the address at once; the next login does it
+        // otherwise.
         users::ensure(&rpc.users, call, &proven.account).await;
     }
     Ok(())

@@ -55,8 +55,8 @@ pub trait Accounts: Send + Sync {
     /// Gives an account another name, and records the address that is requested for it. The account
     /// keeps its own until the other one is proven ([`verify_email`](super::Mails::verify_email)):
     /// mails that prove the one and warn the other are requested, in the language that `languages`
-    /// prefer. Another spelling of its own address is taken at once, and takes back what was requested
-    /// before.
+    /// prefer. Another spelling of its own address is taken at once, and takes back what was
+    /// requested before.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn rename_account(
@@ -68,8 +68,8 @@ pub trait Accounts: Send + Sync {
         cx: &Context,
     ) -> Result<Option<Account>, Error>;
 
-    /// Changes what an account may do; returns the account after the change and the sessions that ended
-    /// with it.
+    /// Changes what an account may do; returns the account after the change and the sessions that
+    /// ended with it.
     ///
     /// Errors: [`Error::LastSuperuser`].
     async fn change_account(
@@ -97,9 +97,9 @@ pub trait Accounts: Send + Sync {
         cx: &Context,
     ) -> Result<(), Error>;
 
-    /// Sets another password, unless it has changed since `old` was read. Voids the tokens that would
-    /// reset it, takes back an address that is yet to be proven, since whoever requested it may be who
-    /// the password is changed for, and ends every session but `keep`.
+    /// Sets another password, unless it has changed since `old` was read. Voids the tokens that
+    /// would reset it, takes back an address that is yet to be proven, since whoever requested it
+    /// may be who the password is changed for, and ends every session but `keep`.
     async fn change_password(
         &self,
         id: Uuid,

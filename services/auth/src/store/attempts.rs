@@ -31,8 +31,8 @@ pub struct Guess {
     pub origin: String,
     /// Their address, where it is known.
     pub address: Option<String>,
-    /// What failures of the caller are counted under, when the call carries a session: a subject, and
-    /// what stands for all addresses of it.
+    /// What failures of the caller are counted under, when the call carries a session: a subject,
+    /// and what stands for all addresses of it.
     pub caller: Option<(Subject, &'static str)>,
 }
 
@@ -57,12 +57,12 @@ pub trait Attempts: Send + Sync {
     /// What an attempt to sign in depends on.
     async fn find_sign_in(&self, guess: &Guess, cx: &Context) -> Result<SignIn, Error>;
 
-    /// Counts an attempt, if the counts are still those that it was made of. If they are not, another
-    /// attempt got in between: nothing is counted, and the answer is no.
+    /// Counts an attempt, if the counts are still those that it was made of. If they are not,
+    /// another attempt got in between: nothing is counted, and the answer is no.
     async fn count_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<bool, Error>;
 
-    /// The attempt succeeded: failures from its address are forgotten, and it does not count over all
-    /// addresses.
+    /// The attempt succeeded: failures from its address are forgotten, and it does not count over
+    /// all addresses.
     async fn clear_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<(), Error>;
 
     /// The attempt was not tried after all: it does not count.

@@ -16,8 +16,8 @@ pub trait SigningKeys: Send + Sync {
     /// Adds the first key of its algorithm, unless another process was faster.
     async fn insert_first_key(&self, key: &SigningKey, cx: &Context) -> Result<(), Error>;
 
-    /// Puts `key` in the place of its algorithm's current one, which retires when `key` becomes active
-    /// and verifies until `old_expires_at`.
+    /// Puts `key` in the place of its algorithm's current one, which retires when `key` becomes
+    /// active and verifies until `old_expires_at`.
     ///
     /// Errors: [`Error::RotationUnderWay`].
     async fn rotate_key(&self, key: &SigningKey, old_expires_at: OffsetDateTime, cx: &Context) -> Result<(), Error>;

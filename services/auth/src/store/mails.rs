@@ -45,8 +45,9 @@ pub trait Mails: Send + Sync {
     async fn find_mail_token(&self, token: TokenHash, purpose: Purpose, cx: &Context)
     -> Result<Option<Account>, Error>;
 
-    /// Uses up a token: sets the password, voids the account's other reset tokens, takes back an address
-    /// that is yet to be proven, and ends every session. `None` when the token does not work.
+    /// Uses up a token: sets the password, voids the account's other reset tokens, takes back an
+    /// address that is yet to be proven, and ends every session. `None` when the token does not
+    /// work.
     async fn reset_password(
         &self,
         token: TokenHash,
@@ -54,8 +55,8 @@ pub trait Mails: Send + Sync {
         cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error>;
 
-    /// Uses up a token: marks the address as proven, or gives the account the address that was requested
-    /// for it. `None` when the token does not work.
+    /// Uses up a token: marks the address as proven, or gives the account the address that was
+    /// requested for it. `None` when the token does not work.
     ///
     /// Errors: [`Error::EmailTaken`] when somebody else has proven the address meanwhile.
     async fn verify_email(&self, token: TokenHash, cx: &Context) -> Result<Option<Proven>, Error>;

@@ -48,8 +48,8 @@ pub async fn open(config: &Config) -> Result<Database, Box<dyn std::error::Error
     Ok(database)
 }
 
-/// The store over a database that is open and migrated. It publishes through `publisher`, and passes
-/// the sessions that end to `ended`.
+/// The store over a database that is open and migrated. It publishes through `publisher`, and
+/// passes the sessions that end to `ended`.
 pub fn over(database: Database, publisher: Publisher, ended: EndedSessions) -> Box<dyn Store> {
     match database {
         Database::Postgres(database) => Box::new(postgres::Queries::new(database, publisher, ended)),

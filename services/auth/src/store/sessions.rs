@@ -46,8 +46,8 @@ pub enum Rotation {
 /// Sessions.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Opens a session after a successful attempt, if the account can sign in and its password is still
-    /// the one of `verified`. Clears the attempt either way.
+    /// Opens a session after a successful attempt, if the account can sign in and its password is
+    /// still the one of `verified`. Clears the attempt either way.
     async fn open_session(
         &self,
         session: &NewSession,
@@ -56,8 +56,8 @@ pub trait Sessions: Send + Sync {
         cx: &Context,
     ) -> Result<Option<Account>, Error>;
 
-    /// Exchanges a refresh token, once: the first call puts the successor in force, calls within `window`
-    /// after it change nothing, and a later one ends the session.
+    /// Exchanges a refresh token, once: the first call puts the successor in force, calls within
+    /// `window` after it change nothing, and a later one ends the session.
     async fn rotate(&self, token: &RefreshToken, window: Duration, cx: &Context) -> Result<Rotation, Error>;
 
     /// The live sessions of an account, the latest used first.
@@ -72,7 +72,7 @@ pub trait Sessions: Send + Sync {
     /// The ended sessions that still have to be remembered: all, or those that ended after `since`.
     async fn list_ended(&self, since: Option<OffsetDateTime>, cx: &Context) -> Result<Vec<EndedSession>, Error>;
 
-    /// Deletes what has expired: sessions, remembered ends, keys, tokens of mails, and failed logins from
-    /// before `attempts_before`.
+    /// Deletes what has expired: sessions, remembered ends, keys, tokens of mails, and failed
+    /// logins from before `attempts_before`.
     async fn prune(&self, attempts_before: OffsetDateTime, cx: &Context) -> Result<(), Error>;
 }

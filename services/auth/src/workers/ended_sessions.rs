@@ -13,7 +13,8 @@ use crate::store::Store;
 
 /// How often the store is polled.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// How far each poll reaches back: transactions commit in another order than they began, and clocks differ.
+/// How far each poll reaches back: transactions commit in another order than they began, and clocks
+/// differ.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Publishes what the store has to `ended` until `stop`.

@@ -13,8 +13,8 @@ use crate::store::Store;
 /// How often what has expired is deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
-/// Deletes what has expired, at the start and every ten minutes. `login_failure_window` is how long failed
-/// logins count.
+/// Deletes what has expired, at the start and every ten minutes. `login_failure_window` is how long
+/// failed logins count.
 pub(crate) async fn prune(
     store: Arc<dyn Store>,
     clock: Clock,

@@ -1,4 +1,5 @@
-//! The auth service over its gRPC methods, with the access layer in front and a clock that stands still.
+//! The auth service over its gRPC methods, with the access layer in front and a clock that stands
+//! still.
 
 #![expect(
     clippy::unwrap_used,

@@ -337,7 +337,8 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         waiting > 0
     })
     .await;
-    // Were the token locked, the two would wait for each other, and the database would break one of them off.
+    // Were the token locked, the two would wait for each other, and the database would break one of
+    // them off.
     sqlx::query("delete from mail_tokens where account_id = $1")
         .bind(id)
         .execute(&mut *change)

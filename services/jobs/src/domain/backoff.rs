@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Pauses that double from attempt to attempt, with jitter, so that jobs that failed together do not come back together.
+/// Pauses that double from attempt to attempt, with jitter, so that jobs that failed together do
+/// not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// The first pause.
@@ -12,8 +13,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after attempt number `attempt`, counted from 1: a random length between half of the doubled pause and all of it. `random` is any
-    /// random number.
+    /// The pause after attempt number `attempt`, counted from 1: a random length between half of
+    /// the doubled pause and all of it. `random` is any random number.
     pub fn pause(self, attempt: i16, random: u32) -> Duration {
         let doublings = u32::from(attempt.unsigned_abs()).saturating_sub(1).min(20);
         let whole = self.first.saturating_mul(1 << doublings).min(self.longest);

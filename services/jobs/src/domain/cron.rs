@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use croner::parser::{CronParser, Seconds};
 use time::OffsetDateTime;
 
-/// A pattern in the syntax of cron, such as `*/15 * * * *`: minute, hour, day of month, month, day of week, with an optional field of seconds in front.
-/// Read in UTC.
+/// A pattern in the syntax of cron, such as `*/15 * * * *`: minute, hour, day of month, month, day
+/// of week, with an optional field of seconds in front. Read in UTC.
 #[derive(Clone)]
 pub struct Cron {
     text: String,

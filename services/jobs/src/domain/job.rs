@@ -21,8 +21,8 @@ pub struct Job {
     pub kind: Kind,
     /// What is to be done: the encoded message of the kind.
     pub payload: Vec<u8>,
-    /// What takes the place of the payload once the job has ended, if that is not all of it: the payload
-    /// without its secrets.
+    /// What takes the place of the payload once the job has ended, if that is not all of it: the
+    /// payload without its secrets.
     pub redacted_payload: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
@@ -172,8 +172,8 @@ impl NewJob {
         }
     }
 
-    /// Whether `job`, which has this one's key, is the job that this one would make. Of a job that has
-    /// ended, the redacted payload is compared.
+    /// Whether `job`, which has this one's key, is the job that this one would make. Of a job that
+    /// has ended, the redacted payload is compared.
     pub fn is_of(&self, job: &Job) -> bool {
         let payload = match job.is_redacted() {
             true => self.redacted_payload.as_ref(),

@@ -49,7 +49,8 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Attempts at the most, where the caller does not set it. Mails and webhooks go to systems of others, which may be away for a day.
+    /// Attempts at the most, where the caller does not set it. Mails and webhooks go to systems of
+    /// others, which may be away for a day.
     pub fn max_attempts(self) -> i16 {
         match self {
             Self::SendEmail | Self::Webhook => 12,

@@ -2,7 +2,8 @@
 
 use time::OffsetDateTime;
 
-/// A job's priority: each has a queue and workers of its own, so that a full queue holds up no other.
+/// A job's priority: each has a queue and workers of its own, so that a full queue holds up no
+/// other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Queue {
     /// Can wait.

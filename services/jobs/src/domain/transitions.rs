@@ -1,13 +1,13 @@
-//! How a job goes from one status to the next. Stores lock the row, apply one of these, and write the
-//! row back. The beginning of an attempt is a single statement of the store.
+//! How a job goes from one status to the next. Stores lock the row, apply one of these, and write
+//! the row back. The beginning of an attempt is a single statement of the store.
 
 use time::OffsetDateTime;
 
 use super::{Ending, Job, Problem, Status};
 
 impl Job {
-    /// Ends at its owner's request: at once when it waits; a running one is requested to end. Whether there
-    /// was anything to end.
+    /// Ends at its owner's request: at once when it waits; a running one is requested to end.
+    /// Whether there was anything to end.
     pub fn cancel(&mut self, now: OffsetDateTime) -> bool {
         match self.status {
             Status::Scheduled | Status::Queued => {
@@ -25,7 +25,8 @@ impl Job {
         }
     }
 
-    /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled, and had all of its payload.
+    /// Starts again, with the attempts counted anew. Whether it had failed, died or been cancelled,
+    /// and had all of its payload.
     pub fn restart(&mut self, now: OffsetDateTime) -> bool {
         match self.status {
             _ if self.is_redacted() => false,
@@ -95,7 +96,8 @@ impl Job {
         self.status = status;
         self.updated_at = now;
         self.finished_at = Some(now);
-        // Dead letters wait for a superuser, who is not there every day, and replays them as they were.
+        // Dead letters wait for a superuser, who is not there every day, and replays them as they
+        // were.
         if status == Status::Dead {
             self.expires_at = now.checked_add(self.result_ttl.max(time::Duration::days(30)));
             return;

@@ -1,6 +1,7 @@
 //! Makes one reminder per todo and due date, for todos that are due soon.
 //!
-//! Once: the mail is a job whose key is the todo and its date, kept until the date has passed. A todo that is put off gets another reminder.
+//! Once: the mail is a job whose key is the todo and its date, kept until the date has passed. A
+//! todo that is put off gets another reminder.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl JobHandler for RemindDue {
 }
 
 impl RemindDue {
-    /// Where the owner gets mail; nowhere, if the account is gone or closed, or nobody has proven the address.
+    /// Where the owner gets mail; nowhere, if the account is gone or closed, or nobody has proven
+    /// the address.
     async fn contact(&self, context: &JobContext, user_id: &str) -> Result<Option<auth::Contact>, JobError> {
         let request = auth::GetContactRequest {
             account_id: user_id.to_owned(),

@@ -1,10 +1,12 @@
 //! Sends one mail.
 //!
-//! Once: a mail server cannot be asked whether it has a mail, so a mail whose worker died after sending is sent again,
-//! with the `Message-ID` and the date of the first, by which mail programs show it once. As a file, it is the same file.
+//! Once: a mail server cannot be asked whether it has a mail, so a mail whose worker died after
+//! sending is sent again, with the `Message-ID` and the date of the first, by which mail programs
+//! show it once. As a file, it is the same file.
 //!
-//! A mail that the auth service requested gets its text from there when it is sent: its link and token are in no store of
-//! this service. The same request gets the same token, so a mail that is sent again is the same mail.
+//! A mail that the auth service requested gets its text from there when it is sent: its link and
+//! token are in no store of this service. The same request gets the same token, so a mail that is
+//! sent again is the same mail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +62,8 @@ impl JobHandler for SendEmail {
 }
 
 impl SendEmail {
-    /// What is in a mail that the auth service requested: its address, the name of its reader, and what it is about.
-    /// `None` when there is nothing to send any more.
+    /// What is in a mail that the auth service requested: its address, the name of its reader, and
+    /// what it is about. `None` when there is nothing to send any more.
     async fn issue(
         &self,
         context: &JobContext,

@@ -1,6 +1,8 @@
-//! Delivers one event to a webhook, by Standard Webhooks (https://www.standardwebhooks.com, version 1.0).
+//! Delivers one event to a webhook, by Standard Webhooks (https://www.standardwebhooks.com, version
+//! 1.0).
 //!
-//! Once: not ours to promise. Every attempt carries the event's id as `webhook-id`, by which the receiver recognizes a copy.
+//! Once: not ours to promise. Every attempt carries the event's id as `webhook-id`, by which the
+//! receiver recognizes a copy.
 
 use std::sync::Arc;
 use std::time::Duration;

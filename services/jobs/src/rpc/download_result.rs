@@ -1,4 +1,5 @@
-//! DownloadResult. Public, so that the link alone is enough; whoever is signed in reads their own without one.
+//! DownloadResult. Public, so that the link alone is enough; whoever is signed in reads their own
+//! without one.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;

@@ -40,7 +40,8 @@ pub(super) async fn handle(
     let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let cx = rpc.cx(call);
     let job = convert::import(owner, id, digest, format, unique_key, cx.now);
-    // The file is safe before the job that reads it can begin. One whose job is not made after all is removed, here or as a stray.
+    // The file is safe before the job that reads it can begin. One whose job is not made after all
+    // is removed, here or as a stray.
     file.finish().await?;
     let inserted = rpc.store.insert_job(&job, &cx).await;
     match inserted {
@@ -53,7 +54,8 @@ pub(super) async fn handle(
             rpc.files.remove(id).await?;
             Err(error)
         }
-        // The row may have been committed all the same, so the file stays until it is known to be a stray.
+        // The row may have been committed all the same, so the file stays until it is known to be a
+        // stray.
         Err(error) => Err(error),
     }
 }

@@ -1,8 +1,8 @@
 //! Where jobs, schedules and webhooks are kept: a trait for each, two databases.
 //!
-//! `queries/` has a file for each trait, compiled once per database by `postgres.rs` and `sqlite.rs`;
-//! what differs stands in the folders `postgres/` and `sqlite/`. Whatever queues a job publishes the
-//! message that brings it to a worker in the same unit of work.
+//! `queries/` has a file for each trait, compiled once per database by `postgres.rs` and
+//! `sqlite.rs`; what differs stands in the folders `postgres/` and `sqlite/`. Whatever queues a job
+//! publishes the message that brings it to a worker in the same unit of work.
 
 mod postgres;
 mod queues;
@@ -39,8 +39,8 @@ pub const MIGRATIONS: Migrations = Migrations {
 pub trait Store: Tasks + Work + Queues + Webhooks + Reactions {}
 impl<T: Tasks + Work + Queues + Webhooks + Reactions> Store for T {}
 
-/// The store over a database that is open and migrated. Its messages go out through `publisher`, and
-/// `notifier` notifies this process of jobs that change.
+/// The store over a database that is open and migrated. Its messages go out through `publisher`,
+/// and `notifier` notifies this process of jobs that change.
 pub fn over(database: Database, publisher: Publisher, notifier: JobNotifier) -> Box<dyn Store> {
     match database {
         Database::Postgres(database) => Box::new(postgres::Queries {

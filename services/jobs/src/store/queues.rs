@@ -19,8 +19,8 @@ pub trait Queues: Send + Sync {
     /// How many jobs of each kind there are in each status that is not a good end.
     async fn count_jobs(&self, cx: &Context) -> Result<Vec<(Kind, Status, i64)>, Error>;
 
-    /// Makes a schedule, or changes it to this pattern and kind; one whose pattern stays keeps its next
-    /// time.
+    /// Makes a schedule, or changes it to this pattern and kind; one whose pattern stays keeps its
+    /// next time.
     async fn put_schedule(&self, schedule: &Schedule, cx: &Context) -> Result<(), Error>;
 
     /// Deletes the schedules that are not among these.

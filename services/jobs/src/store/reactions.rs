@@ -50,6 +50,7 @@ impl Delivery {
 /// What events of other services change here.
 #[async_trait]
 pub trait Reactions: Send + Sync {
-    /// Does what these events change, all or none, except for those that `consumer` has handled before.
+    /// Does what these events change, all or none, except for those that `consumer` has handled
+    /// before.
     async fn react(&self, consumer: &str, reactions: &[(&Message, Reaction)], cx: &Context) -> Result<(), Error>;
 }

@@ -31,9 +31,9 @@ pub enum Renewal {
 /// Jobs as workers see them.
 #[async_trait]
 pub trait Work: Send + Sync {
-    /// Begins an attempt at a queued job, under `lease` until `until`. `None` when it is not queued:
-    /// done, cancelled, or claimed by another worker. A job of a paused queue is set aside until the
-    /// queue is resumed.
+    /// Begins an attempt at a queued job, under `lease` until `until`. `None` when it is not
+    /// queued: done, cancelled, or claimed by another worker. A job of a paused queue is set aside
+    /// until the queue is resumed.
     async fn claim(&self, lease: Lease, until: OffsetDateTime, cx: &Context) -> Result<Option<Job>, Error>;
 
     /// Holds a lease until `until`.
@@ -42,8 +42,8 @@ pub trait Work: Send + Sync {
     /// Writes how far a job is; whether the lease is still held.
     async fn report(&self, lease: Lease, progress: i16, note: &str, cx: &Context) -> Result<bool, Error>;
 
-    /// Ends the attempt at `job`, which is as [`Work::claim`] returned it. `None` when the lease is not
-    /// held any more; nothing is written then.
+    /// Ends the attempt at `job`, which is as [`Work::claim`] returned it. `None` when the lease is
+    /// not held any more; nothing is written then.
     async fn finish(&self, lease: Lease, job: &Job, ending: &Ending, cx: &Context) -> Result<Option<Job>, Error>;
 
     /// Queues up to `limit` scheduled jobs whose time has come; how many there were.
@@ -52,8 +52,8 @@ pub trait Work: Send + Sync {
     /// Takes up to `limit` running jobs from workers whose lease has run out; how many there were.
     async fn rescue(&self, limit: i64, cx: &Context) -> Result<usize, Error>;
 
-    /// Publishes the messages of up to `limit` jobs again that were queued before `before` and that no
-    /// worker has claimed; how many there were.
+    /// Publishes the messages of up to `limit` jobs again that were queued before `before` and that
+    /// no worker has claimed; how many there were.
     async fn redeliver(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<usize, Error>;
 
     /// Up to `limit` jobs whose time to be kept is over.

@@ -133,7 +133,8 @@ impl Worker {
                 Ok(Renewal::Held) => held_until = sent + self.pace.lease,
                 Ok(Renewal::CancelRequested) => return Interruption::Cancelled,
                 Ok(Renewal::Lost) => return Interruption::Lost,
-                // While the store is away nobody else can take the job either, but past the lease somebody may have.
+                // While the store is away nobody else can take the job either, but past the lease
+                // somebody may have.
                 Err(error) if Instant::now() < held_until => {
                     tracing::warn!(%error, "the lease cannot be renewed for now")
                 }
@@ -178,7 +179,8 @@ impl Worker {
         }
     }
 
-    /// Writes the ending, through a store that is away for a while; past the lease, the sweeper decides.
+    /// Writes the ending, through a store that is away for a while; past the lease, the sweeper
+    /// decides.
     async fn finish(&self, lease: Lease, job: &Job, ending: &Ending) {
         let give_up = Instant::now() + self.pace.lease;
         loop {
@@ -197,8 +199,8 @@ impl Worker {
     }
 }
 
-/// How often a lease is renewed: often enough to be held through two failures, and to learn of a request
-/// to cancel soon.
+/// How often a lease is renewed: often enough to be held through two failures, and to learn of a
+/// request to cancel soon.
 fn heartbeat(lease: Duration) -> Duration {
     (lease / 4).min(Duration::from_secs(1)).max(Duration::from_millis(20))
 }

@@ -18,7 +18,8 @@ pub(super) struct Consumer {
 
 #[async_trait]
 impl quartet_messaging::Handler for Consumer {
-    /// The message is done once the row has the end of the attempt, or once there was nothing to claim.
+    /// The message is done once the row has the end of the attempt, or once there was nothing to
+    /// claim.
     async fn handle(&self, message: &Message) -> Result<(), Failure> {
         let job = message
             .subject
@@ -36,8 +37,8 @@ impl quartet_messaging::Handler for Consumer {
         let claimed = worker.store.claim(lease, cx.now + worker.pace.lease, &cx).await?;
         if let Some(job) = claimed {
             let attempt = worker.clone().attempt(lease, job, self.stop.clone());
-            // An attempt that could not even write its end is rescued when its lease runs out; the message
-            // has done its part.
+            // An attempt that could not even write its end is rescued when its lease runs out; the
+            // message has done its part.
             let _ = self.attempts.spawn(attempt).await;
         }
         Ok(())

@@ -25,8 +25,8 @@ const STEP: Duration = Duration::from_secs(30);
 
 /// Does one kind of job.
 ///
-/// A job may be done more than once: its worker can die between the effect and the commit of its end.
-/// So every handler declares what makes its effect happen once.
+/// A job may be done more than once: its worker can die between the effect and the commit of its
+/// end. So every handler declares what makes its effect happen once.
 #[async_trait]
 pub trait JobHandler: Send + Sync {
     /// How long one attempt may take.
@@ -45,8 +45,8 @@ pub struct Done(pub Vec<u8>);
 pub struct JobContext {
     /// The job, as it was when the attempt began.
     pub job: Job,
-    /// Cancelled when the handler is to end: at its owner's request, when its time is up, or when the
-    /// worker stops.
+    /// Cancelled when the handler is to end: at its owner's request, when its time is up, or when
+    /// the worker stops.
     pub interrupted: CancellationToken,
     /// Until when the attempt may last.
     pub deadline: Deadline,

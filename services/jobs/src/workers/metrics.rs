@@ -18,7 +18,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const COUNTED: [Status; 4] = [Status::Scheduled, Status::Queued, Status::Running, Status::Dead];
 
 impl Worker {
-    /// Records until `stop`, where metrics are on. All workers record the same, since they share the store.
+    /// Records until `stop`, where metrics are on. All workers record the same, since they share
+    /// the store.
     pub(super) async fn record_metrics(self, stop: CancellationToken) {
         if !is_on() {
             return;

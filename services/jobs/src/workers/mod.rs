@@ -1,10 +1,10 @@
 //! What the service does in the background: it claims jobs, supervises each attempt, and keeps the
 //! queues going.
 //!
-//! In reading order: `context` is what a handler works with and returns, `job_error` why a job is not
-//! done, `consumer` claims the job of a message, `attempt` supervises one attempt, `sweeper` queues what
-//! is due and rescues orphans, `scheduler` makes the jobs of schedules, `metrics` records how full the
-//! queues are.
+//! In reading order: `context` is what a handler works with and returns, `job_error` why a job is
+//! not done, `consumer` claims the job of a message, `attempt` supervises one attempt, `sweeper`
+//! queues what is due and rescues orphans, `scheduler` makes the jobs of schedules, `metrics`
+//! records how full the queues are.
 
 mod attempt;
 mod consumer;

@@ -1,5 +1,5 @@
-//! Makes the jobs of schedules, once for all workers: the worker that moves a schedule on to its next
-//! time makes the job.
+//! Makes the jobs of schedules, once for all workers: the worker that moves a schedule on to its
+//! next time makes the job.
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;

@@ -50,8 +50,8 @@ impl Worker {
         }
         let expired = self.store.list_expired(BATCH, &cx()).await?;
         if !expired.is_empty() {
-            // The files first: a row without its file is deleted at the next sweep, a file without its row
-            // would stay.
+            // The files first: a row without its file is deleted at the next sweep, a file without
+            // its row would stay.
             for id in &expired {
                 self.files.remove(*id).await?;
             }

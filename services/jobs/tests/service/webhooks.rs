@@ -15,7 +15,8 @@ use tonic::Code;
 use crate::harness::{Harness, Names, Process, Setting, eventually};
 use crate::receiver::{Receiver, answer};
 
-/// A harness where 127.0.0.2 may be called, and `inside.example` means 127.0.0.1, `outside.example` 127.0.0.2.
+/// A harness where 127.0.0.2 may be called, and `inside.example` means 127.0.0.1, `outside.example`
+/// 127.0.0.2.
 async fn harness() -> Harness {
     let names = HashMap::from([
         ("inside.example", vec!["127.0.0.1".parse().unwrap()]),

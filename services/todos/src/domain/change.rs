@@ -146,8 +146,8 @@ pub enum Next {
 }
 
 impl FeedPage {
-    /// What follows `position`. Numbers have no gaps, so whatever is missing has been pruned, and a position past the head is from another
-    /// history of the database.
+    /// What follows `position`. Numbers have no gaps, so whatever is missing has been pruned, and a
+    /// position past the head is from another history of the database.
     pub fn after(mut self, position: i64) -> Next {
         if self.changes.is_empty() {
             return match self.head == position {

@@ -23,7 +23,8 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether it completes or reopens a todo and does nothing else. Done to a todo that stands so already, it is no change.
+    /// Whether it completes or reopens a todo and does nothing else. Done to a todo that stands so
+    /// already, it is no change.
     pub fn is_completion(&self) -> bool {
         matches!(
             self,
@@ -38,7 +39,8 @@ impl Edit {
         )
     }
 
-    /// What the feed of changes calls it: completing and reopening by themselves have names of their own.
+    /// What the feed of changes calls it: completing and reopening by themselves have names of
+    /// their own.
     pub fn kind(&self) -> ChangeKind {
         match self.completed {
             Some(true) if self.is_completion() => ChangeKind::Completed,

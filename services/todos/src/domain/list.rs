@@ -73,7 +73,8 @@ pub enum SortValue {
 }
 
 impl Order {
-    /// Parses an order: a field, with a leading `-` for the largest first; empty is the newest first.
+    /// Parses an order: a field, with a leading `-` for the largest first; empty is the newest
+    /// first.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let (name, descending) = match text.strip_prefix('-') {
             Some(name) => (name, true),

@@ -38,8 +38,9 @@ pub struct DueKey {
     pub id: Uuid,
 }
 
-/// The id of the todo that a line of an import becomes: the same for the same import and line, so that a row takes effect once without a note of
-/// it. A UUIDv7 with the time of the import's own, which keeps the order of the lines.
+/// The id of the todo that a line of an import becomes: the same for the same import and line, so
+/// that a row takes effect once without a note of it. A UUIDv7 with the time of the import's own,
+/// which keeps the order of the lines.
 pub fn imported_id(import: Uuid, line: u32) -> Uuid {
     let digest = Sha256::new()
         .chain_update(import.as_bytes())

@@ -1,4 +1,5 @@
-//! The token that takes a stream of changes up again: a position, and a mark of whose feed it is in.
+//! The token that takes a stream of changes up again: a position, and a mark of whose feed it is
+//! in.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

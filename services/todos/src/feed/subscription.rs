@@ -46,7 +46,8 @@ pub(crate) enum Start {
 }
 
 impl Feed {
-    /// A stream of the changes of `owner`, from `start` on, until the reader leaves or the service stops.
+    /// A stream of the changes of `owner`, from `start` on, until the reader leaves or the service
+    /// stops.
     pub(crate) async fn subscribe(
         &self,
         owner: Uuid,

@@ -215,7 +215,8 @@ pub(super) fn tag(tag: Tag) -> pb::Tag {
     }
 }
 
-/// Where a stream of changes begins. A token from another user's feed is what a browser sends after its user has changed: it gets a reset.
+/// Where a stream of changes begins. A token from another user's feed is what a browser sends after
+/// its user has changed: it gets a reset.
 pub(super) fn start(owner: Uuid, token: &str) -> Result<Start, InvalidFields> {
     if token.is_empty() {
         return Ok(Start::Now);

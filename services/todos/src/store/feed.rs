@@ -9,8 +9,8 @@ use super::FeedNotifier;
 use crate::Error;
 use crate::domain::FeedPage;
 
-/// The feed of changes. Every write of a todo or a tag appends to it in its own transaction; here it
-/// is read and pruned.
+/// The feed of changes. Every write of a todo or a tag appends to it in its own transaction; here
+/// it is read and pruned.
 #[async_trait]
 pub trait Feed: Send + Sync {
     /// At most `limit` changes of the owner after `position`.

@@ -20,8 +20,8 @@ pub struct Follower {
 }
 
 impl FeedNotifier {
-    /// Notifies the owner's followers that the feed has come to `head`. Nothing is kept for owners whom
-    /// nobody follows.
+    /// Notifies the owner's followers that the feed has come to `head`. Nothing is kept for owners
+    /// whom nobody follows.
     pub fn advance(&self, owner: Uuid, head: i64) {
         if let Some(sender) = self.0.lock().get(&owner) {
             sender.send_if_modified(|known| {

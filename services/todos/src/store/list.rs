@@ -97,7 +97,8 @@ where
     }
 }
 
-/// Only what comes after `key`. A key that does not fit the order, which no token of this list holds, matches nothing.
+/// Only what comes after `key`. A key that does not fit the order, which no token of this list
+/// holds, matches nothing.
 pub(super) fn push_key<D: Database>(query: &mut QueryBuilder<D>, order: Order, key: &Key)
 where
     Uuid: Bind<D>,

@@ -1,7 +1,7 @@
 //! Where todos, tags and the feed of their changes are kept: a trait for each, two databases.
 //!
-//! `queries/` has a file for each trait, compiled once per database by `postgres.rs` and `sqlite.rs`;
-//! statements that differ stand in the folders `postgres/` and `sqlite/`.
+//! `queries/` has a file for each trait, compiled once per database by `postgres.rs` and
+//! `sqlite.rs`; statements that differ stand in the folders `postgres/` and `sqlite/`.
 
 mod entries;
 mod feed;

@@ -1,4 +1,5 @@
-//! A todo or a tag as the feed of changes keeps it: JSON, with the moments as microseconds since the epoch.
+//! A todo or a tag as the feed of changes keeps it: JSON, with the moments as microseconds since
+//! the epoch.
 
 use quartet_store::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,8 @@ use uuid::Uuid;
 
 use crate::domain::{ChangeKind, Priority, Subject, TagRef, Todo};
 
-/// The fields may grow but never change their meaning: rows from before an upgrade are read after it.
+/// The fields may grow but never change their meaning: rows from before an upgrade are read after
+/// it.
 #[derive(Serialize, Deserialize)]
 struct TodoSnapshot {
     user_id: Uuid,

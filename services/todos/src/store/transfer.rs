@@ -17,8 +17,8 @@ pub trait Transfer: Send + Sync {
     /// Errors: [`Error::OwnerDeleted`].
     async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error>;
 
-    /// A page of everybody's open todos that are due between two times, the most pressing first. The
-    /// total is not counted.
+    /// A page of everybody's open todos that are due between two times, the most pressing first.
+    /// The total is not counted.
     async fn list_due(
         &self,
         after: OffsetDateTime,

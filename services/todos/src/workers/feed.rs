@@ -1,10 +1,11 @@
-//! The upkeep of the feed of changes: finds what other instances have written, and forgets what is old.
+//! The upkeep of the feed of changes: finds what other instances have written, and forgets what is
+//! old.
 //!
 //! A write in this process notifies the followers at once, through
-//! [`FeedNotifier`](crate::store::FeedNotifier). One in another instance is found in the store within
-//! [`POLL_INTERVAL`]: one query for all owners that somebody follows here, whatever their number of
-//! streams. PostgreSQL's `notify` inside the write would be quicker, but it takes a lock that all commits
-//! of the database share.
+//! [`FeedNotifier`](crate::store::FeedNotifier). One in another instance is found in the store
+//! within [`POLL_INTERVAL`]: one query for all owners that somebody follows here, whatever their
+//! number of streams. PostgreSQL's `notify` inside the write would be quicker, but it takes a lock
+//! that all commits of the database share.
 
 use std::sync::Arc;
 use std::time::Duration;

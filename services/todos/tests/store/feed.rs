@@ -159,7 +159,8 @@ async fn a_write_that_changes_nothing_tells_nothing(fresh: Fresh) {
     assert_eq!(fixture.changes_after(0).await.len(), 2);
 }
 
-/// Sixteen writers, each committing when it comes to it, and a reader that looks all the while and goes on from what it has seen.
+/// Sixteen writers, each committing when it comes to it, and a reader that looks all the while and
+/// goes on from what it has seen.
 async fn writers_at_once_leave_no_gap_and_no_reader_misses_one(fresh: Fresh) {
     const WRITERS: usize = 16;
     const EACH: usize = 10;
@@ -262,7 +263,8 @@ async fn feeds_are_apart(fresh: Fresh) {
     assert_eq!(heads, [(fixture.owner, 1), (other, 2)]);
 }
 
-/// The order of commits is what counts: a transaction that began first and commits last must not be passed over.
+/// The order of commits is what counts: a transaction that began first and commits last must not be
+/// passed over.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
 async fn a_transaction_that_commits_late_is_not_passed_over() {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 pub struct Account {
     /// Id of the account, and of its user.
     pub id: Uuid,
-    /// Name to give the user when it is made; the user name when `None`. A user that is there keeps its own.
+    /// Name to give the user when it is made; the user name when `None`. A user that is there keeps
+    /// its own.
     pub name: Option<DisplayName>,
     /// The account's user name.
     pub username: Username,

@@ -172,7 +172,8 @@ pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(U
     Ok((checked(id)?, edit))
 }
 
-/// The user as `viewer` may see them: addresses are for their owner and superusers, deletion is for superusers.
+/// The user as `viewer` may see them: addresses are for their owner and superusers, deletion is for
+/// superusers.
 pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
     let trusted = viewer.is_superuser() || viewer.id == user.id;
     pb::User {

@@ -32,8 +32,8 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &SQLITE,
 };
 
-/// All that the service stores. Every function takes the circumstances of its work: the time that it
-/// writes, the deadline that bounds its statements, and the trace that its events continue. As a
+/// All that the service stores. Every function takes the circumstances of its work: the time that
+/// it writes, the deadline that bounds its statements, and the trace that its events continue. As a
 /// consumer, it applies events of accounts to their users.
 pub trait Store: Users + Profiles + Tiers + RateLimits + Consumer {}
 

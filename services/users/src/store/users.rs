@@ -15,8 +15,8 @@ use crate::domain::{Account, Key, TierName, User, UserEdit};
 #[async_trait]
 pub trait Users: Send + Sync {
     /// Makes the user of an account, or brings its copy of the account's fields up to date, and
-    /// returns the name of the user's tier. Writes nothing when the copy is up to date, or of a newer
-    /// account. A deleted user stays deleted.
+    /// returns the name of the user's tier. Writes nothing when the copy is up to date, or of a
+    /// newer account. A deleted user stays deleted.
     async fn ensure_user(&self, account: &Account, cx: &Context) -> Result<Option<String>, Error>;
 
     /// The user.

@@ -281,7 +281,8 @@ async fn an_auth_service_that_does_not_answer_holds_nobody_up_for_long() {
     let status = users.client.delete_user(hurried).await.unwrap_err();
     assert_eq!(refusal(status), because(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
 
-    // For one who has time, auth is away, and the store's writer is free again before others give up on it.
+    // For one who has time, auth is away, and the store's writer is free again before others give
+    // up on it.
     let mut deleting = users.client.clone();
     let request = delete(&ada, &ada);
     let deleting = tokio::spawn(async move { deleting.delete_user(request).await });

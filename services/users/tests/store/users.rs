@@ -110,7 +110,8 @@ async fn ensuring_what_is_known_writes_nothing(fresh: Fresh) {
     let ada = fixture.account("ada");
     fixture.ensure(&ada).await;
     let before = fixture.find(ada.id).await.unwrap();
-    // A write would have to wait for this one, in SQLite for the writer and in PostgreSQL for the row.
+    // A write would have to wait for this one, in SQLite for the writer and in PostgreSQL for the
+    // row.
     let held = fixture.store.begin_delete(ada.id, &fixture.cx()).await.unwrap();
     let cx = Context {
         deadline: Deadline::after(Duration::from_secs(1)),

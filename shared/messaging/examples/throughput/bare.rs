@@ -23,7 +23,8 @@ pub(crate) struct Bare {
 const EXCHANGE: &str = "quartet.events";
 
 impl Bare {
-    /// With `alike`, its messages have headers as ours have, and go through the exchange that ours go through.
+    /// With `alike`, its messages have headers as ours have, and go through the exchange that ours
+    /// go through.
     pub(crate) async fn new(url: &str, alike: bool) -> Self {
         let queue = format!("bare.{}", uuid::Uuid::new_v4().simple());
         let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
@@ -94,7 +95,8 @@ impl Bare {
             .with_headers(headers)
     }
 
-    /// Publishes until all are confirmed; the next one goes as soon as one of those in flight is confirmed.
+    /// Publishes until all are confirmed; the next one goes as soon as one of those in flight is
+    /// confirmed.
     pub(crate) async fn publish(&self, messages: u64) {
         let payload = [7u8; PAYLOAD];
         let exchange = if self.alike { EXCHANGE } else { "" };

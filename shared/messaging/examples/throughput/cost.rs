@@ -11,11 +11,13 @@ use crate::servers::Servers;
 struct Cost {
     /// Messages per second.
     rate: f64,
-    /// Microseconds of CPU per message, user and system: of this process, of the broker, of the database.
+    /// Microseconds of CPU per message, user and system: of this process, of the broker, of the
+    /// database.
     cpu: [f64; 3],
 }
 
-/// The runs by what they do, each in the order of its first run; the first one is what the others are compared with.
+/// The runs by what they do, each in the order of its first run; the first one is what the others
+/// are compared with.
 pub(crate) struct Table {
     servers: Servers,
     order: Vec<(String, String)>,

@@ -1,15 +1,19 @@
 //! What publishing and consuming messages costs, side by side with lapin alone on the same broker.
 //!
-//! `TEST_POSTGRES_DURABLE=1 scripts/with-servers.sh cargo run --release -p quartet-messaging --example throughput [messages] [rounds] [delays]`
+//! `TEST_POSTGRES_DURABLE=1 scripts/with-servers.sh cargo run --release -p quartet-messaging
+//! --example throughput [messages] [rounds] [delays]`
 //!
-//! The bare side does what any client has to do that loses nothing: persistent messages of the same payload to a durable quorum queue, confirms with
-//! the same number of messages in flight, the same prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of an
-//! outbox and ends with a committed effect. The sides take turns in every round, so that a slow minute of the machine hits all of them; a share is
-//! the median over the rounds of ours over the bare one of the same round.
+//! The bare side does what any client has to do that loses nothing: persistent messages of the same
+//! payload to a durable quorum queue, confirms with the same number of messages in flight, the same
+//! prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of
+//! an outbox and ends with a committed effect. The sides take turns in every round, so that a slow
+//! minute of the machine hits all of them; a share is the median over the rounds of ours over the
+//! bare one of the same round.
 //!
-//! Two things are not ours to save, and have rows of their own: lapin with the headers and the exchange of ours, which is what the broker costs for
-//! such a message; and each side of ours without a broker, which is what the store costs. The CPU of all three processes shows the rest, also on a
-//! machine that has other things to do.
+//! Two things are not ours to save, and have rows of their own: lapin with the headers and the
+//! exchange of ours, which is what the broker costs for such a message; and each side of ours
+//! without a broker, which is what the store costs. The CPU of all three processes shows the rest,
+//! also on a machine that has other things to do.
 
 #![expect(
     clippy::unwrap_used,

@@ -53,8 +53,9 @@ impl Servers {
     }
 }
 
-/// The numbers of `/proc/<pid>/stat` after the name: at 1 the parent, from 11 on the ticks (of 10 ms) of user and system, its own and those of children
-/// that have ended. The first one is a letter and counts as 0.
+/// The numbers of `/proc/<pid>/stat` after the name: at 1 the parent, from 11 on the ticks (of 10
+/// ms) of user and system, its own and those of children that have ended. The first one is a letter
+/// and counts as 0.
 fn stat(pid: u32) -> Option<Vec<u64>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let numbers = stat.rsplit_once(") ")?.1.split_whitespace();

@@ -69,7 +69,8 @@ pub(super) async fn run(local: &Local, subscription: Subscription, handler: Arc<
 }
 
 impl Consumer<'_> {
-    /// Writes what is handled, and delivers what there is room for; how long nothing will change by itself.
+    /// Writes what is handled, and delivers what there is room for; how long nothing will change by
+    /// itself.
     async fn work(&mut self, declared: &mut bool) -> Result<Duration, Error> {
         if !*declared {
             queues::declare(&self.local.pool, std::slice::from_ref(&self.subscription.queue)).await?;
@@ -78,7 +79,8 @@ impl Consumer<'_> {
         self.settle().await?;
         let batch_size = self.handler.batch_size().max(1);
         let room = usize::from(self.subscription.prefetch.max(1)).saturating_sub(self.in_flight.len());
-        // A handler of batches has few tasks at a time, so that the messages of meanwhile come together.
+        // A handler of batches has few tasks at a time, so that the messages of meanwhile come
+        // together.
         if room == 0 || (batch_size > 1 && self.running.len() >= CONCURRENT_BATCHES) {
             return Ok(POLL_INTERVAL);
         }
@@ -173,7 +175,8 @@ impl Consumer<'_> {
         Ok(())
     }
 
-    /// Waits for the handlers at work and writes what came of them. What cannot be written is delivered again.
+    /// Waits for the handlers at work and writes what came of them. What cannot be written is
+    /// delivered again.
     async fn finish(&mut self) {
         while let Some(handled) = self.running.join_next().await {
             self.keep(handled);

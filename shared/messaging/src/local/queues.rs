@@ -66,7 +66,8 @@ pub(super) async fn declare(pool: &Sqlite, queues: &[Queue]) -> Result<(), Error
     Ok(())
 }
 
-/// Puts messages into the queues that accept them; what became of each, and the queues that were touched.
+/// Puts messages into the queues that accept them; what became of each, and the queues that were
+/// touched.
 pub(super) async fn insert(
     pool: &Sqlite,
     batch: &[Message],
@@ -147,7 +148,8 @@ async fn insert_copies(
     Ok(())
 }
 
-/// Delivers due messages that are not `in_flight`, the oldest first; none while the queue is paused.
+/// Delivers due messages that are not `in_flight`, the oldest first; none while the queue is
+/// paused.
 pub(super) async fn take(
     pool: &Sqlite,
     subscription: &Subscription,
@@ -188,7 +190,8 @@ pub(super) async fn take(
     if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    // Counted before it is delivered, so that a message that kills the process is recognized by its count.
+    // Counted before it is delivered, so that a message that kills the process is recognized by its
+    // count.
     let mut transaction = pool.write(bound()).await?;
     let rows: Vec<DeliveryRow> = sqlx::query_as(
         "update deliveries set handed_out = handed_out + 1

@@ -26,7 +26,8 @@ impl Acks {
         self.done.insert(tag);
     }
 
-    /// What is to be acknowledged now. A delivery that is not done is never among what is acknowledged.
+    /// What is to be acknowledged now. A delivery that is not done is never among what is
+    /// acknowledged.
     pub(super) fn take(&mut self) -> Vec<Ack> {
         let mut acks = Vec::new();
         let mut last = None;
@@ -39,7 +40,8 @@ impl Acks {
             }
             self.floor = next;
         }
-        // The server has forgotten what is acknowledged already, so the last one has to be one that is not.
+        // The server has forgotten what is acknowledged already, so the last one has to be one that
+        // is not.
         acks.extend(last.map(|tag| Ack { tag, multiple: true }));
         for tag in std::mem::take(&mut self.done) {
             acks.push(Ack { tag, multiple: false });

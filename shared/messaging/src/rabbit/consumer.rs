@@ -208,8 +208,8 @@ impl QueueConsumer {
         Ok(())
     }
 
-    /// Has tasks handle what is ready. A handler of batches has few tasks at a time, so that the deliveries
-    /// of meanwhile come together.
+    /// Has tasks handle what is ready. A handler of batches has few tasks at a time, so that the
+    /// deliveries of meanwhile come together.
     fn start(self: &Arc<Self>, in_flight: &mut InFlight) {
         let batch_size = self.handler.batch_size().max(1);
         while !in_flight.ready.is_empty() && (batch_size == 1 || in_flight.attempts < CONCURRENT_BATCHES) {

@@ -1,7 +1,7 @@
 //! Reads the dead letters of a queue.
 //!
-//! They are taken out and returned, since AMQP has no other way to read them; meanwhile another process
-//! finds fewer of them.
+//! They are taken out and returned, since AMQP has no other way to read them; meanwhile another
+//! process finds fewer of them.
 
 use lapin::Channel;
 use lapin::message::Delivery;

@@ -1,7 +1,8 @@
 //! A message as AMQP carries it: CloudEvents 1.0 in binary content mode, with W3C trace context.
 //!
-//! Headers follow "AMQP Protocol Binding for CloudEvents" 1.0.2 §3.1.3.1: the attributes with the prefix `cloudEvents_`, which is preferred to
-//! `cloudEvents:` there. The binding is written for AMQP 1.0; RabbitMQ maps headers of 0-9-1 to its application properties.
+//! Headers follow "AMQP Protocol Binding for CloudEvents" 1.0.2 §3.1.3.1: the attributes with the
+//! prefix `cloudEvents_`, which is preferred to `cloudEvents:` there. The binding is written for
+//! AMQP 1.0; RabbitMQ maps headers of 0-9-1 to its application properties.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};

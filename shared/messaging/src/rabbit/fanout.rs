@@ -1,7 +1,8 @@
-//! Broadcasts to all processes of a kind, which nobody keeps: a non-durable fan-out exchange, with a queue of its own for each process.
+//! Broadcasts to all processes of a kind, which nobody keeps: a non-durable fan-out exchange, with
+//! a queue of its own for each process.
 //!
-//! It is the opposite of everything else in this crate. What is broadcast while the server is away, or to a process that cannot keep up, is lost, and
-//! nobody waits for it.
+//! It is the opposite of everything else in this crate. What is broadcast while the server is away,
+//! or to a process that cannot keep up, is lost, and nobody waits for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,7 +47,8 @@ struct Broadcast {
 }
 
 impl Fanout {
-    /// The exchange of that name on the server that the settings name; `None` when they name none. The server need not answer yet.
+    /// The exchange of that name on the server that the settings name; `None` when they name none.
+    /// The server need not answer yet.
     ///
     /// Errors: what is wrong with the setting.
     pub fn connect(
@@ -72,7 +74,8 @@ impl Fanout {
         }))
     }
 
-    /// Broadcasts to every other process, without waiting for it. `key` is a word of at most 255 bytes that comes with it.
+    /// Broadcasts to every other process, without waiting for it. `key` is a word of at most 255
+    /// bytes that comes with it.
     pub fn broadcast(&self, key: &str, body: Bytes) {
         // AMQP's words are no longer.
         if key.len() > usize::from(u8::MAX) {
@@ -84,8 +87,8 @@ impl Fanout {
         }
     }
 
-    /// Sends what is broadcast, and passes what others broadcast to `handle`, through every failure of the
-    /// server, until `stop`.
+    /// Sends what is broadcast, and passes what others broadcast to `handle`, through every failure
+    /// of the server, until `stop`.
     pub async fn run(&self, handle: impl Fn(&str, Bytes) + Send + Sync, stop: CancellationToken) {
         let mut waiting = self.waiting.lock().await;
         let mut pause = PAUSES.0;

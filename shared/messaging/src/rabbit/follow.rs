@@ -1,4 +1,5 @@
-//! What follows when a message could not be done at once: another try after a while, or the dead letters.
+//! What follows when a message could not be done at once: another try after a while, or the dead
+//! letters.
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,8 @@ use crate::failpoint::pass;
 use crate::handling::attempt;
 
 impl QueueConsumer {
-    /// Does what follows from a failed attempt; whether the delivery is done. It is not when the session
-    /// ends before.
+    /// Does what follows from a failed attempt; whether the delivery is done. It is not when the
+    /// session ends before.
     pub(super) async fn follow(
         &self,
         received: &Received,
@@ -76,7 +77,8 @@ impl QueueConsumer {
         }
     }
 
-    /// Puts a copy where the message goes next; then it is done here. A crash in between leaves both, which the inbox absorbs.
+    /// Puts a copy where the message goes next; then it is done here. A crash in between leaves
+    /// both, which the inbox absorbs.
     async fn move_on(&self, publication: Publication<'_>) -> Result<bool, Error> {
         match self.inner.publishing.publish(vec![publication]).await.pop() {
             Some(Published::Confirmed) => {

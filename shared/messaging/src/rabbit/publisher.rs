@@ -116,7 +116,8 @@ impl Publisher {
             .iter()
             .any(|outcome| matches!(outcome, Published::Failed { .. }))
         {
-            // Whatever the channel still does is not waited for any more, and the next one is declared on anew.
+            // Whatever the channel still does is not waited for any more, and the next one is
+            // declared on anew.
             self.give_up(&channel).await;
         }
         outcomes

@@ -13,8 +13,8 @@ use crate::Queue;
 pub(super) const EVENTS: &str = "quartet.events";
 /// The exchange that the server gives dead letters to.
 const DEAD: &str = "quartet.dead";
-/// A dead letter that is read is delivered and returned; it must not be lost to that (RabbitMQ 4 limits
-/// deliveries by default).
+/// A dead letter that is read is delivered and returned; it must not be lost to that (RabbitMQ 4
+/// limits deliveries by default).
 const ANY_NUMBER: i64 = 1_000_000;
 
 /// Where the dead letters of a queue are.
@@ -22,12 +22,14 @@ pub(super) fn dead_queue(queue: &str) -> String {
     format!("{queue}.dead")
 }
 
-/// Where the messages of a queue wait for a retry. The wait is part of the name, so that another one makes another queue, and the old one drains.
+/// Where the messages of a queue wait for a retry. The wait is part of the name, so that another
+/// one makes another queue, and the old one drains.
 pub(super) fn retry_queue(queue: &str, step: Duration) -> String {
     format!("{queue}.retry.{}ms", step.as_millis())
 }
 
-/// Where a message lies while a queue is paused. It is what a consumer in any process can see without a store of its own.
+/// Where a message lies while a queue is paused. It is what a consumer in any process can see
+/// without a store of its own.
 pub(super) fn pause_queue(queue: &str) -> String {
     format!("{queue}.paused")
 }
@@ -63,7 +65,8 @@ async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
     bind(channel, &dead, DEAD, name).await?;
     quorum(channel, &pause_queue(name), [("x-max-length", number(1))]).await?;
     for step in steps(queue) {
-        // One queue per wait: of a queue with different waits, only the head expires. The default exchange routes to the queue by its name.
+        // One queue per wait: of a queue with different waits, only the head expires. The default
+        // exchange routes to the queue by its name.
         let milliseconds = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         let arguments = dead_lettering("", name).chain([("x-message-ttl", number(milliseconds))]);
         quorum(channel, &retry_queue(name, step), arguments).await?;
@@ -79,13 +82,15 @@ async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
     Ok(())
 }
 
-/// What leaves the queue without having been consumed goes on to `exchange`, and leaves only once it has arrived there.
+/// What leaves the queue without having been consumed goes on to `exchange`, and leaves only once
+/// it has arrived there.
 fn dead_lettering(exchange: &str, key: &str) -> impl Iterator<Item = (&'static str, AMQPValue)> {
     [
         ("x-dead-letter-exchange", text(exchange)),
         ("x-dead-letter-routing-key", text(key)),
         ("x-dead-letter-strategy", text("at-least-once")),
-        // The server requires it: a queue that drops its oldest messages could drop those on their way.
+        // The server requires it: a queue that drops its oldest messages could drop those on their
+        // way.
         ("x-overflow", text("reject-publish")),
     ]
     .into_iter()
@@ -122,7 +127,8 @@ async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Resu
         .await
 }
 
-/// Messages in a queue, and consumers of it. The server closes the channel when there is no such queue.
+/// Messages in a queue, and consumers of it. The server closes the channel when there is no such
+/// queue.
 pub(super) async fn count(channel: &Channel, queue: &str) -> Result<(u64, u64), Error> {
     let options = QueueDeclareOptions {
         passive: true,

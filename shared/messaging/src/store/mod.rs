@@ -41,8 +41,8 @@ pub(crate) enum Rows {
     Sqlite(Sqlite),
 }
 
-/// Calls a function of the queries of the database at hand. Each is one statement, under the pool's bound on statements and without a transaction
-/// around it: a relay makes many.
+/// Calls a function of the queries of the database at hand. Each is one statement, under the pool's
+/// bound on statements and without a transaction around it: a relay makes many.
 macro_rules! on {
     ($self:ident . $function:ident ( $($argument:expr),* )) => {
         match $self {

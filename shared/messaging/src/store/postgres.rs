@@ -7,8 +7,8 @@ use sqlx::{PgConnection as Connection, PgPool, Postgres as Db, QueryBuilder};
 use super::route_columns;
 use crate::Message;
 
-/// SQL that is true of a number among those that a query returns. As an array, they are looked up one
-/// by one whatever the plan expects.
+/// SQL that is true of a number among those that a query returns. As an array, they are looked up
+/// one by one whatever the plan expects.
 macro_rules! these {
     ($query:literal) => {
         concat!(" = any(array(", $query, "))")
@@ -24,10 +24,12 @@ pub(crate) use rows::*;
 /// The connections of a relay: its own, since they are set up as those of calls must not be.
 pub(super) fn relaying(store: &Store, connections: usize) -> PgPool {
     let options = (*store.pool().connect_options()).clone().options([
-        // What a relay writes may be lost in a crash of the server: the message is then sent once more, and the inbox absorbs it.
+        // What a relay writes may be lost in a crash of the server: the message is then sent once
+        // more, and the inbox absorbs it.
         ("synchronous_commit", "off"),
-        // There is one good plan, along the index of unsent rows up to the limit. The statistics of a table whose rows are nearly all sent
-        // suggest to read and sort what is unsent, which in a backlog is everything, for every batch.
+        // There is one good plan, along the index of unsent rows up to the limit. The statistics of
+        // a table whose rows are nearly all sent suggest to read and sort what is unsent, which in
+        // a backlog is everything, for every batch.
         ("enable_sort", "off"),
         ("enable_bitmapscan", "off"),
         ("enable_seqscan", "off"),

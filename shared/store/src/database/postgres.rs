@@ -38,7 +38,8 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(config.pool_size)
             .acquire_timeout(config.acquire_timeout.0)
-            // A ping before each use costs a round trip; a connection that died shows at its first statement.
+            // A ping before each use costs a round trip; a connection that died shows at its first
+            // statement.
             .test_before_acquire(false)
             .connect_lazy_with(options);
 
@@ -82,12 +83,13 @@ impl Postgres {
         }
         let pool = self.pool.clone();
         let bound = (remaining < self.statement_timeout).then_some(remaining.as_millis());
-        // A task of its own, which goes on when the caller gives up: sqlx would hand a connection whose `begin` was not awaited to the end back to the
-        // pool with the transaction open.
+        // A task of its own, which goes on when the caller gives up: sqlx would hand a connection
+        // whose `begin` was not awaited to the end back to the pool with the transaction open.
         let begun = tokio::spawn(async move {
             match bound {
                 None => pool.begin().await,
-                // One round trip for both statements. Zero would mean no bound, so at least a millisecond.
+                // One round trip for both statements. Zero would mean no bound, so at least a
+                // millisecond.
                 Some(bound) => {
                     let begin = format!("begin; set local statement_timeout = {}", bound.max(1));
                     pool.begin_with(sqlx::AssertSqlSafe(begin)).await

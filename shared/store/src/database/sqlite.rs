@@ -15,7 +15,8 @@ use sqlx::{SqliteConnection, Transaction};
 use crate::config::Synchronous;
 use crate::{Config, Error};
 
-/// SQLite calls the progress handler after this many steps of its virtual machine: some tens of microseconds.
+/// SQLite calls the progress handler after this many steps of its virtual machine: some tens of
+/// microseconds.
 const STEPS: i32 = 1_000;
 
 /// A SQLite file in WAL mode, open once for writing and several times for reading.
@@ -90,7 +91,8 @@ impl Sqlite {
 
     /// The writer's transaction, bounded by `deadline`. It rolls back unless it is committed.
     pub async fn write(&self, deadline: Deadline) -> Result<Write, Error> {
-        // A deferred transaction that reads before it writes can find the database locked; an immediate one waits its turn first.
+        // A deferred transaction that reads before it writes can find the database locked; an
+        // immediate one waits its turn first.
         let mut transaction = self.writer.begin_with("begin immediate").await?;
         let bound = self.bound(&mut transaction, deadline).await?;
         Ok(Write {
@@ -99,7 +101,8 @@ impl Sqlite {
         })
     }
 
-    /// Installs the interruption: at the deadline, or at the general bound on statements where that is nearer.
+    /// Installs the interruption: at the deadline, or at the general bound on statements where that
+    /// is nearer.
     async fn bound(&self, connection: &mut SqliteConnection, deadline: Deadline) -> Result<Bound, Error> {
         if deadline.has_passed() {
             return Err(Error::Deadline);
@@ -121,7 +124,8 @@ impl Sqlite {
     }
 }
 
-/// Makes the file and its folder for this user alone, unless they are there: a store holds keys and password hashes.
+/// Makes the file and its folder for this user alone, unless they are there: a store holds keys and
+/// password hashes.
 fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;

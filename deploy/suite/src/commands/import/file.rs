@@ -1,4 +1,5 @@
-//! The format of an import file. Rows stay raw, so that each fails alone and its line can be reported.
+//! The format of an import file. Rows stay raw, so that each fails alone and its line can be
+//! reported.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

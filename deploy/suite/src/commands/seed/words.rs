@@ -84,7 +84,8 @@ pub(super) fn person(number: u32) -> &'static str {
     pick(PEOPLE, number)
 }
 
-/// A todo's title, by number. The lengths of the three lists have no common divisor, so titles repeat late.
+/// A todo's title, by number. The lengths of the three lists have no common divisor, so titles
+/// repeat late.
 pub(super) fn title(number: u32) -> String {
     format!("{} {} {}", pick(ACTS, number), pick(WHOM, number), pick(WHY, number))
 }

@@ -1,7 +1,7 @@
 //! The statements that PostgreSQL has in one, as parts that all see the same snapshot.
 //!
-//! A part that locks a row waits for whoever has it, and then sees the row as that one left it. Parts
-//! that must see more of what others have committed are a statement of their own.
+//! A part that locks a row waits for whoever has it, and then sees the row as that one left it.
+//! Parts that must see more of what others have committed are a statement of their own.
 
 use quartet_messaging::Message;
 use quartet_messaging::outbox::Outbox as _;
@@ -29,8 +29,8 @@ pub(super) const END_ONE: &str = "with ended as (
     select id, $2, $5 from ended
  returning session_id";
 
-/// The part that ends the sessions of an account. $1 account, $2 now, $3 reason, $4 when they began at
-/// the latest, $5 the one that stays.
+/// The part that ends the sessions of an account. $1 account, $2 now, $3 reason, $4 when they began
+/// at the latest, $5 the one that stays.
 macro_rules! ended {
     () => {
         "ended as (
@@ -187,7 +187,8 @@ fn push_save(statement: &mut QueryBuilder<Db>, account: &Account, now: OffsetDat
     statement.push(" where id = ").push_bind(account.id).push(")");
 }
 
-/// Ends the sessions of an account. Those of one that is deleted go with it, and are only remembered.
+/// Ends the sessions of an account. Those of one that is deleted go with it, and are only
+/// remembered.
 fn push_end(statement: &mut QueryBuilder<Db>, id: Uuid, ending: &Ending, is_purge: bool) {
     if is_purge {
         statement.push(", ended as (select id from sessions");
@@ -269,8 +270,8 @@ pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt
 }
 
 /// The parts that forget the failures of an attempt's address and take its own back over all
-/// addresses. $1 subject, $2 address, $3 all addresses; $4 and $5 are its delay over all addresses and
-/// the one before it, null where that count does not matter. The rows are locked in one order.
+/// addresses. $1 subject, $2 address, $3 all addresses; $4 and $5 are its delay over all addresses
+/// and the one before it, null where that count does not matter. The rows are locked in one order.
 macro_rules! cleared {
     () => {
         "counted as (
@@ -308,8 +309,8 @@ pub(super) async fn clear_attempt(connection: &mut Connection, attempt: &Attempt
     Ok(())
 }
 
-/// Clears a successful attempt and opens a session, if the account can sign in and its password is still
-/// the one that was verified.
+/// Clears a successful attempt and opens a session, if the account can sign in and its password is
+/// still the one that was verified.
 pub(super) async fn open_session(
     connection: &mut Connection,
     new: &NewSession,
@@ -383,8 +384,8 @@ pub(super) async fn exchange(
     Ok(done.rows_affected() == 1)
 }
 
-/// Uses a token of an account, which is locked, to set its password; voids the others and ends every
-/// session. `None` when the token does not work.
+/// Uses a token of an account, which is locked, to set its password; voids the others and ends
+/// every session. `None` when the token does not work.
 pub(super) async fn reset_password(
     connection: &mut Connection,
     token: TokenHash,
@@ -445,8 +446,8 @@ pub(super) async fn reset_password(
     ))
 }
 
-/// Uses a token of an account, which is locked, to prove its address; one that moved takes the place of
-/// its own. No when the token does not work.
+/// Uses a token of an account, which is locked, to prove its address; one that moved takes the
+/// place of its own. No when the token does not work.
 pub(super) async fn verify_email(
     connection: &mut Connection,
     token: TokenHash,

@@ -132,9 +132,9 @@ impl Accounts for Queries {
             } else if is_taken {
                 return Err(Error::EmailTaken);
             } else {
-                // An account that a stolen token speaks for must not be lost with one call: until the
-                // address is proven, the old one signs in and resets the password, and its owner is
-                // warned.
+                // An account that a stolen token speaks for must not be lost with one call: until
+                // the address is proven, the old one signs in and resets the password, and its
+                // owner is warned.
                 after.pending_email = Some(email.as_str().to_owned());
                 let language = Language::preferred(languages);
                 mails::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
@@ -281,8 +281,9 @@ pub(super) async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option
     row.map(TryInto::try_into).transpose()
 }
 
-/// The account, and whether it is the only superuser who can sign in. Both hold until this transaction
-/// ends: all are locked, in one order, so that two such changes at once wait for each other.
+/// The account, and whether it is the only superuser who can sign in. Both hold until this
+/// transaction ends: all are locked, in one order, so that two such changes at once wait for each
+/// other.
 async fn lock_with_superusers(connection: &mut Connection, id: Uuid) -> Result<(Option<Account>, bool), Error> {
     let rows: Vec<AccountRow> = sqlx::query_as(concat!(
         "select * from accounts
@@ -299,8 +300,8 @@ async fn lock_with_superusers(connection: &mut Connection, id: Uuid) -> Result<(
     Ok((accounts.into_iter().find(|account| account.id == id), is_last))
 }
 
-/// The account, which nobody else changes before this transaction ends, and whether some account has
-/// the address.
+/// The account, which nobody else changes before this transaction ends, and whether some account
+/// has the address.
 async fn find_for_rename(
     connection: &mut Connection,
     id: Uuid,

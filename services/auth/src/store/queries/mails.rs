@@ -63,7 +63,8 @@ impl Mails for Queries {
         cx: &Context,
     ) -> Result<Option<IssuedMail>, Error> {
         let mut unit = self.begin(cx);
-        // Once more where two attempts at one mail come at once: the second finds the token of the first.
+        // Once more where two attempts at one mail come at once: the second finds the token of the
+        // first.
         for _ in 0..2 {
             let Some(row) = find_issued(unit.connection().await?, request).await? else {
                 return Ok(None);
@@ -234,8 +235,8 @@ async fn find_issued(connection: &mut Connection, request: &MailRequest) -> Resu
     Ok(query.bind(request.id).fetch_optional(connection).await?)
 }
 
-/// The account of a token and what that is for, whether or not it still works. Nobody else changes the
-/// account before this transaction ends.
+/// The account of a token and what that is for, whether or not it still works. Nobody else changes
+/// the account before this transaction ends.
 async fn lock_account_of(connection: &mut Connection, token: TokenHash) -> Result<Option<(Account, Purpose)>, Error> {
     #[derive(FromRow)]
     struct Row {

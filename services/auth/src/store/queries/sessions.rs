@@ -16,8 +16,8 @@ use crate::domain::{Account, EndReason, EndedSession, PasswordHash, RefreshToken
 use crate::store::sessions::Ending;
 use crate::store::{NewSession, Rotation, Sessions, unreadable};
 
-/// How long tokens of mails are kept after they have expired, so that a request that is handled late
-/// does not get a second one.
+/// How long tokens of mails are kept after they have expired, so that a request that is handled
+/// late does not get a second one.
 const TOKENS_KEPT: Duration = Duration::from_secs(3 * 86_400);
 
 #[derive(FromRow)]
@@ -139,7 +139,8 @@ impl Sessions for Queries {
             if exchanged {
                 return Ok(Rotation::Exchanged(Box::new((session, account))));
             }
-            // Another call has used the token meanwhile, or the session has ended: it is read again.
+            // Another call has used the token meanwhile, or the session has ended: it is read
+            // again.
         }
     }
 
@@ -162,7 +163,8 @@ impl Sessions for Queries {
 
     async fn end_sessions(&self, account_id: Uuid, cx: &Context) -> Result<Vec<EndedSession>, Error> {
         let mut unit = self.begin(cx);
-        // A login under way waits, and its session then opens after this end, by an owner who had the password.
+        // A login under way waits, and its session then opens after this end, by an owner who had
+        // the password.
         accounts::lock(unit.connection().await?, account_id).await?;
         let ending = self.ending(EndReason::Logout, cx);
         let ended = end_all(unit.connection().await?, account_id, None, ending).await?;
@@ -229,7 +231,8 @@ impl Queries {
         row.map(PresentedRow::parts).transpose()
     }
 
-    /// Puts the successor of an unused token in force, unless another call has, or the session has ended.
+    /// Puts the successor of an unused token in force, unless another call has, or the session has
+    /// ended.
     async fn exchange(&self, token: &RefreshToken, session: &Session, cx: &Context) -> Result<bool, Error> {
         let mut single = self.database.single(cx.deadline).await?;
         let successor = token.successor(&session.secret).hash();

@@ -1,5 +1,5 @@
-//! What follows from the events of users: the sessions of one who is deleted end, and a changed tier is
-//! in the tokens that are made from then on, also while the users service is away.
+//! What follows from the events of users: the sessions of one who is deleted end, and a changed
+//! tier is in the tokens that are made from then on, also while the users service is away.
 
 use async_trait::async_trait;
 use quartet_messaging::{Consumer, Failure, Message};

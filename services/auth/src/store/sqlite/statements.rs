@@ -25,8 +25,8 @@ pub(super) const END_ONE: &str = "insert into revocations (session_id, ended_at,
      where id = $4 and account_id = $1 and ended_at is null and expires_at > $2
  returning id";
 
-/// The sessions of an account that end. $1 account, $2 now, $3 reason, $4 when they began at the latest,
-/// $5 the one that stays.
+/// The sessions of an account that end. $1 account, $2 now, $3 reason, $4 when they began at the
+/// latest, $5 the one that stays.
 macro_rules! end {
     () => {
         "insert into revocations (session_id, ended_at, forget_at)
@@ -159,8 +159,8 @@ async fn insert_token(connection: &mut Connection, session_id: Uuid, token: Toke
     Ok(())
 }
 
-/// Counts an attempt, if the counts are still what they were before it. Where they are not, some may be
-/// written: the caller does not commit.
+/// Counts an attempt, if the counts are still what they were before it. Where they are not, some
+/// may be written: the caller does not commit.
 pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt) -> Result<bool, sqlx::Error> {
     for mark in attempt.marks() {
         let counted = match mark.before {
@@ -195,8 +195,8 @@ pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt
     Ok(true)
 }
 
-/// Clears a successful attempt: forgets the failures of its address, and takes its own back over all
-/// addresses.
+/// Clears a successful attempt: forgets the failures of its address, and takes its own back over
+/// all addresses.
 pub(super) async fn clear_attempt(connection: &mut Connection, attempt: &Attempt) -> Result<(), Error> {
     let name = attempt.name.as_ref();
     sqlx::query(
@@ -216,8 +216,8 @@ pub(super) async fn clear_attempt(connection: &mut Connection, attempt: &Attempt
     Ok(())
 }
 
-/// Clears a successful attempt and opens a session, if the account can sign in and its password is still
-/// the one that was verified.
+/// Clears a successful attempt and opens a session, if the account can sign in and its password is
+/// still the one that was verified.
 pub(super) async fn open_session(
     connection: &mut Connection,
     session: &NewSession,
@@ -269,8 +269,8 @@ pub(super) async fn exchange(
     Ok(true)
 }
 
-/// Uses a token of an account to set its password; voids the others and ends every session. `None` when
-/// the token does not work.
+/// Uses a token of an account to set its password; voids the others and ends every session. `None`
+/// when the token does not work.
 pub(super) async fn reset_password(
     connection: &mut Connection,
     token: TokenHash,
@@ -295,8 +295,8 @@ pub(super) async fn reset_password(
     Ok(Some(ended))
 }
 
-/// Uses a token of an account to prove its address; one that moved takes the place of its own. No when
-/// the token does not work.
+/// Uses a token of an account to prove its address; one that moved takes the place of its own. No
+/// when the token does not work.
 pub(super) async fn verify_email(
     connection: &mut Connection,
     token: TokenHash,

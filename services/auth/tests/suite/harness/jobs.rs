@@ -88,8 +88,8 @@ impl Auth {
         })
     }
 
-    /// The mails to this address, the oldest first, of which there have to be `count` once every request
-    /// is handled.
+    /// The mails to this address, the oldest first, of which there have to be `count` once every
+    /// request is handled.
     pub(crate) async fn mails_to(&self, address: &str, count: usize) -> Vec<Sent> {
         let handled = self.jobs.0.lock().unwrap().handled;
         for request in self.requests().await.into_iter().skip(handled) {

@@ -1,4 +1,5 @@
-//! Rows of a CSV file (RFC 4180) with a header line. Tags share a cell, separated by semicolons and quoted in the same way.
+//! Rows of a CSV file (RFC 4180) with a header line. Tags share a cell, separated by semicolons and
+//! quoted in the same way.
 
 use std::collections::HashMap;
 

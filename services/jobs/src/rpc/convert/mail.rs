@@ -54,7 +54,8 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
     }
 }
 
-/// A link that lets its reader in is the reader's alone: nobody is shown it, and it is not kept once the mail is out.
+/// A link that lets its reader in is the reader's alone: nobody is shown it, and it is not kept
+/// once the mail is out.
 pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
     match &mut mail.template {
         Some(Template::Verify(template)) => {

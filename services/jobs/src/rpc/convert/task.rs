@@ -260,7 +260,8 @@ pub(in crate::rpc) fn schedule(schedule: Schedule) -> pb::Schedule {
     }
 }
 
-/// Payload and result as their kind has them. What cannot be decoded is left out: another version wrote it.
+/// Payload and result as their kind has them. What cannot be decoded is left out: another version
+/// wrote it.
 fn messages(job: &Job, link: Option<(String, OffsetDateTime)>) -> (Option<Payload>, Option<Outcome>) {
     fn read<M: Message + Default>(bytes: &[u8]) -> Option<M> {
         M::decode(bytes).ok()

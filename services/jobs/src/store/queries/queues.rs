@@ -146,7 +146,8 @@ impl Queues for Queries {
         cx: &Context,
     ) -> Result<bool, Error> {
         let mut unit = self.begin(cx);
-        // The time that this worker has read is the claim: of several workers, the first one moves it on.
+        // The time that this worker has read is the claim: of several workers, the first one moves
+        // it on.
         let moved = sqlx::query(
             "update schedules
                 set next_run_at = $3, last_run_at = $4

@@ -14,7 +14,8 @@ use crate::Error;
 use crate::domain::EventType;
 use crate::store::{Delivery, Reaction, Reactions};
 
-/// A webhook that is enabled: its id, its owner, and the names of the events that it is subscribed to.
+/// A webhook that is enabled: its id, its owner, and the names of the events that it is subscribed
+/// to.
 type Subscriber = (Uuid, Uuid, String);
 
 #[async_trait]

@@ -39,7 +39,8 @@ pub(super) enum Write {
     Save(Job),
     /// Requests that a running job ends.
     RequestCancel(Uuid),
-    /// Writes what came of an attempt, if its lease is held and its owner has not requested its end.
+    /// Writes what came of an attempt, if its lease is held and its owner has not requested its
+    /// end.
     Finish(Lease, Job),
     /// Queues scheduled jobs that are due.
     EnqueueDue(Vec<Uuid>),
@@ -209,8 +210,8 @@ fn push_insert(statement: &mut QueryBuilder<Db>, jobs: &[NewJob], cx: &Context) 
     statement.push(" on conflict (owner, unique_key) where unique_key is not null do nothing");
 }
 
-/// Writes what a change of status changes. A note and a progress that are not begun anew stay as they
-/// were reported last.
+/// Writes what a change of status changes. A note and a progress that are not begun anew stay as
+/// they were reported last.
 fn push_update(statement: &mut QueryBuilder<Db>, job: &Job) {
     let (reason, message) = match &job.problem {
         Some(problem) => (Some(problem.reason.clone()), Some(problem.message.clone())),

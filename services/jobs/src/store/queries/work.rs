@@ -89,7 +89,8 @@ impl Work for Queries {
     }
 
     async fn finish(&self, lease: Lease, job: &Job, ending: &Ending, cx: &Context) -> Result<Option<Job>, Error> {
-        // Nobody but the holder of the lease changes a running job, except for a request to cancel it.
+        // Nobody but the holder of the lease changes a running job, except for a request to cancel
+        // it.
         let mut ended = job.clone();
         ended.end(ending.clone(), cx.now);
         let written = commit(self.begin(cx), Write::Finish(lease, ended)).await?;

@@ -12,8 +12,8 @@ use crate::Error;
 use crate::store::entries::{Entries, Entry, NewTodos};
 use crate::store::{search_key, snapshot};
 
-/// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have come
-/// to; none when the tags of new todos are not what they were, and then nothing is written.
+/// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have
+/// come to; none when the tags of new todos are not what they were, and then nothing is written.
 pub(super) async fn write(
     connection: &mut Connection,
     entries: &Entries,

@@ -45,7 +45,8 @@ impl TryFrom<ChangeRow> for Recorded {
 impl Feed for Queries {
     async fn read_feed(&self, owner: Uuid, position: i64, limit: u32, cx: &Context) -> Result<FeedPage, Error> {
         let mut connection = self.database.read(cx.deadline).await?;
-        // The head comes first: whatever it counts, the second statement sees, unless it was pruned.
+        // The head comes first: whatever it counts, the second statement sees, unless it was
+        // pruned.
         let head: Option<i64> = sqlx::query_scalar("select head from feeds where user_id = $1")
             .bind(owner)
             .fetch_optional(&mut *connection)

@@ -233,8 +233,8 @@ impl Queries {
     }
 }
 
-/// The number of rows of a list: kept where nothing but `completed` filters it, else counted, up to a
-/// bound.
+/// The number of rows of a list: kept where nothing but `completed` filters it, else counted, up to
+/// a bound.
 fn push_total<'q>(query: &'q mut QueryBuilder<Db>, owner: Uuid, filter: &Filter) -> &'q mut QueryBuilder<Db> {
     let kept = match Total::of(filter) {
         Total::Live => "live",

@@ -64,8 +64,8 @@ impl Transfer for Queries {
             insert.build().execute(unit.connection().await?).await?;
         }
         unit.flush().await?;
-        // A file may be read long after its owner was deleted. Under the lock of the feed, so that the
-        // deletion cannot pass unseen between this query and the commit.
+        // A file may be read long after its owner was deleted. Under the lock of the feed, so that
+        // the deletion cannot pass unseen between this query and the commit.
         if is_deleted(unit.connection().await?, owner).await? {
             return Err(Error::OwnerDeleted { id: owner });
         }
@@ -83,7 +83,8 @@ impl Transfer for Queries {
         let from = key
             .and_then(|key| Timestamp::from_micros(key.due_at))
             .unwrap_or(Timestamp(after));
-        // Without a key, an id that is greater than every other keeps out what is due at `after` itself.
+        // Without a key, an id that is greater than every other keeps out what is due at `after`
+        // itself.
         let after_id = key.map_or(Uuid::max(), |key| key.id);
         let rows: Vec<DueRow> = sqlx::query_as(
             "select id, user_id, title, due_at from todos

@@ -34,8 +34,8 @@ impl Consumer for Queries {
 impl UserLifecycle for Queries {
     async fn purge_deleted_user(&self, before: OffsetDateTime, cx: &Context) -> Result<Option<Uuid>, Error> {
         let mut unit = self.begin(cx);
-        // The row is deleted first: a user who is restored at this moment either deletes it before, or
-        // comes back to nothing.
+        // The row is deleted first: a user who is restored at this moment either deletes it before,
+        // or comes back to nothing.
         let user_id: Option<Uuid> = sqlx::query_scalar(
             "delete from deleted_users
               where user_id = (select user_id from deleted_users where deleted_at < $1 order by deleted_at limit 1)
@@ -65,8 +65,8 @@ async fn delete(unit: &mut Unit, event: UserEvent) -> Result<(), Error> {
     delete_todos(unit.connection().await?, event).await?;
     unit.journal().skip(event.user_id);
     unit.flush().await?;
-    // What was written until the feed was locked; who makes todos from here on finds that their owner
-    // is deleted.
+    // What was written until the feed was locked; who makes todos from here on finds that their
+    // owner is deleted.
     delete_todos(unit.connection().await?, event).await?;
     recount(unit.connection().await?, event.user_id).await
 }

@@ -18,8 +18,8 @@ pub(super) struct Edited {
     pub(super) was_completed: bool,
 }
 
-/// Writes the fields of `edit`. `None` when there is no such todo. The transaction has the one writer,
-/// so that nothing changes between the statements.
+/// Writes the fields of `edit`. `None` when there is no such todo. The transaction has the one
+/// writer, so that nothing changes between the statements.
 ///
 /// Errors: [`Error::TagNotFound`] for the first tag that is not the owner's.
 pub(super) async fn write(

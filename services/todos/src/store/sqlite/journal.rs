@@ -13,9 +13,9 @@ use crate::domain::Change;
 use crate::store::entries::{Entries, NewTodos};
 use crate::store::{search_key, snapshot};
 
-/// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have come
-/// to. The tags of new todos are what they were when they were read: the transaction has the one
-/// writer since before.
+/// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have
+/// come to. The tags of new todos are what they were when they were read: the transaction has the
+/// one writer since before.
 pub(super) async fn write(
     connection: &mut Connection,
     entries: &Entries,

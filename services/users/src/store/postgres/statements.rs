@@ -1,7 +1,7 @@
 //! The statements that differ from those of SQLite.
 
-/// Deletes the user `$1` and records that they were purged at `$2`. Returns the id of a user who was
-/// there; with a `$3`, only of one who was deleted before.
+/// Deletes the user `$1` and records that they were purged at `$2`. Returns the id of a user who
+/// was there; with a `$3`, only of one who was deleted before.
 pub(in crate::store) const PURGE_USER: &str = "
     with purged as (
         delete from users where id = $1 and ($3 is null or deleted_at < $3) returning id

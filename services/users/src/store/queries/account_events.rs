@@ -33,7 +33,8 @@ impl Consumer for Queries {
 async fn make_user(unit: &mut Unit, account: &Account) -> Result<(), quartet_store::Error> {
     let now = Timestamp(unit.cx().now);
     let connection = unit.connection().await?;
-    // A user who is being purged right now is waited for, so that the next statement sees the outcome.
+    // A user who is being purged right now is waited for, so that the next statement sees the
+    // outcome.
     sqlx::query("update users set id = id where id = $1")
         .bind(account.id)
         .execute(&mut *connection)
@@ -67,9 +68,9 @@ async fn set_role(unit: &mut Unit, id: Uuid, role: Role) -> Result<(), quartet_s
     Ok(())
 }
 
-/// Deletes the user of an account that is closed, or brings them back with one that is open again, if
-/// a call that should have done so was broken off between the two. What has happened to the user since
-/// `changed_at` stays.
+/// Deletes the user of an account that is closed, or brings them back with one that is open again,
+/// if a call that should have done so was broken off between the two. What has happened to the user
+/// since `changed_at` stays.
 async fn set_deleted(
     unit: &mut Unit,
     id: Uuid,
@@ -103,8 +104,8 @@ async fn set_deleted(
     Ok(())
 }
 
-/// Deletes the user of an account that was deleted for good. It is the last event of the account, so
-/// nothing can make the user again.
+/// Deletes the user of an account that was deleted for good. It is the last event of the account,
+/// so nothing can make the user again.
 async fn purge(unit: &mut Unit, id: Uuid) -> Result<(), quartet_store::Error> {
     let connection = unit.connection().await?;
     let done = sqlx::query("delete from users where id = $1")

@@ -116,8 +116,8 @@ impl Tiers for Queries {
             }
         })?;
         if let Some(tier) = &row {
-            // A statement of its own: whoever was given the tier meanwhile held its row, and the update
-            // has waited for them, but cannot see them.
+            // A statement of its own: whoever was given the tier meanwhile held its row, and the
+            // update has waited for them, but cannot see them.
             let users: Vec<Uuid> = sqlx::query_scalar("select id from users where tier_id = $1")
                 .bind(tier.id)
                 .fetch_all(unit.connection().await?)

@@ -37,7 +37,8 @@ impl From<UserRow> for User {
             name: row.name,
             username: row.username,
             email: row.email,
-            // The column holds only what `Role::name` gives; anything else must not make a superuser.
+            // The column holds only what `Role::name` gives; anything else must not make a
+            // superuser.
             role: Role::from_name(&row.role).unwrap_or(Role::User),
             profile_image_url: row.profile_image_url,
             tier: row.tier,
@@ -151,7 +152,8 @@ impl Users for Queries {
         };
         let mut query = sqlx::query_as(select).bind(page.fetch()).bind(page.offset());
         if let Some(key) = page.after() {
-            // A number that is no timestamp is in no token of this list; nobody was made before the epoch.
+            // A number that is no timestamp is in no token of this list; nobody was made before the
+            // epoch.
             let created_at = Timestamp::from_micros(key.created_at).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH));
             query = query.bind(created_at).bind(key.id);
         }
@@ -341,12 +343,12 @@ impl Copies {
     }
 }
 
-/// Makes the user of the account, or copies the account's fields. Returns the user; `None` when their
-/// copies are those of the account, or of a newer one. The row is locked either way.
+/// Makes the user of the account, or copies the account's fields. Returns the user; `None` when
+/// their copies are those of the account, or of a newer one. The row is locked either way.
 async fn write_copies(unit: &mut Unit, account: &Account) -> Result<Option<User>, Error> {
     let now = Timestamp(unit.cx().now);
-    // Two calls for a new account may both have found nothing: the second one changes what the first
-    // has made.
+    // Two calls for a new account may both have found nothing: the second one changes what the
+    // first has made.
     let row: Option<UserRow> = sqlx::query_as(returning_user!(
         "insert into users (id, name, username, username_at, email, role, account_at, created_at, updated_at)
          values ($1, $2, $3, $6, $4, $5, $7, $6, $6)
@@ -374,8 +376,9 @@ async fn write_copies(unit: &mut Unit, account: &Account) -> Result<Option<User>
     Ok(row.map(User::from))
 }
 
-/// Records of which account the copies are, which [`write_copies`] has found up to date. Returns the
-/// name of the user's tier; `None` when the copies are of a newer account, or it is unknown of which.
+/// Records of which account the copies are, which [`write_copies`] has found up to date. Returns
+/// the name of the user's tier; `None` when the copies are of a newer account, or it is unknown of
+/// which.
 async fn write_account_at(unit: &mut Unit, account: &Account) -> Result<Option<Option<String>>, Error> {
     let tier = sqlx::query_scalar(
         "update users set account_at = $2

@@ -1,8 +1,8 @@
 //! The statements that differ from those of PostgreSQL. The text of one may be several statements,
 //! which share their parameters and run in one call.
 
-/// Deletes the user `$1` and records that they were purged at `$2`. Returns the id of a user who was
-/// there; with a `$3`, only of one who was deleted before.
+/// Deletes the user `$1` and records that they were purged at `$2`. Returns the id of a user who
+/// was there; with a `$3`, only of one who was deleted before.
 pub(in crate::store) const PURGE_USER: &str = "
     insert into purged_users (id, purged_at)
     select id, $2 from users where id = $1 and ($3 is null or deleted_at < $3)
