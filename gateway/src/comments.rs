@@ -116,6 +116,6 @@ mod tests {
         );
         let priority = pool.get_enum_by_name("quartet.todos.v1.Priority").unwrap();
         assert_eq!(comments.enumeration(&priority), "How pressing a todo is.");
-        assert_eq!(comments.enum_value(&priority.default_value()), "Not said.");
+        assert_eq!(comments.enum_value(&priority.default_value()), "None.");
     }
 }

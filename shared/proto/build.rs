@@ -9,7 +9,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 
 fn main() -> anyhow::Result<()> {
-    // Asked when this runs, not when it is built: a target folder may serve several checkouts.
+    // Read when this runs, not when it is built: a target folder may serve several checkouts.
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?);
     let root = here.join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
@@ -77,7 +77,7 @@ fn check(method: &MethodDescriptor) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The kinds of events and who takes them, as Rust. Refuses a kind that does not say what it is.
+/// The kinds of events and their consumers, as Rust. Refuses a malformed kind.
 fn events(pool: &DescriptorPool) -> anyhow::Result<String> {
     let extension = pool
         .get_extension_by_name("quartet.options.v1.event")
@@ -96,7 +96,10 @@ fn events(pool: &DescriptorPool) -> anyhow::Result<String> {
         let package: Vec<&str> = message.package_name().split('.').collect();
         let words: Vec<&str> = kind.split('.').collect();
         ensure!(
-            matches!((&package[..], &words[..]), ([_, service, _], [first, _, _, last]) if service == first && last.starts_with('v')),
+            matches!(
+                (&package[..], &words[..]),
+                ([_, service, _], [first, _, _, last]) if service == first && last.starts_with('v')
+            ),
             "{name}: `{kind}` is no kind of its service; expected `service.thing.happened.v1`"
         );
         let consumers = event.get_field_by_name("consumers").context("an event has consumers")?;

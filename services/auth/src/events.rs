@@ -9,7 +9,7 @@ use crate::domain::{Account, MailRequest, NewAccount, Purpose};
 /// The name of this service in the contracts and in its inbox.
 pub const CONSUMER: &str = "auth";
 
-/// An account was opened. `languages` are those that the person prefers, as `Accept-Language`.
+/// An account was opened. `languages` are those that the person prefers, in the form of `Accept-Language`.
 pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRegistered {
     pb::AccountRegistered {
         account_id: account.id.to_string(),

@@ -37,7 +37,7 @@ impl Files {
         Self { folder: folder.into() }
     }
 
-    /// Begins the file of a job. `attempt` tells two writers of one job apart.
+    /// Begins the file of a job. `attempt` distinguishes two writers of one job.
     pub async fn create(&self, job: Uuid, attempt: i16) -> std::io::Result<Writer> {
         tokio::fs::create_dir_all(&self.folder).await?;
         let unfinished = self.folder.join(format!(".{job}.{attempt}.part"));

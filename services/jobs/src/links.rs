@@ -7,7 +7,7 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// What [`quartet_rpc::host::Host::key_for`] is asked for.
+/// What [`quartet_rpc::host::Host::key_for`] is called with.
 pub const PURPOSE: &str = "quartet.jobs.links";
 
 /// Signs and checks links. Cheap to clone.

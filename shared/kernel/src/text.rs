@@ -51,7 +51,7 @@ pub fn required(text: &str, max: usize) -> Result<&str, Rule> {
     Ok(text)
 }
 
-/// The text without control characters, cut to `max` characters: for what a client says of itself,
+/// The text without control characters, cut to `max` characters: for what a client sends about itself,
 /// which is shown and never trusted.
 pub fn sanitize(text: &str, max: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(max).collect()

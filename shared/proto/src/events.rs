@@ -1,8 +1,8 @@
 //! What travels between services: the messages that declare themselves events, with their kinds.
 
-/// A message that tells what happened.
+/// A message about something that happened.
 pub trait Event: prost::Message + Default {
-    /// Its kind, as `auth.account.registered.v1`; the version is that of the message.
+    /// Its kind, such as `auth.account.registered.v1`; the version is that of the message.
     const KIND: &'static str;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same
 //! contracts as data, for the gateway, reflection and the access layer), [`events`] (what travels
-//! between services) and [`options`] (what a method says about itself).
+//! between services) and [`options`] (what a method declares about itself).
 
 #![expect(
     missing_docs,

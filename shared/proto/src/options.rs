@@ -1,4 +1,4 @@
-//! What a method says about itself: access policy, edge behaviour and the reasons that errors name.
+//! What a method declares about itself: access policy, edge behaviour and the reasons that errors name.
 
 use prost::Message;
 use prost_reflect::{FieldDescriptor, MethodDescriptor, Value};

@@ -119,6 +119,7 @@ pub fn reason_of(status: &Status) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
@@ -162,7 +163,8 @@ mod tests {
             let status = Status::from(failure);
             prop_assert!(status.message().len() + status.details().len() <= MAX_BYTES);
             let trailers = status.into_http::<()>();
-            let encoded: usize = trailers.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 32;
+            let encoded: usize = trailers.headers().iter().map(size).sum();
             // Well under the 16 KiB at which an HTTP/2 client gives up the connection.
             prop_assert!(encoded < 14 * 1024, "{encoded}");
             let status = Status::from_header_map(trailers.headers()).unwrap();

@@ -93,7 +93,7 @@ impl Revocations {
         state.ended.retain(|_, forget_at| *forget_at > now);
     }
 
-    /// Notes that the set is complete and kept so.
+    /// Records that the set is complete and stays so.
     pub fn up(&self) {
         self.state.write().lost_since = None;
     }

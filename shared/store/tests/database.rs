@@ -110,7 +110,7 @@ async fn a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open(fresh
     let (database, watcher) = (fresh.open().await, fresh.open().await);
     let soon = || Deadline::after(Duration::from_secs(20));
     select_one(&database, soon()).await.unwrap();
-    for moment in 0..20 {
+    for step in 0..20 {
         let mut beginning = Box::pin(async {
             match &database {
                 Database::Postgres(database) => drop(database.write(soon()).await.unwrap()),
@@ -119,7 +119,7 @@ async fn a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open(fresh
         });
         // The first poll sends the statement; the caller gives up while the answer is on its way.
         let _ = futures::poll!(&mut beginning);
-        tokio::time::sleep(Duration::from_micros(200 * moment)).await;
+        tokio::time::sleep(Duration::from_micros(200 * step)).await;
         drop(beginning);
         match &watcher {
             Database::Postgres(watcher) => none_is_open(watcher).await,
@@ -146,7 +146,7 @@ async fn none_is_open(database: &quartet_store::Postgres) {
 }
 
 async fn select_one(database: &Database, deadline: Deadline) -> Result<(), Error> {
-    // Enough steps that SQLite asks whether to go on.
+    // Enough steps that SQLite calls the progress handler.
     let some = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) select count(*) from n";
     match database {
         Database::Postgres(database) => {

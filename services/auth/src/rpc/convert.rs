@@ -22,7 +22,7 @@ pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
     id::parse(text).map_err(|rule| violations::one(field, rule))
 }
 
-/// The languages that a caller prefers, as `Accept-Language`.
+/// The languages that a caller prefers, in the form of `Accept-Language`.
 pub(crate) fn languages(call: &Call) -> String {
     text::sanitize(&call.accept_language, 100)
 }

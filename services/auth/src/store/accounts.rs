@@ -32,7 +32,7 @@ pub enum AccountChange {
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Opens an account, with its first session if there is one. A mail that proves the address is
-    /// requested, in the language that `languages` (as `Accept-Language`) prefer.
+    /// requested, in the language that `languages` (in the form of `Accept-Language`) prefer.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn insert_account(

@@ -118,7 +118,8 @@ on_both! {
         let id: uuid::Uuid = user.id.parse().unwrap();
         let account = auth.store.find_account(id, &auth.cx()).await.unwrap().unwrap();
         assert_eq!(auth.store.find_account_by_username("ann", &auth.cx()).await.unwrap().unwrap(), account);
-        assert_eq!(auth.store.find_holders("", "ann@example.org", &auth.cx()).await.unwrap(), std::slice::from_ref(&account));
+        let holders = auth.store.find_holders("", "ann@example.org", &auth.cx()).await.unwrap();
+        assert_eq!(holders, std::slice::from_ref(&account));
         assert_eq!(account.created_at, auth.clock.now());
         assert!(auth.store.find_account(auth.clock.new_id(), &auth.cx()).await.unwrap().is_none());
     }

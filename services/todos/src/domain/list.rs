@@ -93,7 +93,8 @@ impl Order {
             "priority" => Sort::Priority,
             "title" => Sort::Title,
             _ => {
-                let text = "must be created_at, updated_at, due_at, priority or title, with - in front for the other way round";
+                let text = "must be created_at, updated_at, due_at, priority or title, \
+                            with - in front for the other way round";
                 return Err(Rule::new("STRING_IN", text));
             }
         };

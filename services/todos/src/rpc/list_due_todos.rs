@@ -17,7 +17,7 @@ pub(super) async fn handle(
 ) -> Result<pb::ListDueTodosResponse, Error> {
     let body = &request;
     let mut violations = Violations::new();
-    let required = |moment: Result<Option<_>, Rule>| moment.and_then(|moment| moment.ok_or_else(Rule::required));
+    let required = |time: Result<Option<_>, Rule>| time.and_then(|time| time.ok_or_else(Rule::required));
     let after = violations.check("due_after", required(timestamp::parse(body.due_after.as_ref())));
     let before = violations.check("due_before", required(timestamp::parse(body.due_before.as_ref())));
     let signature = format!("due between {:?} and {:?}", body.due_after, body.due_before);

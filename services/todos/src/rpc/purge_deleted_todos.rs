@@ -14,7 +14,7 @@ pub(super) async fn handle(
 ) -> Result<pb::PurgeDeletedTodosResponse, Error> {
     let body = &request;
     let mut violations = Violations::new();
-    let before = timestamp::parse(body.deleted_before.as_ref()).and_then(|moment| moment.ok_or_else(Rule::required));
+    let before = timestamp::parse(body.deleted_before.as_ref()).and_then(|time| time.ok_or_else(Rule::required));
     let before = violations.check("deleted_before", before);
     if !(1..=1_000).contains(&body.limit) {
         violations.add("limit", Rule::new("INT32_RANGE", "must be between 1 and 1000"));

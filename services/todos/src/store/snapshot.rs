@@ -1,4 +1,4 @@
-//! A todo or a tag as the feed of changes keeps it: JSON, with the moments as microseconds since
+//! A todo or a tag as the feed of changes keeps it: JSON, with times as microseconds since
 //! the epoch.
 
 use quartet_store::Timestamp;

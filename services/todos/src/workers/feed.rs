@@ -38,7 +38,7 @@ pub(crate) struct FeedUpkeep {
 }
 
 impl FeedUpkeep {
-    /// Keeps changes as long as `keep` says.
+    /// Keeps changes for `keep`.
     pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, keep: Duration) -> Self {
         Self { store, clock, keep }
     }

@@ -191,12 +191,12 @@ async fn every_filter_narrows(fresh: Fresh) {
         .await,
         ["home only"]
     );
-    let moment = time::Duration::microseconds(1);
+    let microsecond = time::Duration::microseconds(1);
     assert_eq!(
         all(
             &fixture,
             &Filter {
-                due_before: Some(noon + moment),
+                due_before: Some(noon + microsecond),
                 ..Filter::default()
             }
         )
@@ -218,7 +218,7 @@ async fn every_filter_narrows(fresh: Fresh) {
         all(
             &fixture,
             &Filter {
-                due_after: Some(noon - moment),
+                due_after: Some(noon - microsecond),
                 ..Filter::default()
             }
         )

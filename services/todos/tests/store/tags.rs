@@ -23,9 +23,10 @@ async fn a_name_is_unique_per_owner(fresh: Fresh) {
         created_at: now,
         updated_at: now,
     };
-    assert!(
-        matches!(fixture.store.insert_tag(&again, &fixture.cx()).await, Err(Error::TagNameTaken { name }) if name == "home")
-    );
+    assert!(matches!(
+        fixture.store.insert_tag(&again, &fixture.cx()).await,
+        Err(Error::TagNameTaken { name }) if name == "home"
+    ));
 }
 
 async fn renaming_to_a_taken_name_is_refused(fresh: Fresh) {

@@ -1,4 +1,4 @@
-//! What a user says about themselves.
+//! What users write about themselves.
 
 use quartet_kernel::{Rule, text, url};
 use time::OffsetDateTime;

@@ -109,7 +109,7 @@ impl Hosted for FakeAuth {
     }
 }
 
-/// The service with the methods in the block and all the others, which nobody asks for.
+/// The service with the methods in the block and all the others, which nobody calls.
 macro_rules! auth_service {
     ({ $($requests:tt)* } $($method:ident($request:ident) -> $reply:ty;)*) => {
         #[async_trait::async_trait]
@@ -129,7 +129,10 @@ macro_rules! auth_service {
 
 auth_service! {
     {
-        async fn update_account(&self, request: Request<pb::UpdateAccountRequest>) -> Result<Response<pb::Account>, Status> {
+        async fn update_account(
+            &self,
+            request: Request<pb::UpdateAccountRequest>,
+        ) -> Result<Response<pb::Account>, Status> {
             let pb::UpdateAccountRequest { account_id, username, email } = request.get_ref();
             self.answer(&request, format!("update {account_id} {username:?} {email:?}")).await?;
             let kept = self.kept.lock().unwrap().clone();

@@ -179,8 +179,8 @@ impl QueueConsumer {
     }
 
     /// A server that does not answer in time is treated as gone.
-    async fn within<T>(&self, asked: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, Error> {
-        match tokio::time::timeout(self.inner.timeout, asked).await {
+    async fn within<T>(&self, call: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, Error> {
+        match tokio::time::timeout(self.inner.timeout, call).await {
             Ok(answer) => Ok(answer?),
             Err(_) => {
                 self.inner.consuming.discard().await;

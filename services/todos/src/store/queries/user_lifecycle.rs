@@ -34,7 +34,7 @@ impl Consumer for Queries {
 impl UserLifecycle for Queries {
     async fn purge_deleted_user(&self, before: OffsetDateTime, cx: &Context) -> Result<Option<Uuid>, Error> {
         let mut unit = self.begin(cx);
-        // The row is deleted first: a user who is restored at this moment either deletes it before,
+        // The row is deleted first: a user who is restored at the same time either deletes it before,
         // or comes back to nothing.
         let user_id: Option<Uuid> = sqlx::query_scalar(
             "delete from deleted_users
