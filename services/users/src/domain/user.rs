@@ -43,7 +43,8 @@ pub struct UserEdit {
     pub email: Option<Email>,
     /// Picture shown to others.
     pub profile_image_url: Option<Option<ImageUrl>>,
-    /// When the account last changed of which name and address are copied; they are left as they are if the user knows a newer one.
+    /// When the account last changed of which name and address are copied; they are left as they are
+    /// if the user has copied a newer one.
     pub account_at: Option<OffsetDateTime>,
 }
 

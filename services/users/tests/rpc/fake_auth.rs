@@ -129,7 +129,10 @@ macro_rules! auth_service {
 
 auth_service! {
     {
-        async fn update_account(&self, request: Request<pb::UpdateAccountRequest>) -> Result<Response<pb::Account>, Status> {
+        async fn update_account(
+            &self,
+            request: Request<pb::UpdateAccountRequest>,
+        ) -> Result<Response<pb::Account>, Status> {
             let pb::UpdateAccountRequest { account_id, username, email } = request.get_ref();
             self.answer(&request, format!("update {account_id} {username:?} {email:?}")).await?;
             let kept = self.kept.lock().unwrap().clone();
