@@ -1,4 +1,4 @@
-//! What one user sends fails no call of another.
+//! Isolation: no request of one user fails a call of another.
 
 use futures::future::join_all;
 use http::Method;
@@ -77,7 +77,7 @@ async fn long_headers_fail_no_call_of_another(app: App) {
                 "tracestate",
             ] {
                 let call = eve.call(Method::GET, "/api/v1/todos");
-                // Whatever the answer is, it is eve's alone.
+                // Any answer will do, as long as only eve gets it.
                 let _ = call.header(name, &"a".repeat(size)).try_send().await;
             }
         }

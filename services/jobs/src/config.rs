@@ -85,7 +85,7 @@ pub enum Role {
 #[derive(Debug, Clone)]
 pub struct Pattern(pub Option<Cron>);
 
-/// All that the service is told.
+/// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Settings of the service.

@@ -75,7 +75,7 @@ pub struct Service {
     worker: Option<Worker>,
 }
 
-/// Opens the store, migrates it if the settings say so, and builds the service. Binds nothing.
+/// Opens the store, migrates it if the settings allow it, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = Database::open(&config.own.database_url, &config.store).await?;
     if config.store.migrate_on_start {
@@ -176,7 +176,7 @@ fn mail_transport(own: &config::Own) -> Result<Arc<dyn Transport>, StartError> {
     let from = &own.mail_from;
     let from = from
         .parse()
-        .map_err(|_| format!("MAIL_FROM: expected a sender as `Name <address>` (it is `{from}`)"))?;
+        .map_err(|_| format!("MAIL_FROM: expected a sender such as `Name <address>` (it is `{from}`)"))?;
     Ok(match &own.smtp_url {
         Some(url) => Arc::new(SmtpTransport::new(url, from)?),
         None => Arc::new(FileTransport::new(&own.mail_dir, from)),

@@ -93,7 +93,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it was retried.
     pub retries: u32,
-    /// Since when it is dead, if that is known.
+    /// Since when it is dead, if the broker keeps that.
     pub dead_since: Option<OffsetDateTime>,
 }
 

@@ -1,6 +1,6 @@
 //! The tables, for a service's own migrations.
 //!
-//! A service copies these into its folders of migrations, as `0002_outbox.up.sql` and `0002_outbox.down.sql`: its migrations then stand complete in
+//! A service copies these into its folders of migrations, such as `0002_outbox.up.sql` and `0002_outbox.down.sql`: its migrations then stand complete in
 //! one place, and [`assert_copied`] in a test of the service keeps the copies equal.
 
 use sqlx::migrate::Migrator;

@@ -41,7 +41,9 @@ macro_rules! on_every_harness {
         }
         mod rabbitmq_over_postgres {
             use crate::harness::{Harness, BrokerKind};
-            $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs RabbitMQ and PostgreSQL: make test"] async fn $name() {
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+            async fn $name() {
                 super::$name(Harness::new(BrokerKind::Rabbit, quartet_testkit::database::postgres().await).await).await;
             })*
         }

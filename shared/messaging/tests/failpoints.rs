@@ -122,7 +122,7 @@ async fn survives(harness: &Arc<Harness>, queue: &Queue, point: &str, handling: 
     scenario.teardown();
 }
 
-/// Whether a failpoint has panicked since this was last asked.
+/// Whether a failpoint has panicked since this was last read.
 static DIED: AtomicBool = AtomicBool::new(false);
 
 fn watch_deaths() {

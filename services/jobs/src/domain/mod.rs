@@ -1,4 +1,4 @@
-//! Types and rules of jobs, schedules and webhooks; nothing here knows of protos or SQL.
+//! Types and rules of jobs, schedules and webhooks; without protos and SQL.
 
 mod backoff;
 mod cron;

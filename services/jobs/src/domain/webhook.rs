@@ -1,4 +1,4 @@
-//! Webhooks: addresses that hear of what happens.
+//! Webhooks: addresses that receive events.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::EgressPolicy;
 
-/// An address that hears of events, as it is stored.
+/// An address that receives events, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// UUIDv7.
@@ -18,7 +18,7 @@ pub struct Webhook {
     pub owner: Uuid,
     /// Where deliveries go.
     pub url: String,
-    /// The events that it hears of.
+    /// The events that it is subscribed to.
     pub events: Vec<EventType>,
     /// Whether deliveries are made.
     pub enabled: bool,
@@ -39,7 +39,7 @@ pub struct NewWebhook {
     pub owner: Uuid,
     /// Where deliveries go.
     pub target: Target,
-    /// The events to hear of.
+    /// The events to subscribe to.
     pub events: Vec<EventType>,
     /// Signs the deliveries.
     pub secret: Vec<u8>,
@@ -50,13 +50,13 @@ pub struct NewWebhook {
 pub struct WebhookEdit {
     /// Where deliveries go.
     pub target: Option<Target>,
-    /// The events to hear of.
+    /// The events to subscribe to.
     pub events: Option<Vec<EventType>>,
     /// Whether deliveries are made.
     pub enabled: Option<bool>,
 }
 
-/// What a webhook can hear of.
+/// What a webhook can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventType {
     /// A todo was made.

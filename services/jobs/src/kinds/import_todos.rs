@@ -1,6 +1,6 @@
 //! Makes todos from an uploaded file, a batch of rows at a time.
 //!
-//! Once: the todos service knows a row by the job's id and its line, so a row that is sent again makes nothing new.
+//! Once: the todos service recognizes a row by the job's id and its line, so a row that is sent again makes nothing new.
 
 use std::sync::Arc;
 use std::time::Duration;

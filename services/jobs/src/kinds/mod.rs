@@ -36,7 +36,7 @@ pub struct Dependencies {
     pub users: Peer,
     /// Sends mails.
     pub mails: Arc<dyn Transport>,
-    /// Language of mails to users whose preference is not known.
+    /// Language of mails to users whose preference is unknown.
     pub mail_language: String,
     /// Calls addresses that users name.
     pub egress: EgressClient,

@@ -34,7 +34,7 @@ fn timestamp(time: Option<OffsetDateTime>) -> Option<Timestamp> {
     time.map(timestamp::to_proto)
 }
 
-/// The page that a list request asks for.
+/// The page that a list request names.
 pub(super) fn page(request: PageRequest<'_>, signature: &str, violations: &mut Violations) -> Option<Page<Key>> {
     Page::parse(request, signature, violations)
 }

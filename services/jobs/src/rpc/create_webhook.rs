@@ -21,7 +21,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateWebhookReq
         owner: call.user()?.id,
         target: convert::checked(target)?,
         events,
-        // Standard Webhooks asks for 24 to 64 bytes.
+        // Standard Webhooks requires 24 to 64 bytes.
         secret: rpc.clock.random::<32>().to_vec(),
     };
     let made = rpc.store.insert_webhook(&webhook, LIMIT, &rpc.cx(call)).await?;

@@ -32,7 +32,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DownloadResultRe
     Ok(pieces(file, content_type))
 }
 
-/// The pieces of a file; the first one says what it is. An empty file is one empty piece.
+/// The pieces of a file; the first one has the content type. An empty file is one empty piece.
 fn pieces(file: File, content_type: &'static str) -> Stream {
     futures::stream::unfold(Some((file, true)), move |state| async move {
         let (mut file, first) = state?;

@@ -14,11 +14,11 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::GetTaskRequest) 
 }
 
 impl Rpc {
-    /// The task of a job, with a link to its file that begins to count now.
+    /// The task of a job, with a link to its file that is valid from now.
     pub(super) fn task(&self, job: Job) -> pb::Task {
         convert::task(job, |job| {
             let until = self.clock.now() + self.link_ttl;
-            let until = job.expires_at.map_or(until, |forgotten| until.min(forgotten));
+            let until = job.expires_at.map_or(until, |expires_at| until.min(expires_at));
             let token = self.links.sign(job.id, until);
             (format!("/api/v1/tasks/{}/result?token={token}", job.id), until)
         })

@@ -58,12 +58,12 @@ async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
     assert_eq!(result.todos, 250);
     let (path, token) = result.download_url.split_once("?token=").unwrap();
     assert_eq!(path, format!("/api/v1/tasks/{}/result", task.id));
-    let asked = |token: &str| pb::DownloadResultRequest {
+    let named = |token: &str| pb::DownloadResultRequest {
         task_id: task.id.clone(),
         token: token.into(),
     };
 
-    let (content_type, data) = download(&mut process, harness.user.request(asked(""))).await.unwrap();
+    let (content_type, data) = download(&mut process, harness.user.request(named(""))).await.unwrap();
     assert_eq!(
         (content_type.as_str(), data.len() as i64),
         ("text/csv; charset=utf-8", result.bytes)
@@ -72,22 +72,22 @@ async fn an_export_is_downloaded_by_its_owner_and_by_whoever_has_the_link() {
     assert_eq!(text.lines().count(), 251);
     assert!(text.contains("todo 249,") && !text.contains("secret"));
     assert_eq!(
-        download(&mut process, Request::new(asked(token))).await.unwrap().1,
+        download(&mut process, Request::new(named(token))).await.unwrap().1,
         data
     );
 
     let stranger = Identity::user(&harness.clock);
     let refused = [
         (
-            download(&mut process, Request::new(asked(""))).await,
+            download(&mut process, Request::new(named(""))).await,
             "DOWNLOAD_LINK_INVALID",
         ),
         (
-            download(&mut process, Request::new(asked(&token[1..]))).await,
+            download(&mut process, Request::new(named(&token[1..]))).await,
             "DOWNLOAD_LINK_INVALID",
         ),
         (
-            download(&mut process, stranger.request(asked(""))).await,
+            download(&mut process, stranger.request(named(""))).await,
             "RESULT_NOT_FOUND",
         ),
     ];
@@ -114,7 +114,7 @@ async fn an_expired_export_takes_its_file_along() {
         .unwrap();
     sqlx::query(sql).execute(&mut connection).await.unwrap();
     let mut process = harness.start().await;
-    eventually("the task is forgotten", async || {
+    eventually("the task is deleted", async || {
         process.get(&harness.user, &task.id).await.err()
     })
     .await;

@@ -142,7 +142,7 @@ impl Harness {
         }
     }
 
-    /// A harness where jobs of the kind `export_todos` do as `script` says.
+    /// A harness where jobs of the kind `export_todos` run `script`.
     pub(crate) async fn scripted(script: Scripted) -> Self {
         let handlers = vec![(Kind::ExportTodos, script)];
         Self::new(Setting {

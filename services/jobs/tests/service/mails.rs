@@ -303,7 +303,7 @@ async fn a_link_is_in_the_mail_and_nowhere_else_once_it_is_sent() {
             assert!(!String::from_utf8_lossy(&job.result.unwrap()).contains("s3cret"));
             ids.push(id);
         }
-        assert_eq!(ids[0], ids[1], "the answer was lost, and the mail is asked for again");
+        assert_eq!(ids[0], ids[1], "the answer was lost, and the mail is requested again");
         let mails = sent(&harness);
         assert_eq!(mails.len(), number + 1);
         let to = format!("<ann{number}@example.com>");

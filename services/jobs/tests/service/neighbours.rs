@@ -1,4 +1,4 @@
-//! The todos, auth and users services, as far as jobs ask them anything.
+//! The todos, auth and users services, as far as jobs call them.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
-/// What the neighbours have, and what they were told.
+/// What the other services have, and what they received.
 #[derive(Clone, Default)]
 pub(crate) struct Neighbours(pub(crate) Arc<Mutex<State>>);
 
@@ -76,14 +76,14 @@ impl TransferService for Neighbours {
         &self,
         request: Request<pb::ExportTodosRequest>,
     ) -> Result<Response<pb::ExportTodosResponse>, Status> {
-        let asked = request.into_inner();
-        let skip: usize = asked.page_token.parse().unwrap_or_default();
-        let size = asked.page_size() as usize;
+        let request = request.into_inner();
+        let skip: usize = request.page_token.parse().unwrap_or_default();
+        let size = request.page_size() as usize;
         Ok(Response::new(self.with(|state| {
             let mine: Vec<_> = state
                 .todos
                 .iter()
-                .filter(|todo| todo.user_id == asked.user_id)
+                .filter(|todo| todo.user_id == request.user_id)
                 .cloned()
                 .collect();
             pb::ExportTodosResponse {
@@ -102,11 +102,11 @@ impl TransferService for Neighbours {
         &self,
         request: Request<pb::ImportTodosRequest>,
     ) -> Result<Response<pb::ImportTodosResponse>, Status> {
-        let asked = request.into_inner();
+        let request = request.into_inner();
         self.with(|state| {
             let mut errors = Vec::new();
             let mut imported = 0;
-            for row in asked.rows {
+            for row in request.rows {
                 if row.title.is_empty() {
                     errors.push(pb::ImportError {
                         line: row.line,
@@ -120,9 +120,9 @@ impl TransferService for Neighbours {
                 let known = state
                     .imported
                     .iter()
-                    .any(|(id, other)| *id == asked.import_id && other.line == row.line);
+                    .any(|(id, other)| *id == request.import_id && other.line == row.line);
                 if !known {
-                    state.imported.push((asked.import_id.clone(), row));
+                    state.imported.push((request.import_id.clone(), row));
                 }
             }
             // The rows are there, and the answer is lost: what a crash between the two looks like.

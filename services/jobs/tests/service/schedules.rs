@@ -24,7 +24,7 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
     })
     .await;
     let (mut one, two) = (harness.start().await, harness.start().await);
-    eventually("three moments have come", async || {
+    eventually("three times have come", async || {
         (runs.load(Ordering::SeqCst) >= 3).then_some(())
     })
     .await;
@@ -52,9 +52,9 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
         .await
         .unwrap()
         .rows;
-    let moments: HashSet<_> = jobs.iter().map(|job| job.unique_key.clone().unwrap()).collect();
+    let times: HashSet<_> = jobs.iter().map(|job| job.unique_key.clone().unwrap()).collect();
     let span = jobs[0].created_at - jobs[jobs.len() - 1].created_at;
-    assert_eq!(moments.len(), jobs.len());
+    assert_eq!(times.len(), jobs.len());
     assert!(
         jobs.len() as i64 <= span.whole_seconds() + 2,
         "{} jobs within {span}",

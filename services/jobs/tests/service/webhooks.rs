@@ -45,7 +45,7 @@ async fn create(process: &mut Process, harness: &Harness, url: String, events: &
         .into_inner()
 }
 
-/// Tells that a todo of the harness's user was made.
+/// Publishes that a todo of the harness's user was made.
 async fn todo_created(harness: &Harness) -> Message {
     let event = TodoCreated {
         todo_id: "one".into(),

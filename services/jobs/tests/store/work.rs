@@ -232,13 +232,13 @@ async fn a_running_job_learns_that_its_owner_has_requested_its_end(fresh: Fresh)
     let job = harness.insert(harness.new_job()).await;
     let (lease, claimed) = harness.claim(job.id).await.unwrap();
     let now = harness.clock.now();
-    let told = harness
+    let cancelled = harness
         .store
         .cancel_job(harness.owner, job.id, &harness.cx())
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((told.status, told.cancel_requested), (Status::Running, true));
+    assert_eq!((cancelled.status, cancelled.cancel_requested), (Status::Running, true));
     assert_eq!(
         harness
             .store

@@ -4,11 +4,11 @@
 //!
 //! The bare side does what any client has to do that loses nothing: persistent messages of the same payload to a durable quorum queue, confirms with
 //! the same number of messages in flight, the same prefetch, acknowledgements that do not wait for one another. Ours starts with committed rows of an
-//! outbox and ends with a committed effect. The sides take turns in every round, so that a slow moment of the machine hits all of them; a share is
+//! outbox and ends with a committed effect. The sides take turns in every round, so that a slow minute of the machine hits all of them; a share is
 //! the median over the rounds of ours over the bare one of the same round.
 //!
-//! Two things are not ours to save, and have rows of their own: lapin with the headers and the exchange of ours, which is what the broker asks for
-//! such a message; and each side of ours without a broker, which is what the store asks. The CPU of all three processes shows the rest, also on a
+//! Two things are not ours to save, and have rows of their own: lapin with the headers and the exchange of ours, which is what the broker costs for
+//! such a message; and each side of ours without a broker, which is what the store costs. The CPU of all three processes shows the rest, also on a
 //! machine that has other things to do.
 
 #![expect(

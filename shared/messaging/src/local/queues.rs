@@ -122,7 +122,8 @@ async fn insert_copies(
 ) -> Result<(), sqlx::Error> {
     let mut insert = QueryBuilder::<sqlx::Sqlite>::new(
         "insert into deliveries
-            (queue_name, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority, due_at) ",
+            (queue_name, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+             queue, priority, due_at) ",
     );
     insert.push_values(copies, |mut row, (queue_name, message)| {
         let (queue, priority) = route_columns(&message.route);
@@ -193,7 +194,8 @@ pub(super) async fn take(
         "update deliveries set handed_out = handed_out + 1
           where seq in (select value from json_each($1)) and dead_at is null
       returning seq, handed_out, retries, reason, dead_at,
-                id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority",
+                id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+                queue, priority",
     )
     .bind(serde_json::Value::from(seqs).to_string())
     .fetch_all(&mut *transaction)
@@ -262,7 +264,8 @@ pub(super) async fn dead(pool: &Sqlite, queue: &str, limit: u32) -> Result<Vec<D
     let mut connection = pool.read(bound()).await?;
     let rows: Vec<DeliveryRow> = sqlx::query_as(
         "select seq, handed_out, retries, reason, dead_at,
-                id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority
+                id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+                queue, priority
            from deliveries
           where queue_name = $1 and dead_at is not null
        order by seq

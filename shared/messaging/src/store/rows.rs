@@ -63,7 +63,8 @@ pub(crate) const CLAIM: &str = concat!(
           where seq ",
     these!("select seq from claimable"),
     "
-      returning seq, failures, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate, queue, priority"
+      returning seq, failures, id, kind, source, subject, ordered, time, content_type, payload, traceparent, tracestate,
+                queue, priority"
 );
 
 pub(crate) async fn claim(
@@ -106,7 +107,8 @@ pub(crate) async fn mark_sent(pool: &Pool<Db>, seqs: &[i64], now: OffsetDateTime
 
 pub(crate) async fn release(pool: &Pool<Db>, seqs: &[i64], due_at: OffsetDateTime, failure: &str) -> Result<(), Error> {
     sqlx::query(concat!(
-        "update outbox set claimed_until = null, due_at = $2, failures = failures + 1, failure = $3 where sent_at is null and seq",
+        "update outbox set claimed_until = null, due_at = $2, failures = failures + 1, failure = $3
+          where sent_at is null and seq",
         among_numbers!("$1")
     ))
     .bind(bind_numbers(seqs))

@@ -75,7 +75,8 @@ impl Harness {
     pub(crate) async fn new(broker_kind: BrokerKind, fresh: Fresh) -> Self {
         let clock = Clock::system();
         let database = fresh.open().await;
-        let effects = "create table effects (consumer text not null, subject text not null, kind text not null, payload text not null)";
+        let effects = "create table effects (
+            consumer text not null, subject text not null, kind text not null, payload text not null)";
         match &database {
             Database::Postgres(database) => {
                 sqlx::raw_sql(schema::POSTGRES_UP)

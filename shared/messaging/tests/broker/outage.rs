@@ -41,7 +41,7 @@ async fn the_lag_is_measured(harness: Harness) {
         .await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (_relay, _, stats) = harness.relay_with(harness.settings());
-    until("the lag is known", async || {
+    until("the lag is measured", async || {
         let now = stats.snapshot();
         now.unsent == 2 && now.oldest_unsent >= Duration::from_millis(20)
     })

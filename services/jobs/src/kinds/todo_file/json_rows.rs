@@ -1,4 +1,4 @@
-//! Rows of a JSON array, one object each. Keys that are not known are passed over, so that a page of the API can be imported as well.
+//! Rows of a JSON array, one object each. Unknown keys are passed over, so that a page of the API can be imported as well.
 
 use serde_json::value::RawValue;
 

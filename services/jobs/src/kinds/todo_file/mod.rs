@@ -17,7 +17,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// A todo as files have it. Moments are RFC 3339.
+/// A todo as files have it. Times are RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct FileTodo {
@@ -112,7 +112,7 @@ fn priority_name(priority: todos::Priority) -> Option<&'static str> {
     }
 }
 
-/// The row to import; the rules of titles and the like are for the todos service to know.
+/// The row to import; the rules of titles and the like are those of the todos service.
 fn to_row(line: usize, todo: FileTodo) -> Parsed {
     let line = i32::try_from(line).unwrap_or(i32::MAX);
     let due_at = match todo.due_at.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
@@ -232,7 +232,8 @@ mod tests {
         assert_eq!(broken, [(3, "due_at"), (4, "priority")]);
         assert_eq!(rows[3].as_ref().unwrap().line, 6);
 
-        let json = r#"[{"title": "one"}, {"title": 7}, {"title": "three", "priority": "urgent"}, "four", {"title": "five", "id": "x"}]"#;
+        let json = r#"[{"title": "one"}, {"title": 7}, {"title": "three", "priority": "urgent"}, "four",
+                       {"title": "five", "id": "x"}]"#;
         let rows = read(Format::Json, json.as_bytes()).unwrap();
         let broken: Vec<_> = rows
             .iter()

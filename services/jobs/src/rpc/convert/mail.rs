@@ -10,7 +10,7 @@ const MAX_NAME: usize = 100;
 const MAX_LINK: usize = 2_048;
 /// Length of tokens at the most.
 const MAX_TOKEN: usize = 512;
-/// Length of a tag of a language at the most (BCP 47 asks for room for 35).
+/// Length of a tag of a language at the most (BCP 47 recommends room for 35).
 const MAX_LANGUAGE: usize = 35;
 
 /// Notes what is wrong with the mail of a request's field `send_email`.
