@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::Error;
 use crate::domain::{Algorithm, KeyState, SigningKey};
-use crate::rpc::convert;
+use crate::rpc::convert::jwk::jwk;
 use crate::store::Store;
 
 /// How often the keys are read again.
@@ -104,7 +104,7 @@ impl KeyRing {
                         algorithm: key.algorithm,
                         key: Arc::new(key.encoding_key()),
                     },
-                    convert::jwk(&key)?,
+                    jwk(&key)?,
                 ),
             };
             held.push(Held {

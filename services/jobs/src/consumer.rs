@@ -21,8 +21,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::domain::{EventType, Kind, NewJob, Queue, SUITE, UniqueKey};
-use crate::store::{Delivery, Reaction, Store};
+use crate::domain::{Delivery, EventType, Kind, NewJob, Queue, SUITE, UniqueKey};
+use crate::store::{Reaction, Store};
 
 /// The name of this service in the contracts and in its inbox.
 pub const CONSUMER: &str = "jobs";

@@ -1,6 +1,7 @@
 //! Proto ↔ domain: the one place where the two meet. Past it, nobody checks a field again.
 
-use jsonwebtoken::jwk::AlgorithmParameters;
+pub(crate) mod jwk;
+
 use quartet_kernel::{
     DisplayName, Email, Fault, InvalidFields, Language, Role, Rule, Username, Violations, id, text, violations,
 };
@@ -9,7 +10,7 @@ use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Account, EndedSession, Owner, Password, Session, SigningKey, Status};
+use crate::domain::{Account, EndedSession, Owner, Password, Session, Status};
 use crate::tokens::Pair;
 
 /// Characters of a refresh token or a token from a mail at the most.
@@ -172,35 +173,4 @@ pub(crate) fn revoked(sessions: &[EndedSession]) -> pb::WatchRevocationsResponse
         revoked: revoked.collect(),
         snapshot_complete: false,
     }
-}
-
-/// The public half of a key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
-pub(crate) fn jwk(key: &SigningKey) -> Result<pb::Jwk, Error> {
-    let mut jwk = pb::Jwk {
-        kid: key.kid.clone(),
-        r#use: "sig".to_owned(),
-        alg: key.algorithm.name().to_owned(),
-        ..pb::Jwk::default()
-    };
-    match key.public()? {
-        AlgorithmParameters::OctetKeyPair(public) => {
-            jwk.kty = "OKP".to_owned();
-            jwk.crv = Some("Ed25519".to_owned());
-            jwk.x = Some(public.x);
-        }
-        AlgorithmParameters::EllipticCurve(public) => {
-            jwk.kty = "EC".to_owned();
-            jwk.crv = Some("P-256".to_owned());
-            jwk.x = Some(public.x);
-            jwk.y = Some(public.y);
-        }
-        AlgorithmParameters::RSA(public) => {
-            jwk.kty = "RSA".to_owned();
-            jwk.n = Some(public.n);
-            jwk.e = Some(public.e);
-        }
-        // No key of another kind is made, and a secret one must never be published.
-        _ => return Err(Fault::Internal.into()),
-    }
-    Ok(jwk)
 }

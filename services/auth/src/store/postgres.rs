@@ -11,6 +11,9 @@ mod attempts;
 #[path = "queries/keys.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
 mod keys;
+#[path = "queries/mail_requests.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod mail_requests;
 #[path = "queries/mails.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
 mod mails;

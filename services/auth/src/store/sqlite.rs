@@ -8,6 +8,8 @@ mod accounts;
 mod attempts;
 #[path = "queries/keys.rs"]
 mod keys;
+#[path = "queries/mail_requests.rs"]
+mod mail_requests;
 #[path = "queries/mails.rs"]
 mod mails;
 #[path = "queries/sessions.rs"]

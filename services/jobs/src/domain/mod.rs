@@ -2,24 +2,25 @@
 
 mod backoff;
 mod cron;
+mod delivery;
 mod egress;
 mod job;
 mod kind;
 mod list;
 mod queue;
+mod schedule;
 mod status;
 mod transitions;
 mod webhook;
 
 pub use backoff::Backoff;
 pub use cron::{Cron, InvalidCron};
+pub use delivery::Delivery;
 pub use egress::{EgressPolicy, Network};
 pub use job::{Ending, Job, NewJob, Problem, SUITE, UniqueKey};
 pub use kind::Kind;
 pub use list::{Filter, Key};
 pub use queue::{Queue, QueueState};
+pub use schedule::Schedule;
 pub use status::Status;
 pub use webhook::{EventType, NewWebhook, Target, Webhook, WebhookEdit};
-
-mod schedule;
-pub use schedule::Schedule;

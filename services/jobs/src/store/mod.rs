@@ -17,7 +17,7 @@ use quartet_store::{Database, Migrations};
 use sqlx::migrate::Migrator;
 
 pub use queues::Queues;
-pub use reactions::{Delivery, Reaction, Reactions};
+pub use reactions::{Reaction, Reactions};
 pub use tasks::Tasks;
 pub use webhooks::Webhooks;
 pub use work::{Lease, Renewal, Work};

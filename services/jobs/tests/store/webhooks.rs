@@ -1,9 +1,10 @@
 use prost::Message as _;
 use quartet_jobs::Error;
+use quartet_jobs::domain::Delivery;
 use quartet_jobs::domain::{
     EgressPolicy, EventType, Filter, Key, Kind, NewJob, NewWebhook, Target, Webhook, WebhookEdit,
 };
-use quartet_jobs::store::{Delivery, Reaction};
+use quartet_jobs::store::Reaction;
 use quartet_messaging::Message;
 use quartet_proto::jobs::v1 as pb;
 use quartet_store::page::{Page, Start};

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::dialect::for_update;
-use super::{Connection, Database, Queries, mails};
+use super::{Connection, Database, Queries, mail_requests};
 use crate::domain::{Account, EndReason, EndedSession, NewAccount, PasswordHash, Purpose, Status};
 use crate::store::pending::Write;
 use crate::store::{AccountChange, Accounts, NewSession, unreadable};
@@ -65,7 +65,7 @@ impl Accounts for Queries {
         unit.publish(account.id, &events::registered(account, languages));
         if !account.email_verified {
             let language = Language::preferred(languages);
-            mails::request(
+            mail_requests::request(
                 &mut unit,
                 Purpose::EmailVerification,
                 account.email.key(),
@@ -137,8 +137,8 @@ impl Accounts for Queries {
                 // owner is warned.
                 after.pending_email = Some(email.as_str().to_owned());
                 let language = Language::preferred(languages);
-                mails::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
-                mails::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
+                mail_requests::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
+                mail_requests::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
             }
         }
         unit.journal().write = Write::Save(Box::new(after.clone()), None);
@@ -254,7 +254,8 @@ impl Accounts for Queries {
             return Ok(None);
         }
         let ending = self.ending(EndReason::Password, cx);
-        let ended = mails::void_and_end(unit.connection().await?, id, Purpose::PasswordReset, keep, ending).await?;
+        let ended =
+            mail_requests::void_and_end(unit.connection().await?, id, Purpose::PasswordReset, keep, ending).await?;
         unit.journal().ended.extend(&ended);
         unit.commit().await?;
         Ok(Some(ended))

@@ -10,10 +10,8 @@ use uuid::Uuid;
 
 use super::accounts::AccountRow;
 use super::dialect::for_update;
-use super::unit::Unit;
 use super::{Connection, Queries, statements};
 use crate::domain::{Account, EndReason, EndedSession, MailKey, MailRequest, PasswordHash, Purpose, Status, TokenHash};
-use crate::store::sessions::Ending;
 use crate::store::{IssuedMail, Mails, Proven, unreadable};
 use crate::{Error, events};
 use quartet_kernel::Language;
@@ -193,38 +191,6 @@ impl Mails for Queries {
         unit.commit().await?;
         Ok(Some(Proven { account, moved }))
     }
-}
-
-/// Collects the request for a mail to an account.
-pub(super) fn request(unit: &mut Unit, purpose: Purpose, email_key: String, account_id: Uuid, language: Language) {
-    let request = MailRequest {
-        id: unit.clock().new_id(),
-        purpose,
-        email_key,
-        account_id: Some(account_id),
-    };
-    unit.publish(request.id, &events::mail_requested(&request, language));
-}
-
-/// Voids every token of an account that is for this purpose, and ends every session but `keep`.
-pub(super) async fn void_and_end(
-    connection: &mut Connection,
-    account_id: Uuid,
-    purpose: Purpose,
-    keep: Option<Uuid>,
-    ending: Ending,
-) -> Result<Vec<EndedSession>, Error> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(statements::VOID_AND_END)
-        .bind(account_id)
-        .bind(Timestamp(ending.now))
-        .bind(ending.reason.name())
-        .bind(None::<Timestamp>)
-        .bind(keep)
-        .bind(Timestamp(ending.forget_at))
-        .bind(purpose.name())
-        .fetch_all(connection)
-        .await?;
-    Ok(ids.into_iter().map(|id| ending.of(id)).collect())
 }
 
 async fn find_issued(connection: &mut Connection, request: &MailRequest) -> Result<Option<IssuedRow>, Error> {

@@ -291,7 +291,8 @@ pub(super) async fn reset_password(
     .bind(Timestamp(ending.now))
     .execute(&mut *connection)
     .await?;
-    let ended = super::mails::void_and_end(connection, account_id, Purpose::PasswordReset, None, ending).await?;
+    let ended =
+        super::mail_requests::void_and_end(connection, account_id, Purpose::PasswordReset, None, ending).await?;
     Ok(Some(ended))
 }
 

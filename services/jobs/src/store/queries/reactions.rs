@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::dialect::{among, bind_ids};
 use super::unit::{Unit, Write, commit};
 use super::{Queries, both};
-use crate::Error;
-use crate::domain::EventType;
-use crate::store::{Delivery, Reaction, Reactions};
+use crate::domain::{Delivery, EventType};
+use crate::store::{Reaction, Reactions};
+use crate::{Error, events};
 
 /// A webhook that is enabled: its id, its owner, and the names of the events that it is subscribed
 /// to.
@@ -52,7 +52,8 @@ impl Reactions for Queries {
                 Reaction::DeleteAll(owner) => deleted.push(*owner),
                 Reaction::Deliver(delivery) => {
                     for webhook in receivers(&subscribers, delivery) {
-                        jobs.push(delivery.job(unit.clock().new_id(), webhook, message, cx.now));
+                        let id = unit.clock().new_id();
+                        jobs.push(events::delivery_job(delivery, id, webhook, message, cx.now));
                     }
                 }
             }

@@ -1,0 +1,16 @@
+//! What webhooks receive of an event.
+
+use uuid::Uuid;
+
+use super::EventType;
+
+/// What a webhook receives of an event.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Whose webhooks receive it.
+    pub owner: Uuid,
+    /// What happened.
+    pub event: EventType,
+    /// The body of the request.
+    pub body: String,
+}
