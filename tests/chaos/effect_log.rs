@@ -59,8 +59,8 @@ const EFFECTS: [Effect; 14] = [
         Some("old.deleted_at is not null and new.deleted_at is null"),
         "id",
     ),
-    effect("todos", "user deletion", "insert on departed_users", None, "user_id"),
-    effect("todos", "user deletion", "update on departed_users", None, "user_id"),
+    effect("todos", "user deletion", "insert on deleted_users", None, "user_id"),
+    effect("todos", "user deletion", "update on deleted_users", None, "user_id"),
     effect("jobs", "task created", "insert on jobs", None, "id"),
     effect(
         "jobs",

@@ -9,8 +9,8 @@ use crate::history::Counts;
 use crate::nemesis::FaultCounts;
 use crate::nemesis::fault::FaultKind;
 
-/// The log line of a consumer that skips a duplicate.
-const DUPLICATE: &str = "a copy of a message that has taken effect is passed over";
+/// The log line of a consumer that skips duplicates.
+const DUPLICATE: &str = "copies of messages that have taken effect are passed over";
 
 /// The figures of a run.
 #[derive(Default)]

@@ -52,7 +52,7 @@ async fn check_store(stores: &Stores, users: &[User], results: &mut Results) -> 
         stores.id("id"),
         stores.id("user_id"),
         Stores::flag("deleted_at is not null"),
-        Stores::flag("departed"),
+        Stores::flag("deleted_with_user"),
     ];
     let rows = stores
         .query("todos", &format!("select {}, title from todos", columns.join(", ")))
