@@ -86,7 +86,10 @@ pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Resul
     let log = effect_log::read(stores, "todos").await?;
     check_positions(&feeds, &log, results);
     let id = stores.id("id");
-    let (with_owner, deleted) = (Stores::flag("deleted_with_user"), Stores::flag("deleted_at is not null"));
+    let (with_owner, deleted) = (
+        Stores::flag("deleted_with_user"),
+        Stores::flag("deleted_at is not null"),
+    );
     let sql = format!("select {id}, {with_owner}, {deleted}, title from todos");
     let rows = stores.query("todos", &sql).await?;
     check_writes(&feeds, &log, &rows, results);

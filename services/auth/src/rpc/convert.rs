@@ -9,7 +9,6 @@ use quartet_proto::auth::v1 as pb;
 use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
-use crate::Error;
 use crate::domain::{Account, EndedSession, Owner, Password, Session, Status};
 use crate::tokens::Pair;
 

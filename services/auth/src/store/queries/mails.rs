@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use quartet_store::{Context, Timestamp};
 use sqlx::FromRow;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::accounts::AccountRow;
 use super::dialect::for_update;
