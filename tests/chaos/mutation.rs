@@ -19,7 +19,7 @@ async fn the_checkers_detect_every_mutation() {
     let mut cluster = Cluster::embedded().await;
     // Long enough for the workload to write some of everything. Nothing is killed, so that nothing
     // waits for a lease to run out.
-    let users = run::run(&mut cluster, 5, &[(); 3].map(|()| restart())).await;
+    let users = run::run(&mut cluster, 5, &[(); 8].map(|()| restart())).await;
     let mut targets = Targets::of(&users);
     let mut results = Results::default();
     for mutation in MUTATIONS {

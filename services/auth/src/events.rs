@@ -1,15 +1,35 @@
-//! What this service publishes, in the transaction of the write.
+//! What this service publishes, in the transaction of the write, and what it consumes.
 
 use quartet_kernel::{Language, Role};
+use quartet_messaging::{Failure, Message};
 use quartet_proto::auth::v1 as pb;
+use quartet_proto::events::Event;
+use quartet_proto::users::v1::{UserDeleted, UserTierChanged};
 use uuid::Uuid;
 
-use crate::domain::{Account, MailRequest, NewAccount, Purpose};
+use crate::domain::{Account, MailRequest, NewAccount, Purpose, UserEvent};
 
 /// The name of this service in the contracts and in its inbox.
 pub const CONSUMER: &str = "auth";
 
-/// An account was opened. `languages` are those that the person prefers, in the form of `Accept-Language`.
+/// The event of a user in a consumed message.
+///
+/// Errors: permanent for a message of another kind, or one that cannot be decoded.
+pub(crate) fn user_event(message: &Message) -> Result<UserEvent, Failure> {
+    match message.kind.as_str() {
+        UserDeleted::KIND => Ok(UserEvent::Deleted),
+        UserTierChanged::KIND => {
+            let event: UserTierChanged = message
+                .decode()
+                .map_err(|error| Failure::Permanent(error.to_string()))?;
+            Ok(UserEvent::TierChanged(event.tier))
+        }
+        kind => Err(Failure::Permanent(format!("this service does not consume {kind}"))),
+    }
+}
+
+/// An account was opened. `languages` are those that the person prefers, in the form of
+/// `Accept-Language`.
 pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRegistered {
     pb::AccountRegistered {
         account_id: account.id.to_string(),

@@ -15,7 +15,7 @@ use std::fmt;
 use async_trait::async_trait;
 use quartet_clock::Clock;
 use quartet_proto::events::Event;
-use quartet_store::{Backend, Context, Error};
+use quartet_store::{Backend, Context, Error, RowLock};
 use uuid::Uuid;
 
 use crate::inbox::{self, Inbox};
@@ -100,6 +100,8 @@ pub struct Unit<B: Backend, J: Journal<B> = OutboxAlone> {
     publisher: Publisher,
     /// Begun by the first query, so that a unit of a single statement needs no transaction.
     transaction: Option<B::Transaction>,
+    /// Rows that are locked when it begins.
+    locks: Vec<RowLock>,
     messages: Vec<Message>,
     journal: J,
     /// Whether messages were written before the commit.
@@ -125,6 +127,7 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
             cx: cx.clone(),
             publisher: publisher.clone(),
             transaction: None,
+            locks: Vec::new(),
             messages: Vec::new(),
             journal,
             has_published: false,
@@ -146,11 +149,17 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
         &mut self.journal
     }
 
+    /// Has these rows locked when the transaction begins, in the same round trip, so that every
+    /// statement sees what whoever held them before has committed.
+    pub fn lock(&mut self, rows: RowLock) {
+        self.locks.push(rows);
+    }
+
     /// The connection of the transaction, which the first call begins.
     pub async fn connection(&mut self) -> Result<&mut B::Connection, Error> {
         let transaction = match self.transaction.take() {
             Some(transaction) => transaction,
-            None => self.database.begin(self.cx.deadline).await?,
+            None => self.database.begin(self.cx.deadline, &self.locks).await?,
         };
         Ok(self.transaction.insert(transaction))
     }

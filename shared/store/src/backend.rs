@@ -1,10 +1,39 @@
 //! What a unit of work needs from a database, whichever it is.
 
+use std::fmt;
 use std::ops::DerefMut;
 
 use quartet_kernel::Deadline;
+use uuid::Uuid;
 
 use crate::{Error, Postgres, Sqlite};
+
+/// Rows to lock ahead of the first statement of a transaction. On PostgreSQL, all parts of a statement
+/// see the snapshot from before it waited for a lock; what must see the outcome of the wait has to be
+/// a later statement.
+#[derive(Debug, Clone)]
+pub struct RowLock {
+    /// The table.
+    pub table: &'static str,
+    /// The column of the owner, and the owner.
+    pub owner: (&'static str, Uuid),
+    /// The rows.
+    pub ids: Vec<Uuid>,
+}
+
+impl fmt::Display for RowLock {
+    /// The statement. In the order of ids, so that two transactions cannot wait for each other.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (column, owner) = self.owner;
+        let ids: Vec<String> = self.ids.iter().map(|id| format!("'{id}'")).collect();
+        write!(
+            f,
+            "select 1 from {} where {column} = '{owner}' and id in ({}) order by id for update",
+            self.table,
+            ids.join(", ")
+        )
+    }
+}
 
 /// A database that a unit of work writes to: [`Postgres`] or [`Sqlite`].
 pub trait Backend: Clone + Send + Sync + 'static {
@@ -15,8 +44,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// A connection for one statement that needs no transaction around it.
     type Single: DerefMut<Target = Self::Connection> + Send;
 
-    /// Begins a transaction, bounded by `deadline`.
-    fn begin(&self, deadline: Deadline) -> impl Future<Output = Result<Self::Transaction, Error>> + Send;
+    /// Begins a transaction, bounded by `deadline`, that has these rows locked.
+    fn begin(
+        &self,
+        deadline: Deadline,
+        locks: &[RowLock],
+    ) -> impl Future<Output = Result<Self::Transaction, Error>> + Send;
 
     /// Commits a transaction.
     fn commit(transaction: Self::Transaction) -> impl Future<Output = Result<(), Error>> + Send;
@@ -34,8 +67,8 @@ impl Backend for Postgres {
     type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
     type Single = crate::database::PostgresRead;
 
-    async fn begin(&self, deadline: Deadline) -> Result<Self::Transaction, Error> {
-        self.write(deadline).await
+    async fn begin(&self, deadline: Deadline, locks: &[RowLock]) -> Result<Self::Transaction, Error> {
+        self.write_locking(deadline, locks).await
     }
 
     async fn commit(transaction: Self::Transaction) -> Result<(), Error> {
@@ -61,7 +94,8 @@ impl Backend for Sqlite {
     type Transaction = crate::database::SqliteWrite;
     type Single = crate::database::SqliteWrite;
 
-    async fn begin(&self, deadline: Deadline) -> Result<Self::Transaction, Error> {
+    async fn begin(&self, deadline: Deadline, _: &[RowLock]) -> Result<Self::Transaction, Error> {
+        // There is one writer: nobody else has a row.
         self.write(deadline).await
     }
 

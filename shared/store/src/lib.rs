@@ -23,7 +23,7 @@ pub mod error;
 pub mod migrations;
 pub mod page;
 
-pub use backend::Backend;
+pub use backend::{Backend, RowLock};
 pub use columns::Timestamp;
 pub use config::Config;
 pub use connect_retry::ConnectRetry;

@@ -14,6 +14,7 @@ mod refresh_token;
 mod session;
 mod signing_key;
 pub mod throttle;
+mod user_event;
 
 pub use account::{Account, NewAccount, Status};
 pub use mail_token::{MailKey, MailRequest, MailToken, Purpose};
@@ -22,3 +23,4 @@ pub use password_hash::{Hardness, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};
 pub use session::{EndReason, EndedSession, Session};
 pub use signing_key::{Algorithm, KeyError, KeyState, SigningKey};
+pub use user_event::UserEvent;

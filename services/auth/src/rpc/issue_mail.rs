@@ -1,6 +1,6 @@
 //! IssueMail.
 
-use quartet_kernel::{Email, Rule, Violations, id, text};
+use quartet_kernel::{Email, Rule, Violations, id, text, violations};
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::{Call, timestamp};
 
@@ -17,7 +17,10 @@ pub(super) async fn handle(
     call: &Call,
     request: pb::IssueMailRequest,
 ) -> Result<pb::IssueMailResponse, Error> {
-    let request = parse(&request.request.unwrap_or_default())?;
+    let request = request
+        .request
+        .ok_or_else(|| violations::one("request", Rule::required()))?;
+    let request = parse(&request)?;
     let issued = rpc.store.issue_mail(&request, &rpc.mail_key, &rpc.cx(call)).await?;
     let mail = issued.map(|mail| reply(mail, request.purpose, &rpc.config.public_url));
     Ok(pb::IssueMailResponse { mail })

@@ -1,15 +1,17 @@
 use std::time::Duration;
 
 use quartet_kernel::Deadline;
+use quartet_store::Context;
 use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
-use quartet_todos::domain::{Description, Edit, NewTodo, Priority};
-
-use quartet_store::Context;
+use quartet_todos::domain::{Description, Edit, NewTodo, Priority, Subject, Title};
+use quartet_todos::store::{Feed as _, Tags as _, Todos as _};
+use uuid::Uuid;
 
 use super::Fixture;
 
 quartet_testkit::on_both_databases!(
+    edits_at_once_leave_the_tags_of_the_last_one,
     a_todo_is_read_back_as_it_was_written,
     another_owner_finds_nothing,
     an_edit_writes_its_fields_and_leaves_the_others,
@@ -263,4 +265,49 @@ async fn a_passed_deadline_writes_nothing(fresh: Fresh) {
             .unwrap()
             .is_none()
     );
+}
+
+/// The feed says in which order the edits took effect; the last one decides which tags are on the todo.
+async fn edits_at_once_leave_the_tags_of_the_last_one(fresh: Fresh) {
+    let fixture = Fixture::new(fresh).await;
+    let (a, b) = (
+        fixture.insert_tag(fixture.owner, "a").await,
+        fixture.insert_tag(fixture.owner, "b").await,
+    );
+    let tagged = |tag_ids: &[Uuid]| Edit {
+        tag_ids: Some(tag_ids.to_vec()),
+        ..Edit::default()
+    };
+    for _ in 0..30 {
+        let id = fixture.insert(fixture.new_todo("tagged")).await;
+        let cx = fixture.cx();
+        let (one, other, title) = (
+            tagged(&[a]),
+            tagged(&[b]),
+            Edit {
+                title: Some(Title::parse("renamed").unwrap()),
+                ..Edit::default()
+            },
+        );
+        let edits = futures::join!(
+            fixture.store.update_todo(fixture.owner, id, &one, &cx),
+            fixture.store.update_todo(fixture.owner, id, &other, &cx),
+            fixture.store.update_todo(fixture.owner, id, &title, &cx),
+        );
+        for edit in [edits.0, edits.1, edits.2] {
+            edit.unwrap();
+        }
+        let stored = fixture.store.find_todo(fixture.owner, id, &cx).await.unwrap().unwrap();
+        assert_eq!(stored.tags.len(), 1, "{:?}", stored.tags);
+        let feed = fixture.store.read_feed(fixture.owner, 0, 1_000, &cx).await.unwrap();
+        let last = feed
+            .changes
+            .iter()
+            .rfind(|change| change.change.subject_id == id)
+            .unwrap();
+        let Subject::Todo(todo) = &last.change.subject else {
+            panic!("{last:?}");
+        };
+        assert_eq!(todo.tags, stored.tags);
+    }
 }

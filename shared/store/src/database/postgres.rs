@@ -8,6 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Transaction};
 
+use crate::backend::RowLock;
 use crate::{Config, ConnectRetry, Error};
 
 /// A pool of connections to PostgreSQL.
@@ -77,24 +78,34 @@ impl Postgres {
 
     /// A transaction, bounded by `deadline`. It rolls back unless it is committed.
     pub async fn write(&self, deadline: Deadline) -> Result<Transaction<'static, sqlx::Postgres>, Error> {
+        self.write_locking(deadline, &[]).await
+    }
+
+    /// As [`Postgres::write`], with these rows locked in the same round trip.
+    pub async fn write_locking(
+        &self,
+        deadline: Deadline,
+        locks: &[RowLock],
+    ) -> Result<Transaction<'static, sqlx::Postgres>, Error> {
         let remaining = deadline.remaining();
         if remaining.is_zero() {
             return Err(Error::Deadline);
         }
         let pool = self.pool.clone();
         let bound = (remaining < self.statement_timeout).then_some(remaining.as_millis());
+        let locks: String = locks.iter().map(|lock| format!("; {lock}")).collect();
         // A task of its own, which goes on when the caller gives up: sqlx would hand a connection
         // whose `begin` was not awaited to the end back to the pool with the transaction open.
         let begun = tokio::spawn(async move {
-            match bound {
-                None => pool.begin().await,
-                // One round trip for both statements. Zero would mean no bound, so at least a
-                // millisecond.
-                Some(bound) => {
-                    let begin = format!("begin; set local statement_timeout = {}", bound.max(1));
-                    pool.begin_with(sqlx::AssertSqlSafe(begin)).await
-                }
-            }
+            let bound = match bound {
+                None if locks.is_empty() => return pool.begin().await,
+                None => String::new(),
+                // Zero would mean no bound, so at least a millisecond.
+                Some(bound) => format!("; set local statement_timeout = {}", bound.max(1)),
+            };
+            // One round trip for all of them. They hold numbers and ids, and names from the code.
+            let begin = format!("begin{bound}{locks}");
+            pool.begin_with(sqlx::AssertSqlSafe(begin)).await
         });
         // It can only be lost with the runtime.
         Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)

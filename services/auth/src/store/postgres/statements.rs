@@ -204,9 +204,8 @@ fn push_end(statement: &mut QueryBuilder<Db>, id: Uuid, ending: &Ending, is_purg
         .push_bind(id)
         .push(" and ended_at is null and expires_at > ")
         .push_bind(Timestamp(ending.now));
-    if !is_purge {
-        statement.push(" returning id");
-    }
+    // A session that ends meanwhile is waited for, and then none of those that end here.
+    statement.push(if is_purge { " for update" } else { " returning id" });
     statement
         .push("), revoked as (insert into revocations (session_id, ended_at, forget_at) select id, ")
         .push_bind(Timestamp(ending.now))

@@ -3,15 +3,13 @@
 
 use async_trait::async_trait;
 use quartet_messaging::{Consumer, Failure, Message};
-use quartet_proto::events::Event;
-use quartet_proto::users::v1::{UserDeleted, UserTierChanged};
 use quartet_store::Context;
 use uuid::Uuid;
 
 use super::unit::Unit;
 use super::{Queries, accounts, sessions};
-use crate::domain::EndReason;
-use crate::events::CONSUMER;
+use crate::domain::{EndReason, UserEvent};
+use crate::events::{self, CONSUMER};
 
 #[async_trait]
 impl Consumer for Queries {
@@ -30,20 +28,16 @@ impl Queries {
             .subject
             .parse()
             .map_err(|_| Failure::Permanent(format!("`{}` is no user", message.subject)))?;
-        match message.kind.as_str() {
-            UserDeleted::KIND => {
+        match events::user_event(message)? {
+            UserEvent::Deleted => {
                 let ending = self.ending(EndReason::Account, unit.cx());
                 // Those that began later belong to a user who was brought back.
                 let ended = sessions::end_all(unit.connection().await?, user, Some(message.time), ending).await?;
                 unit.journal().ended.extend(ended);
             }
-            UserTierChanged::KIND => {
-                let event: UserTierChanged = message
-                    .decode()
-                    .map_err(|error| Failure::Permanent(error.to_string()))?;
-                accounts::record_tier(unit.connection().await?, user, event.tier.as_deref()).await?;
+            UserEvent::TierChanged(tier) => {
+                accounts::record_tier(unit.connection().await?, user, tier.as_deref()).await?;
             }
-            kind => return Err(Failure::Permanent(format!("this service does not handle {kind}"))),
         }
         Ok(())
     }

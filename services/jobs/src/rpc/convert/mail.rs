@@ -1,6 +1,7 @@
 //! Mails that other services submit.
 
 use quartet_kernel::{Email, Rule, Violations, id, text};
+use quartet_proto::auth::v1::{MailPurpose, MailRequest};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 
@@ -45,12 +46,26 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
             check("reminder.title", &template.title, 0, MAX_NAME);
         }
         Some(Template::Requested(template)) => match &template.request {
-            Some(request) => {
-                violations.check("send_email.requested.request.id", id::parse(&request.id));
-            }
+            Some(request) => check_request(request, violations),
             None => violations.add("send_email.requested.request", Rule::required()),
         },
         None => violations.add("send_email.template", Rule::required()),
+    }
+}
+
+/// Records what is wrong with the request that a mail answers.
+fn check_request(request: &MailRequest, violations: &mut Violations) {
+    let field = |name: &str| format!("send_email.requested.request.{name}");
+    violations.check(field("id"), id::parse(&request.id));
+    let purpose = match MailPurpose::try_from(request.purpose) {
+        Ok(MailPurpose::Unspecified) => Err(Rule::required()),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values")),
+    };
+    violations.check(field("purpose"), purpose);
+    violations.check(field("email"), Email::parse(&request.email));
+    if let Some(account_id) = &request.account_id {
+        violations.check(field("account_id"), id::parse(account_id));
     }
 }
 

@@ -155,7 +155,8 @@ impl Write {
                 statement
                     .push("update jobs set status = 'queued', updated_at = ")
                     .push_bind(Timestamp(cx.now))
-                    .push(" where id in (select id from jobs where status = 'scheduled'");
+                    .push(" where id in (select id from jobs where status = 'scheduled' and run_at <= ")
+                    .push_bind(Timestamp(cx.now));
                 push_among(statement, ids);
             }
             Self::Redeliver(ids, before) => {

@@ -67,7 +67,7 @@ fn joined(events: &[EventType]) -> String {
 #[async_trait]
 impl Webhooks for Queries {
     async fn insert_webhook(&self, webhook: &NewWebhook, limit: i64, cx: &Context) -> Result<Webhook, Error> {
-        let mut transaction = self.database.begin(cx.deadline).await?;
+        let mut transaction = self.database.begin(cx.deadline, &[]).await?;
         // Two insertions by one owner take turns, so that the second one counts the first.
         let _: Vec<Uuid> = sqlx::query_scalar(concat!(
             "select id from webhooks where owner = $1 order by id",

@@ -101,7 +101,7 @@ impl Todos for Queries {
     }
 
     async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, cx: &Context) -> Result<Option<Todo>, Error> {
-        let mut unit = self.begin(cx);
+        let mut unit = self.begin_on(owner, &[id], cx);
         let Some(edited) = edit::write(unit.connection().await?, owner, id, edit, cx.now).await? else {
             return Ok(None);
         };
@@ -121,7 +121,7 @@ impl Todos for Queries {
     }
 
     async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], cx: &Context) -> Result<(), Error> {
-        let mut unit = self.begin(cx);
+        let mut unit = self.begin_on(owner, ids, cx);
         let rows: Vec<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
             among!("$3"),
@@ -146,7 +146,7 @@ impl Todos for Queries {
     }
 
     async fn restore_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error> {
-        let mut unit = self.begin(cx);
+        let mut unit = self.begin_on(owner, &[id], cx);
         let row: Option<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = null, updated_at = $3
               where id = $1 and user_id = $2 and deleted_at is not null

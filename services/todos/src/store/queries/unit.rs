@@ -6,7 +6,8 @@
 
 use async_trait::async_trait;
 use quartet_messaging::{Journal, Message};
-use quartet_store::Context;
+use quartet_store::{Context, RowLock};
+use uuid::Uuid;
 
 use super::{Connection, Database, Queries};
 use crate::Error;
@@ -16,6 +17,18 @@ use crate::store::entries::Entries;
 pub(super) type Unit = quartet_messaging::Unit<Database, Entries>;
 
 impl Queries {
+    /// Begins a unit of work on these todos, which are locked: the tags on them are what a unit before
+    /// it has left.
+    pub(super) fn begin_on(&self, owner: Uuid, ids: &[Uuid], cx: &Context) -> Unit {
+        let mut unit = self.begin(cx);
+        unit.lock(RowLock {
+            table: "todos",
+            owner: ("user_id", owner),
+            ids: ids.to_vec(),
+        });
+        unit
+    }
+
     /// Begins a unit of work.
     pub(super) fn begin(&self, cx: &Context) -> Unit {
         Unit::with(&self.database, cx, &self.publisher, Entries::new(&self.notifier))
