@@ -5,7 +5,6 @@ use quartet_store::Context;
 use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
 use quartet_todos::domain::{Description, Edit, NewTodo, Priority, Subject, Title};
-use quartet_todos::store::{Feed as _, Tags as _, Todos as _};
 use uuid::Uuid;
 
 use super::Fixture;
