@@ -1,7 +1,7 @@
 //! Units of work on todos: what is collected for feeds is written with the outbox at the commit.
 //!
 //! The owner's row in `feeds` is locked from that statement to the commit, which keeps positions in
-//! the order of the commits. Nothing else is locked after it, so no two transactions can wait for
+//! the order of the commits. A user's write locks nothing after it, so no two of them can wait for
 //! each other over it.
 
 use async_trait::async_trait;

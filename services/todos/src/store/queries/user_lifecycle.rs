@@ -65,8 +65,8 @@ async fn delete(unit: &mut Unit, event: UserEvent) -> Result<(), Error> {
     delete_todos(unit.connection().await?, event).await?;
     unit.journal().skip(event.user_id);
     unit.flush().await?;
-    // What was written until the feed was locked; who makes todos from here on finds that their
-    // owner is deleted.
+    // What was written until the feed was locked. An import finds from here on that its owner is
+    // deleted; the sessions of a deleted user end, so that no call makes todos for long.
     delete_todos(unit.connection().await?, event).await?;
     recount(unit.connection().await?, event.user_id).await
 }
