@@ -9,9 +9,10 @@ cd "$root" || exit
 . scripts/tools.sh
 . scripts/servers/postgres.sh
 . scripts/servers/rabbitmq.sh
+. scripts/servers/redis.sh
 
 output=$(mktemp)
-trap 'postgres_stop; rabbitmq_stop; rm -f "$output"' EXIT
+trap 'postgres_stop; rabbitmq_stop; redis_stop; rm -f "$output"' EXIT
 trap 'exit 130' INT TERM
 
 has cargo || die "there is no cargo: install Rust from https://rustup.rs"
@@ -22,11 +23,13 @@ step "starting PostgreSQL"
 postgres_start
 step "starting RabbitMQ"
 rabbitmq_start
+step "starting Redis"
+redis_start
 
 step "cargo test"
 # The programs that the end-to-end tests start. With the features of the tests, each crate is built
-# once.
-cargo build --workspace --bins && cargo test --workspace --no-fail-fast "$@" -- --include-ignored 2>&1 | tee "$output"
+# once. Those of a composed system are of make test-compose.
+cargo build --workspace --bins && cargo test --workspace --no-fail-fast "$@" -- --include-ignored --skip composed:: 2>&1 | tee "$output"
 status=$?
 step "cargo test, with points of failure between the steps of messages"
 cargo test --workspace --no-fail-fast --features quartet-messaging/failpoints --test failpoints "$@" -- --include-ignored 2>&1 |

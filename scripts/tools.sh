@@ -1,4 +1,5 @@
-# shellcheck shell=bash Sourced. Third-party tools of the tests, at the versions that tests/tools
+# shellcheck shell=bash
+# Sourced. Third-party tools of the tests, at the versions that tests/tools
 # pins: a Python environment and a Node.js of the project's own, in .test-tools until the pins
 # change.
 
@@ -22,7 +23,7 @@ tools_install() {
     # Debian's python3 without python3-venv has the module, but not the packages that it installs.
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
     step "installing the test tools into ${folder#"$root"/}"
-    rm -rf "$folder"
+    rm -rf "$folder"/{python,node_modules,package.json,pins}
     python3 -m venv "$folder/python" || die "python3 could not create an environment"
     "$folder/python/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/tools/requirements.txt" ||
         die "pip could not install the test tools"
@@ -35,6 +36,24 @@ tools_install() {
         export PATH="$modules/bin:$PATH"
         node "$modules/lib/node_modules/npm/bin/npm-cli.js" install --no-package-lock --loglevel=error --ignore-scripts --no-audit --no-fund
     ) || die "npm could not install the test tools"
+}
+
+# Brings the tools for manifests up to date and puts them first in PATH. They have an environment of
+# their own, since checkov pins much that the others need in newer versions.
+manifests_tools_ready() {
+    local folder=$root/.test-tools/manifests pins
+    pins=$(sha256sum <"$root/tests/tools/manifests.txt")
+    if [ "$(cat "$folder/pins" 2>/dev/null)" != "$pins" ]; then
+        need python3 python3 python3-venv
+        python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+        step "installing the tools for manifests into ${folder#"$root"/}"
+        rm -rf "$folder"
+        python3 -m venv "$folder" || die "python3 could not create an environment"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/tools/manifests.txt" ||
+            die "pip could not install the tools for manifests"
+        printf '%s' "$pins" >"$folder/pins"
+    fi
+    export PATH="$folder/bin:$PATH"
 }
 
 # Finds a Chromium, or installs one, and sets TEST_BROWSER.

@@ -6,8 +6,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/needs.sh"
 . "$root/scripts/servers/postgres.sh"
 . "$root/scripts/servers/rabbitmq.sh"
-trap 'postgres_stop; rabbitmq_stop' EXIT
+. "$root/scripts/servers/redis.sh"
+trap 'postgres_stop; rabbitmq_stop; redis_stop' EXIT
 trap 'exit 130' INT TERM
 postgres_start
 rabbitmq_start
+redis_start
 "$@"

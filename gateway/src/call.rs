@@ -1,19 +1,29 @@
 //! From an HTTP request to a gRPC call and back.
 //!
-//! In the order of a call: [`plan`] (what can be computed of a binding before any request),
-//! [`cookie`] (checked on the way in, set on the way out), [`request`] (the message of a request),
-//! [`metadata`] and [`upstream`] (the call), [`reply`] and [`stream`] (its outcome), [`status`]
+//! In the order of a call: [`plan`] (what can be computed of a binding before any request), [`limit`]
+//! (who calls, and whether they may call now), [`cookie`] and [`etag`] (checked on the way in, set on
+//! the way out), [`cache`] (what needs no call), [`request`] (the message of a request),
+//! [`metadata`], [`idempotency`] and [`upstream`] (the call), [`reply`] and [`stream`] (its outcome), [`status`]
 //! (its failure). A WebSocket opens the same streams through [`topics`].
 
-mod accept;
+pub(crate) mod accept;
+mod backend;
+mod cache;
 mod config;
 mod content;
 mod cookie;
 mod deprecation;
+mod details;
+mod etag;
 mod events;
 mod extensions;
+mod fields;
+mod idempotency;
+pub(crate) mod limit;
 mod location;
 mod metadata;
+pub(crate) mod multipart;
+mod passed;
 mod plan;
 mod raw;
 mod replies;
@@ -33,29 +43,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
-use prost_reflect::DynamicMessage;
-use quartet_rpc::Upstream;
+use http::{Method, Response};
 use quartet_rpc::access::bearer;
+use quartet_rpc::{Upstream, User};
 use tokio::time::Instant;
 
-pub use config::Config;
+use cache::InFlight;
+pub use config::{Config, CookieStyle};
+pub(crate) use content::read as read_body;
 pub use extensions::{ClientAddress, Deadline, DeadlineRequested};
+pub use passed::Passed;
 use plan::Plan;
 pub use plan::StartError;
+use plan::cache::CachePlan;
 use plan::format::Format;
+pub(crate) use reply::drop_body;
+use request::Request;
 use topics::Topics;
 use upload::Upload;
 
+use crate::open_streams::Counted;
 use crate::problem::Problem;
-use crate::routes::{Found, Match, Routes};
+use crate::routes::{self, Found, Match, Routes};
+use crate::transcode::received::Received;
 
 /// Serves every binding of the routes.
 pub struct Transcoder {
     routes: Arc<Routes>,
     plans: Vec<Arc<Plan>>,
     topics: Topics,
+    in_flight: InFlight,
     config: Arc<Config>,
 }
 
@@ -74,6 +93,7 @@ impl Transcoder {
             routes,
             topics: Topics::compile(&plans, config.clone())?,
             plans,
+            in_flight: InFlight::default(),
             config,
         })
     }
@@ -81,6 +101,11 @@ impl Transcoder {
     /// The streams that a WebSocket can subscribe to.
     pub(crate) fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// What a WebSocket that begins with this request passes on with each of its calls.
+    pub(crate) fn client_context(&self, parts: &Parts) -> topic_stream::ClientContext {
+        topic_stream::ClientContext::of(parts, &self.config.passed)
     }
 
     /// The routes that are served.
@@ -93,33 +118,87 @@ impl Transcoder {
         self.plans.get(found.index).and_then(|plan| plan.timeout)
     }
 
-    /// Serves a request. The reply carries the `Arc<Binding>` that served it as an extension.
+    /// Serves a request. The outcome carries the template of the route that it took.
     ///
     /// # Errors
     /// What is wrong with the request, or the backend's failure.
-    pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
-        let (parts, body) = request.into_parts();
-        let path = parts.uri.path();
-        let found = self.routes.find(&parts.method, path);
-        let (plan, captures) = match (&found, found.problem()) {
-            (_, Some(problem)) => return Err(problem),
-            (Found::Match(found), None) => (Arc::clone(&self.plans[found.index]), found.captures()?),
-            (_, None) => return Err(status::internal("a request was found and not found")),
-        };
-        let outcome = self.serve(&plan, &parts, &captures, body).await;
-        match outcome {
-            Ok(mut response) => {
-                response.headers_mut().extend(plan.reply.headers.iter().cloned());
-                response.extensions_mut().insert(Arc::clone(&plan.binding));
-                if parts.method == Method::HEAD {
-                    reply::drop_body(&mut response);
-                }
-                Ok(response)
-            }
-            Err(mut problem) => {
-                problem.headers.extend(plan.reply.headers.iter().cloned());
+    pub async fn call(&self, request: http::Request<Body>) -> Result<Response<Body>, Problem> {
+        match self.try_call(request).await {
+            Ok(outcome) => outcome,
+            Err(request) => {
+                let (parts, _) = request.into_parts();
+                // Whoever tries paths is counted as well.
+                self.count(&parts).await?;
+                let mut problem = routes::not_found();
+                self.lead_on(parts.uri.path(), &mut problem);
                 Err(problem)
             }
+        }
+    }
+
+    /// The same, where the path is one of the API.
+    ///
+    /// # Errors
+    /// The request, where it is not.
+    pub async fn try_call(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<Result<Response<Body>, Problem>, http::Request<Body>> {
+        let (parts, body) = request.into_parts();
+        let found = self.routes.find(&parts.method, parts.uri.path());
+        match &found {
+            Found::Match(matched) => Ok(self.call_found(matched, &parts, body).await),
+            Found::NotFound => Err(http::Request::from_parts(parts, body)),
+            Found::MethodNotAllowed { allow } => {
+                let counted = self.count(&parts).await;
+                Ok(Err(counted.err().unwrap_or_else(|| routes::not_allowed(allow))))
+            }
+        }
+    }
+
+    async fn call_found(&self, found: &Match<'_>, parts: &Parts, body: Body) -> Result<Response<Body>, Problem> {
+        let plan = &self.plans[found.index];
+        let outcome = async {
+            let captures = found.captures()?;
+            let user = limit::user(self.config.verifier.as_ref(), parts).await;
+            let method = Some(plan.target.path.as_str());
+            let limits = limit::count(&self.config.limits, method, user.as_ref(), parts).await?;
+            match self.serve(plan, parts, &captures, user.as_ref(), body).await {
+                Ok(mut response) => {
+                    response.headers_mut().extend(limits);
+                    response.headers_mut().extend(plan.reply.headers.iter().cloned());
+                    response.extensions_mut().insert(plan.route.clone());
+                    if parts.method == Method::HEAD {
+                        reply::drop_body(&mut response);
+                    }
+                    Ok(response)
+                }
+                Err(mut problem) => {
+                    problem.headers.extend(limits);
+                    problem.headers.extend(plan.reply.headers.iter().cloned());
+                    Err(problem)
+                }
+            }
+        };
+        outcome.await.map_err(|problem| plan.failed(problem))
+    }
+
+    /// Counts a request that leads to no method.
+    async fn count(&self, parts: &Parts) -> Result<(), Problem> {
+        let user = limit::user(self.config.verifier.as_ref(), parts).await;
+        limit::count(&self.config.limits, None, user.as_ref(), parts)
+            .await
+            .map(drop)
+    }
+
+    /// What a client may have meant by a path that leads nowhere, or where it finds what there is.
+    fn lead_on(&self, path: &str, problem: &mut Problem) {
+        let shown = &self.config.shown_paths;
+        let described = || Some(("described", shown.first()?.as_str()));
+        let near = self.routes.nearest(path, shown).map(|near| ("near", near));
+        if let Some((cause, value)) = near.or_else(described) {
+            problem.metadata.insert("cause".to_owned(), cause.to_owned());
+            problem.metadata.insert(cause.to_owned(), value.to_owned());
         }
     }
 
@@ -128,6 +207,7 @@ impl Transcoder {
         plan: &Arc<Plan>,
         parts: &Parts,
         captures: &[Cow<'_, str>],
+        user: Option<&User>,
         body: Body,
     ) -> Result<Response<Body>, Problem> {
         // The service would refuse it as well, but only once the body has been read and understood.
@@ -136,10 +216,18 @@ impl Transcoder {
         }
         let cookies = cookie::Exchange::begin(&plan.cookies, &parts.headers, &self.config.origins)?;
         let format = Format::choose(&plan.reply, plan.server_streaming, &parts.headers)?;
+        let fields = fields::requested(plan, parts.uri.query())?;
         let deadline = self.deadline(plan, parts);
-        let (message, upload) = message(plan, parts, captures, body, &cookies, deadline).await?;
+        let request = Request {
+            plan,
+            parts,
+            captures,
+            cookies: &cookies,
+            caller: user,
+        };
+        let (message, upload) = message(&request, body, deadline).await?;
 
-        let mut metadata = metadata::forwarded(parts);
+        let mut metadata = metadata::forwarded(parts, &self.config.passed);
         metadata::add_gateway_token(&mut metadata, self.config.tokens.as_ref());
         let call = upstream::Call {
             plan,
@@ -149,22 +237,71 @@ impl Transcoder {
         };
         let failed = |status: tonic::Status| status::for_request(&status, &plan.binding, &parts.headers);
         if !plan.server_streaming {
-            let outcome = match upload {
-                None => call.unary(message).await,
-                Some(upload) => call.upload(message, upload).await?,
+            let cached = plan
+                .cache
+                .as_ref()
+                .map(|cache| self.cached(plan, cache, &message, parts, user));
+            let make = async || {
+                let outcome = match upload {
+                    None => call.unary(message).await,
+                    Some(upload) => call.upload(message, upload).await?,
+                };
+                match outcome {
+                    Ok(reply) => {
+                        let (metadata, message, _) = reply.into_parts();
+                        let mut response = reply::unary(plan, message, fields.as_ref(), cookies)?;
+                        self.config.passed.reply(metadata.as_ref(), response.headers_mut());
+                        idempotency::mark(&metadata, response.headers_mut());
+                        Ok(response)
+                    }
+                    Err(status) => Err(cookies.refused(failed(status))),
+                }
             };
-            return match outcome {
-                Ok(reply) => reply::unary(plan, reply, cookies),
-                Err(status) => Err(cookies.refused(failed(status))),
+            return match cached {
+                None => make().await,
+                Some(request) => request.serve(make).await,
             };
         }
+        let open = match user {
+            Some(user) => Some(
+                self.config
+                    .streams
+                    .open(user.id)
+                    .ok_or_else(|| self.config.streams.refused())?,
+            ),
+            None => None,
+        };
         let outcome = match upload {
             None => call.stream(message).await,
             Some(upload) => call.both(message, upload).await?,
         };
         let replies = outcome.map_err(|status| cookies.refused(failed(status)))?;
         let (plan, config) = (Arc::clone(plan), Arc::clone(&self.config));
-        stream::respond(plan, config, format, replies, &parts.headers, deadline).await
+        let response = stream::respond(plan, config, format, replies, &parts.headers, deadline).await?;
+        Ok(match open {
+            Some(open) => response.map(|body| Counted::around(body, open)),
+            None => response,
+        })
+    }
+
+    fn cached<'a>(
+        &'a self,
+        plan: &'a Plan,
+        cache: &'a CachePlan,
+        message: &Bytes,
+        parts: &'a Parts,
+        user: Option<&'a User>,
+    ) -> cache::Request<'a> {
+        cache::Request {
+            plan: cache,
+            route: &plan.binding.template,
+            cache: &self.config.cache,
+            in_flight: &self.in_flight,
+            client_max_age: self.config.client_max_age,
+            user,
+            tags: cache.tags(&Received::Wire(message.clone()), user),
+            parts,
+        }
     }
 
     /// When the call is given up. A stream lasts until its client leaves unless the client or the
@@ -184,20 +321,24 @@ impl Transcoder {
 
 /// The message of a request, and the rest of its body where that streams up.
 async fn message(
-    plan: &Plan,
-    parts: &Parts,
-    captures: &[Cow<'_, str>],
+    request: &Request<'_>,
     body: Body,
-    cookies: &cookie::Exchange<'_>,
     deadline: Option<Instant>,
-) -> Result<(DynamicMessage, Option<Upload>), Problem> {
-    let filled = match plan.request.upload() {
+) -> Result<(Bytes, Option<Upload>), Problem> {
+    let filled = match request.plan.request.upload() {
         Some(field) => {
-            let message = request::without_body(plan, parts, captures, cookies)?;
-            (message, Some(Upload::new(field, &parts.headers, body)))
+            let upload = Upload::open(field, request.parts, body);
+            // As below: a form is read up to its file.
+            let upload = match deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline, upload)
+                    .await
+                    .map_err(|_| status::expired())??,
+                None => upload.await?,
+            };
+            (request.without_body()?, Some(upload))
         }
         None => {
-            let message = request::assemble(plan, parts, captures, body, cookies);
+            let message = request.assemble(body);
             // A client that sends its body too slowly has used up its own time.
             let message = match deadline {
                 Some(deadline) => tokio::time::timeout_at(deadline, message)

@@ -1,5 +1,6 @@
 //! Settings of the gateway.
 
+mod cookies;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,13 @@ use std::str::FromStr;
 use prost_reflect::DescriptorPool;
 use quartet_config::value::{Bytes, List, Span};
 use quartet_config::{Environment, Setting, Source};
+use quartet_rpc::upstream::Addresses;
 
+pub use cookies::{CookiePrefix, SameSite};
 pub use network::Network;
+
+use crate::call::CookieStyle;
+use crate::call::Passed;
 
 quartet_config::settings! {
     /// Settings of the gateway.
@@ -28,23 +34,43 @@ quartet_config::settings! {
         request_timeout_max: Span = "REQUEST_TIMEOUT_MAX" or "60s";
         /// Largest request body.
         max_body_size: Bytes = "MAX_BODY_SIZE" or "2MiB";
+        /// How long a client may use a reply of its own without asking again whether it has changed.
+        /// For as long, it may not see its own writes.
+        client_cache_max_age: Span = "CLIENT_CACHE_MAX_AGE" or "0s";
         /// Requests that take longer are logged as warnings.
         slow_request: Span = "SLOW_REQUEST" or "1s";
         /// Origins that browsers may call from, such as `https://app.example.com`, with commas; `*`
-        /// for any; none by default.
+        /// for any. By default none, and in local the pages of this machine, such as
+        /// `http://localhost:3000`.
         cors_allow_origins: List<String> = "CORS_ALLOW_ORIGINS" or "";
         /// Methods that pages of other origins may use.
         cors_allow_methods: List<http::Method> = "CORS_ALLOW_METHODS" or "GET,POST,PUT,PATCH,DELETE";
         /// Request headers that pages of other origins may send; `*` for any.
         cors_allow_headers: List<String> = "CORS_ALLOW_HEADERS" or "Authorization,Content-Type,Accept-Language,\
-            X-Request-ID,X-Request-Timeout,If-Match,If-None-Match,Last-Event-ID";
+            X-Request-ID,X-Request-Timeout,If-Match,If-None-Match,Last-Event-ID,Idempotency-Key";
         /// Whether pages of other origins may use cookies; needs origins by name.
         cors_allow_credentials: bool = "CORS_ALLOW_CREDENTIALS" or "false";
         /// Proxies whose `X-Forwarded-For` is trusted: addresses or networks, such as `10.0.0.0/8`,
         /// with commas; none by default.
         trusted_proxies: List<Network> = "TRUSTED_PROXIES" or "";
+        /// Request headers that services get under their own names, besides those that they get
+        /// anyway, such as `X-Tenant`, with commas.
+        pass_request_headers: List<String> = "PASS_REQUEST_HEADERS" or "";
+        /// Metadata of services' replies that clients get as headers, where the gateway sets none of
+        /// that name itself.
+        pass_reply_metadata: List<String> = "PASS_REPLY_METADATA" or "ETag,Last-Modified,Link,Content-Language,\
+            Content-Disposition";
         /// Whether cookies are `Secure`; by default everywhere but in local.
         cookie_secure: Option<bool> = "COOKIE_SECURE";
+        /// What names of cookies begin with, so that a browser takes them from this host alone: `host`
+        /// (`__Host-`, for all paths), `secure` (`__Secure-`), or `none`. The first two need `Secure`
+        /// cookies. A change signs browsers out.
+        cookie_prefix: CookiePrefix = "COOKIE_PREFIX" or "none";
+        /// Whether browsers send cookies with requests that pages of other sites make: `lax`, `strict`, or
+        /// `none`, which needs `Secure` cookies.
+        cookie_same_site: SameSite = "COOKIE_SAME_SITE" or "lax";
+        /// Streams that one user may have open at this gateway, WebSockets included.
+        streams_per_user: usize = "STREAMS_PER_USER" or "20";
         /// Largest message that a client may send over a WebSocket.
         ws_max_message: Bytes = "WS_MAX_MESSAGE" or "32KiB";
         /// Messages that are queued for a WebSocket's client before their senders wait.
@@ -65,9 +91,13 @@ quartet_config::settings! {
         /// Title of the API's description.
         app_name: String = "APP_NAME" or "Quartet";
         /// Text of the API's description, in Markdown.
-        app_description: String = "APP_DESCRIPTION" or "Users, todos and tags behind one REST interface.";
+        app_description: String = "APP_DESCRIPTION" or
+            "Accounts, users, tiers, todos, tags, tasks, webhooks: one REST interface, with streams and a WebSocket.";
         /// Version of the API's description; the program's own by default.
         app_version: Option<String> = "APP_VERSION";
+        /// Whether `/` and `/health` show the version to everybody; by default everywhere but in the
+        /// environment `production`.
+        show_version: Option<bool> = "SHOW_VERSION";
         /// Contact in the API's description.
         contact_name: Option<String> = "CONTACT_NAME";
         /// E-mail address of the contact.
@@ -81,6 +111,21 @@ impl Config {
     /// The version that the API reports: `APP_VERSION`, else the program's.
     pub fn version(&self) -> &str {
         self.app_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The version where everybody may see it.
+    pub fn public_version(&self) -> Option<&str> {
+        let is_shown = self.show_version.unwrap_or(self.environment != Environment::Production);
+        is_shown.then(|| self.version())
+    }
+
+    /// What cookies are like.
+    pub fn cookies(&self) -> CookieStyle {
+        CookieStyle {
+            secure: self.secure_cookies(),
+            prefix: self.cookie_prefix,
+            same_site: self.cookie_same_site,
+        }
     }
 
     /// Whether cookies are `Secure`.
@@ -119,6 +164,14 @@ impl Config {
                 wrong.clone(),
                 "expected names of headers",
             ));
+        }
+        if let Err(wrong) = Passed::of(&self.pass_request_headers.0, &[]) {
+            let rule = "expected names of headers that no service trusts the gateway for";
+            return Err(invalid("PASS_REQUEST_HEADERS", wrong.to_owned(), rule));
+        }
+        if let Err(wrong) = Passed::of(&[], &self.pass_reply_metadata.0) {
+            let rule = "expected names of headers that are not of the connection";
+            return Err(invalid("PASS_REPLY_METADATA", wrong.to_owned(), rule));
         }
         if self.request_timeout > self.request_timeout_max {
             let shown = format!("{:?}", self.request_timeout.0);
@@ -160,9 +213,7 @@ fn upstream_setting(upstream: &str) -> Setting {
         return *shared;
     }
     // Settings are made once and live as long as the process.
-    let doc =
-        format!(" Where the {upstream} service is, such as `http://host:port`; for a gateway in a process of its own.")
-            .leak();
+    let doc = format!(" Where the {upstream} service is, like AUTH_URL; for a gateway in a process of its own.").leak();
     Setting {
         name: name.leak(),
         default: None,
@@ -189,21 +240,18 @@ pub fn upstream_addresses(
     upstream_settings(pool).into_iter().map(read).collect()
 }
 
-/// An address such as `http://host:port`.
+/// What an upstream accepts as its address.
 struct UpstreamAddress(String);
 
 impl FromStr for UpstreamAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let uri: Option<http::Uri> = text.parse().ok();
-        let valid = uri.is_some_and(|uri| {
-            uri.scheme_str() == Some("http") && uri.host().is_some() && uri.port_u16().is_some() && uri.path() == "/"
-        });
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("expected an address such as `http://host:port`")
+        match text.parse::<Addresses>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => {
+                Err("expected an address such as `http://host:port` or `https://host:port`, or several with commas")
+            }
         }
     }
 }
@@ -238,6 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn what_services_trust_the_gateway_for_cannot_be_passed() {
+        for (name, value) in [
+            ("PASS_REQUEST_HEADERS", "X-Tenant,X-Gateway-Token"),
+            ("PASS_REPLY_METADATA", "grpc-status"),
+        ] {
+            let error = Config::read(&Source::of([(name, value)]))
+                .unwrap()
+                .check()
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
     fn cookies_are_secure_everywhere_but_in_local() {
         let secure = |pairs: &[(&'static str, &'static str)]| {
             Config::read(&Source::of(pairs.iter().copied()))
@@ -260,6 +323,9 @@ mod tests {
         ];
         let addresses = upstream_addresses(&Source::of(all), pool).unwrap();
         assert_eq!(addresses["todos"], "http://t:3");
+        let two = [all[0], all[1], all[2], ("TODOS_URL", "http://t:3,https://t:4")];
+        let addresses = upstream_addresses(&Source::of(two), pool).unwrap();
+        assert_eq!(addresses["todos"], "http://t:3,https://t:4");
 
         let error = upstream_addresses(&Source::of([all[0], all[1], all[2]]), pool)
             .unwrap_err()

@@ -5,4 +5,4 @@ mod language;
 
 pub use language::Language;
 
-pub(crate) use catalog::{detail, rule, title};
+pub(crate) use catalog::{about, detail, page_text, rule, title};

@@ -1,43 +1,19 @@
-//! The gateway in a process of its own, from settings.
+//! The gateway alone.
 
 use std::process::ExitCode;
 
-use quartet_clock::Clock;
-use quartet_config::Source;
-use quartet_gateway::{Config, start};
-use quartet_rpc::host::stop_at_signal;
-use tokio_util::sync::CancellationToken;
+use quartet_rpc::host::{answer_arguments, use_small_pages};
+
+/// This allocator needs less memory and time for many small requests on many threads than the
+/// system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("gateway: {error}");
-            ExitCode::FAILURE
-        }
+    use_small_pages();
+    match answer_arguments("gateway") {
+        Some(code) => code,
+        None => quartet_gateway::process::main().await,
     }
-}
-
-async fn run() -> anyhow::Result<()> {
-    let source = Source::load()?;
-    let telemetry = quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?, "gateway")?;
-    let served = serve(&source).await;
-    telemetry.finish().await;
-    served
-}
-
-async fn serve(source: &Source) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    let deps = start::deps(source, Clock::system(), &stop)?;
-    let config = Config::read(source)?;
-    let gateway = quartet_gateway::build(&config, deps)?;
-    let listener = start::bind(config.http_address).await?;
-    tracing::info!(address = %listener.local_addr()?, "gateway serves REST");
-    tokio::spawn(stop_at_signal(stop.clone()));
-    gateway
-        .serve(listener, stop, quartet_rpc::Config::read(source)?.shutdown_timeout.0)
-        .await;
-    tracing::info!("gateway has stopped");
-    Ok(())
 }

@@ -4,7 +4,9 @@
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use quartet_config::Environment;
 use quartet_proto::options::Reason;
+use url::{Host, Url};
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -14,12 +16,19 @@ use crate::problem::Problem;
 pub struct OriginPolicy {
     any: bool,
     listed: Vec<String>,
+    /// Pages of this machine may call: those of a developer, on whatever port. Cookies are not for
+    /// them.
+    this_machine: bool,
 }
 
 impl OriginPolicy {
     /// The policy of `CORS_ALLOW_ORIGINS`.
     pub fn of(config: &Config) -> Self {
-        Self::listing(config.cors_allow_origins.0.clone())
+        let listed = config.cors_allow_origins.0.clone();
+        Self {
+            this_machine: listed.is_empty() && config.environment == Environment::Local,
+            ..Self::listing(listed)
+        }
     }
 
     /// Allows the origins in `listed`; `*` allows any.
@@ -27,6 +36,7 @@ impl OriginPolicy {
         Self {
             any: listed.iter().any(|origin| origin == "*"),
             listed,
+            this_machine: false,
         }
     }
 
@@ -54,9 +64,27 @@ impl OriginPolicy {
         Err(Problem::new(StatusCode::FORBIDDEN, Reason::OriginNotAllowed, message))
     }
 
+    /// Checks that no page of a stranger has sent the request: for a WebSocket, which a browser opens
+    /// to any host, whatever CORS allows.
+    ///
+    /// # Errors
+    /// 403 `ORIGIN_NOT_ALLOWED`.
+    pub fn check_page(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let allowed = headers
+            .get(ORIGIN)
+            .is_none_or(|origin| self.any || self.allows(origin) || is_host(origin, headers.get(HOST)));
+        if allowed {
+            return Ok(());
+        }
+        let message = "a page of another origin may not connect";
+        Err(Problem::new(StatusCode::FORBIDDEN, Reason::OriginNotAllowed, message))
+    }
+
     /// Whether a page sent the request and may read the reply.
     pub fn may_read(&self, headers: &HeaderMap) -> bool {
-        headers.get(ORIGIN).is_some_and(|origin| self.any || self.lists(origin))
+        headers
+            .get(ORIGIN)
+            .is_some_and(|origin| self.any || self.allows(origin))
     }
 
     /// Whether any origin is allowed.
@@ -66,12 +94,28 @@ impl OriginPolicy {
 
     /// Whether no origin is allowed.
     pub(crate) fn allows_none(&self) -> bool {
-        self.listed.is_empty()
+        self.listed.is_empty() && !self.this_machine
+    }
+
+    /// Whether pages of the origin may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        self.lists(origin) || (self.this_machine && is_this_machine(origin))
     }
 
     /// Whether the origin is in the list by name.
     pub(crate) fn lists(&self, origin: &HeaderValue) -> bool {
         self.listed.iter().any(|listed| listed.as_bytes() == origin.as_bytes())
+    }
+}
+
+/// Whether `origin` is a page of this machine, whatever port it is served on.
+fn is_this_machine(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What went wrong, before it is written for a client: one type for failures of the edge and of the
 //! services.
 
+mod oauth;
 pub mod page;
 pub(crate) mod render;
 
@@ -11,6 +12,12 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 use quartet_proto::options::Reason;
+use serde::Serialize;
+
+use crate::edge::RouteTemplate;
+
+pub use oauth::OAuthError;
+pub(crate) use oauth::status as oauth_status;
 
 /// A failed request. The edge renders it as `application/problem+json` (RFC 9457) in the client's
 /// language.
@@ -26,11 +33,22 @@ pub struct Problem {
     pub message: String,
     /// Fields that break their rules.
     pub violations: Vec<Violation>,
+    /// Further details of a status, if there are any.
+    pub details: Option<Box<Details>>,
     /// When to try again: the `Retry-After` header.
     pub retry_after: Option<Duration>,
     /// Further headers of the reply, such as `Allow` and `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The error code for OAuth 2.0 clients, at an endpoint of theirs.
+    pub oauth: Option<OAuthError>,
+    /// The route that the request took, where it took one of the API.
+    pub route: Option<RouteTemplate>,
 }
+
+/// Further details of a status, each an object with its `@type`. Boxed, since few problems have any,
+/// and a problem is the failure of most functions.
+#[derive(Debug, Clone, Serialize)]
+pub struct Details(pub Vec<serde_json::Value>);
 
 /// A field that breaks its rule.
 #[derive(Debug, Clone)]
@@ -52,8 +70,11 @@ impl Problem {
             metadata: BTreeMap::new(),
             message: message.into(),
             violations: Vec::new(),
+            details: None,
             retry_after: None,
             headers: Vec::new(),
+            oauth: None,
+            route: None,
         }
     }
 
@@ -120,6 +141,9 @@ impl IntoResponse for Problem {
     /// on the way out.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
+        if let Some(route) = &self.route {
+            response.extensions_mut().insert(route.clone());
+        }
         response.extensions_mut().insert(self);
         response
     }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode, Version};
+use axum::response::Response;
+use futures::FutureExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -14,9 +17,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
-use crate::edge::Peer;
+use crate::edge::{Handler, Peer};
 
 /// A client that takes longer to send the head of a request, its first or its next one on a
 /// connection of HTTP/1, is cut off, so that idle connections cannot pile up.
@@ -25,6 +27,8 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_HEAD: usize = 64 << 10;
 /// Requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
+/// Connections without a request stay open for this long after the last one was accepted.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// An accept that fails for want of file descriptors is tried again after this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,9 +71,9 @@ pub(crate) struct Limits {
     pub(crate) sockets: TaskTracker,
 }
 
-/// Serves `router` on `listener` until `stop`, then drains.
-pub(crate) async fn serve(
-    router: Router,
+/// Serves `handler` on `listener` until `stop`, then drains.
+pub(crate) async fn serve<H: Handler>(
+    handler: Arc<H>,
     listener: TcpListener,
     stop: CancellationToken,
     draining: Draining,
@@ -83,22 +87,21 @@ pub(crate) async fn serve(
         tokio::time::sleep(limits.delay).await;
     };
     tokio::pin!(stopped);
+    let accept = |stream, address| {
+        let service = Connected {
+            handler: handler.clone(),
+            peer: Peer(address),
+            draining: draining.clone(),
+        };
+        spawn(&builder, &connections, service, stream, limits.head);
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stopped => break,
         };
         match accepted {
-            Ok((stream, address)) => {
-                spawn(
-                    &builder,
-                    &connections,
-                    router.clone(),
-                    stream,
-                    Peer(address),
-                    limits.head,
-                );
-            }
+            Ok((stream, address)) => accept(stream, address),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "accepting a connection failed");
@@ -106,8 +109,18 @@ pub(crate) async fn serve(
             }
         }
     }
+    // Connections that clients have made and that were not accepted yet would be reset, with the
+    // requests on them.
+    while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
+        accept(stream, address);
+    }
     drop(listener);
     limits.closing.cancel();
+    // A request may be on its way on a connection that has brought none yet, such as one that was just
+    // accepted. Its answer closes it.
+    if connections.count() > 0 {
+        tokio::time::sleep(limits.delay.min(LAST_REQUESTS)).await;
+    }
     limits.sockets.close();
     let open = connections.count() + limits.sockets.len();
     let ended = async {
@@ -135,12 +148,45 @@ fn builder(head_timeout: Duration) -> Builder<TokioExecutor> {
     builder
 }
 
-fn spawn(
+/// The handler, for the requests of one connection.
+struct Connected<H> {
+    handler: Arc<H>,
+    peer: Peer,
+    draining: Draining,
+}
+
+impl<H> Clone for Connected<H> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: self.handler.clone(),
+            peer: self.peer,
+            draining: self.draining.clone(),
+        }
+    }
+}
+
+impl<H: Handler> Connected<H> {
+    async fn reply(self, request: Request<Incoming>) -> Response {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(self.peer);
+        let keeps = request.version() <= Version::HTTP_11;
+        let mut reply = self.handler.handle(request).await;
+        // A proxy keeps connections open, and would send a request on one that is just being closed.
+        // HTTP/2 has GOAWAY for this.
+        if keeps && self.draining.has_begun() && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+            reply
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
+}
+
+fn spawn<H: Handler>(
     builder: &Builder<TokioExecutor>,
     connections: &GracefulShutdown,
-    router: Router,
+    connected: Connected<H>,
     stream: TcpStream,
-    peer: Peer,
     head_timeout: Duration,
 ) {
     // Small replies must not wait for more data.
@@ -149,12 +195,12 @@ fn spawn(
     // uses, and it may never send that much.
     let begun = CancellationToken::new();
     let begin = begun.clone();
+    let peer = connected.peer;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         begin.cancel();
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(peer);
-        let mut router = router.clone();
-        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
+        // Boxed, so that a connection that waits for its next request does not hold the room for it.
+        let reply = Box::pin(connected.clone().reply(request));
+        async move { Ok::<_, Infallible>(reply.await) }
     });
     let connection = connections.watch(
         builder
@@ -187,6 +233,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::routing::{get, post};
     use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -201,22 +248,35 @@ mod tests {
         done: tokio::task::JoinHandle<()>,
     }
 
-    async fn start(router: Router, timeout: Duration) -> Running {
-        start_with(router, timeout, HEAD_TIMEOUT).await
+    async fn start(handler: impl Handler, timeout: Duration) -> Running {
+        start_with(handler, timeout, HEAD_TIMEOUT).await
     }
 
-    async fn start_with(router: Router, timeout: Duration, head: Duration) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, draining) = (CancellationToken::new(), Draining::default());
-        let limits = Limits {
+    async fn start_with(handler: impl Handler, timeout: Duration, head: Duration) -> Running {
+        start_by(handler, limits(head, timeout)).await
+    }
+
+    fn limits(head: Duration, timeout: Duration) -> Limits {
+        Limits {
             head,
             delay: Duration::ZERO,
             timeout,
             closing: CancellationToken::new(),
             sockets: TaskTracker::new(),
-        };
-        let done = tokio::spawn(serve(router, listener, stop.clone(), draining.clone(), limits));
+        }
+    }
+
+    async fn start_by(handler: impl Handler, limits: Limits) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, draining) = (CancellationToken::new(), Draining::default());
+        let done = tokio::spawn(serve(
+            Arc::new(handler),
+            listener,
+            stop.clone(),
+            draining.clone(),
+            limits,
+        ));
         Running {
             address,
             stop,
@@ -260,6 +320,51 @@ mod tests {
         assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("done"), "{reply}");
         running.done.await.unwrap();
         assert!(TcpStream::connect(running.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_is_closed_with_the_next_answer_once_it_is_about_to_stop() {
+        let limits = Limits {
+            delay: Duration::from_secs(60),
+            ..limits(HEAD_TIMEOUT, Duration::from_secs(5))
+        };
+        let running = start_by(Router::new().route("/", get(async || "done")), limits).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let mut reply = String::new();
+        while !reply.ends_with("done") {
+            reply.push(char::from(stream.read_u8().await.unwrap()));
+        }
+        assert!(!reply.contains("connection:"), "{reply}");
+        running.stop.cancel();
+        while !running.draining.has_begun() {
+            tokio::task::yield_now().await;
+        }
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let reply = tokio::time::timeout(Duration::from_secs(10), read_to_end(&mut stream))
+            .await
+            .expect("the connection is closed");
+        assert!(
+            reply.contains("connection: close") && reply.ends_with("done"),
+            "{reply}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_on_a_fresh_connection_is_answered_after_the_last_one_was_accepted() {
+        let limits = Limits {
+            delay: Duration::from_millis(500),
+            ..limits(HEAD_TIMEOUT, Duration::from_secs(5))
+        };
+        let closing = limits.closing.clone();
+        let running = start_by(Router::new().route("/", get(async || "done")), limits).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        running.stop.cancel();
+        closing.cancelled().await;
+        send(&mut stream, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let reply = read_to_end(&mut stream).await;
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("done"), "{reply}");
+        running.done.await.unwrap();
     }
 
     #[tokio::test]

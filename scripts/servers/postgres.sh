@@ -52,7 +52,7 @@ postgres_start() {
         # TEST_POSTGRES_DURABLE, to measure the cost of a real server.
         "${as[@]}" "$programs/postgres" -D "$postgres_folder/data" -c listen_addresses=127.0.0.1 -c port="$port" \
             -c unix_socket_directories="$postgres_folder" "${durability[@]}" \
-            -c max_connections=300 >>"$postgres_folder/server.log" 2>&1 &
+            -c max_connections=1000 >>"$postgres_folder/server.log" 2>&1 &
         postgres_pid=$!
         if postgres_answers "$programs" "$port"; then
             cd - >/dev/null || return

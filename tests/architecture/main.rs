@@ -2,6 +2,8 @@
 
 mod columns;
 mod dependencies;
+mod features;
+mod security;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,22 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
+}
+
+#[test]
+fn every_target_of_make_is_explained() {
+    let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile");
+    let phony = makefile.lines().filter_map(|line| line.strip_prefix(".PHONY: "));
+    let mut targets = 0;
+    for target in phony.flat_map(str::split_whitespace) {
+        targets += 1;
+        let is_explained = |line: &str| {
+            let rest = line.strip_prefix(target).and_then(|rest| rest.strip_prefix(':'));
+            rest.is_some_and(|rest| rest.contains("## "))
+        };
+        assert!(makefile.lines().any(is_explained), "`make help` does not list {target}");
+    }
+    assert!(targets > 30, "{targets}");
 }
 
 #[test]

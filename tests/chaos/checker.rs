@@ -7,6 +7,7 @@ mod messages;
 pub mod results;
 mod tasks;
 mod todos;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub async fn check(cluster: &Cluster, users: &[User], results: &mut Results) -> 
     todos::check(cluster, users, results).await?;
     feed::check(cluster, users, results).await?;
     let tasks = tasks::check(cluster, users, results).await?;
+    webhooks::wait(&cluster.receiver, users).await;
+    webhooks::check(&cluster.receiver, users, results);
     mails::check(cluster, results).await?;
     let traffic = messages::check(cluster, results).await?;
     Ok(Stats { traffic, tasks })

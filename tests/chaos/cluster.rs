@@ -1,5 +1,6 @@
 //! The cluster under test: a running suite whose nodes can fail, in one of its two topologies.
 
+pub mod balancer;
 mod distributed;
 mod embedded;
 pub mod node;
@@ -19,6 +20,7 @@ use serde_json::json;
 use crate::effect_log;
 use crate::stores::Stores;
 use crate::workload::REQUEST_TIMEOUT;
+use crate::workload::receiver::Receiver;
 use node::Node;
 
 /// A running suite.
@@ -29,10 +31,12 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// How often each node has a fault, relative to the others.
     pub fault_weights: Vec<usize>,
+    /// Where webhooks go.
+    pub receiver: Receiver,
     /// The databases.
     pub stores: Stores,
-    /// Address of the REST interface.
-    pub address: String,
+    /// Addresses of the gateways.
+    pub gateways: Vec<String>,
     /// A REST client without a token.
     pub rest: Rest,
     /// The broker, if it is a server.
@@ -47,12 +51,23 @@ pub struct Cluster {
 impl Cluster {
     /// The suite in one process, on SQLite.
     pub async fn embedded() -> Self {
-        embedded::build().start().await
+        embedded::build(&[]).await.start().await
+    }
+
+    /// The same, where replies are made anew each time, so that what is changed in the store by hand
+    /// is read.
+    pub async fn embedded_uncached() -> Self {
+        embedded::build(&[("CACHE_ENABLED", "false")]).await.start().await
+    }
+
+    /// The same, whose gateways are out of the balancing before they stop.
+    pub async fn distributed_with_balancer() -> Self {
+        distributed::build(&[("SHUTDOWN_DELAY", "1500ms")]).await.start().await
     }
 
     /// Separate processes on a PostgreSQL server and a RabbitMQ node of their own.
     pub async fn distributed() -> Self {
-        distributed::build().await.start().await
+        distributed::build(&[]).await.start().await
     }
 
     /// Starts every node, installs the effect logs and creates the first superuser.
@@ -73,15 +88,10 @@ impl Cluster {
         for node in &mut self.nodes {
             node.wait_until_up().await?;
         }
-        for _ in 0..600 {
-            let probe = self.rest.call(http::Method::GET, "/readyz").try_send();
-            let probe = tokio::time::timeout(REQUEST_TIMEOUT, probe);
-            if matches!(probe.await, Ok(Ok(reply)) if reply.status == 200) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        for gateway in &self.gateways {
+            is_ready(gateway).await?;
         }
-        Err("every node is up, but /readyz does not become 200".into())
+        Ok(())
     }
 
     /// A REST client that is signed in as the first superuser.
@@ -141,6 +151,22 @@ impl Cluster {
     }
 }
 
+/// Waits until a gateway is ready.
+async fn is_ready(gateway: &str) -> Result<(), String> {
+    let rest = Rest::new(gateway);
+    for _ in 0..600 {
+        let probe = rest.call(http::Method::GET, "/readyz").try_send();
+        let probe = tokio::time::timeout(REQUEST_TIMEOUT, probe);
+        if matches!(probe.await, Ok(Ok(reply)) if reply.status == 200) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!(
+        "every node is up, but /readyz of {gateway} does not become 200"
+    ))
+}
+
 /// Settings of every program: those of all tests, and bounds for nodes that fail every second.
 fn settings() -> BTreeMap<String, String> {
     let mut settings = shared_settings();
@@ -154,16 +180,31 @@ fn settings() -> BTreeMap<String, String> {
         ("RELAY_LEASE", "5s"),
         // Small batches have more points between two steps at which a process can die.
         ("RELAY_BATCH", "10"),
+        // Limits count, and one of them is probed; the others are wide enough for the workload.
+        ("RATE_LIMIT_ENABLED", "true"),
+        ("RATE_LIMIT_USER", "1000000/1m"),
+        ("RATE_LIMIT_ADDRESS", "1000000/1m"),
+        (
+            "RATE_LIMITS",
+            "login=1000000/1m,register=1000000/1m,refresh=1000000/1m,webhooks=1000000/1m,verify-email=60/1m",
+        ),
         // A client retries until it has an answer, however long the outage.
         ("REFRESH_REUSE_WINDOW", "1h"),
         ("ACCESS_TOKEN_TTL", "1h"),
+        // Users keep the tokens of their registration, however long the run.
+        ("REAUTH_WINDOW", "1d"),
         // Logins of deleted users are tried many times.
         ("LOGIN_FREE_ATTEMPTS", "1000"),
         ("LOGIN_FREE_ATTEMPTS_PER_NAME", "1000"),
+        ("SESSIONS_PER_USER", "100000"),
         // Shorter than a pause, so that a worker resumes with jobs that another one has by then.
         ("JOBS_LEASE", "1s"),
-        // No job starts by itself while the checkers read.
-        ("JOBS_REMIND_SCHEDULE", "off"),
+        // A schedule makes jobs during the run; the checkers look at them by themselves.
+        ("JOBS_REMIND_SCHEDULE", "* * * * *"),
+        // The receiver of webhooks is on loopback.
+        ("JOBS_WEBHOOK_ALLOW", "127.0.0.0/8"),
+        ("JOBS_WEBHOOK_HOST_RATE", "1000"),
+        ("JOBS_WEBHOOK_HOST_CONCURRENCY", "8"),
         ("JOBS_PURGE_SCHEDULE", "off"),
         ("SHUTDOWN_TIMEOUT", "3s"),
         ("LOG_FORMAT", "json"),

@@ -116,6 +116,23 @@ impl History {
         counts
     }
 
+    /// The operations of clients that completed as `info` or `fail`, but for those that came after the
+    /// end of their task, as they may.
+    pub fn failures(&self) -> Vec<String> {
+        let entries = self.entries.lock();
+        let has_failed = |kind: &Type| match kind {
+            Type::Info => true,
+            Type::Fail(_, code) => code != "task_ended",
+            Type::Invoke | Type::Ok => false,
+        };
+        let failed = entries
+            .iter()
+            .filter(|entry| entry.process != Process::Nemesis && has_failed(&entry.kind));
+        failed
+            .map(|entry| format!("{:?} {} after {:.1?}", entry.kind, entry.operation, entry.time))
+            .collect()
+    }
+
     /// The history as text, a line for each entry.
     pub fn text(&self) -> String {
         let mut text = String::new();

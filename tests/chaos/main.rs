@@ -29,6 +29,7 @@ mod stores;
 mod workload;
 
 use cluster::Cluster;
+use run::Faults;
 
 /// A number from the environment of this run.
 fn env_number(name: &str, default: u64) -> u64 {
@@ -47,7 +48,7 @@ async fn test(mut cluster: Cluster, default_rounds: u64) {
     let rounds = usize::try_from(env_number("CHAOS_ROUNDS", default_rounds)).expect("a number of rounds");
     let seed = env_number("CHAOS_SEED", 1);
     let schedule = nemesis::schedule::generate(seed, rounds, &cluster.fault_weights);
-    run::run(&mut cluster, seed, &schedule).await;
+    run::run(&mut cluster, seed, Faults::Schedule(&schedule)).await;
 }
 
 mod embedded {
@@ -62,5 +63,14 @@ mod distributed {
     #[ignore = "needs PostgreSQL and RabbitMQ: make test"]
     async fn acknowledged_operations_survive_faults_of_every_process_and_server() {
         super::test(super::Cluster::distributed().await, 4).await;
+    }
+}
+
+mod rolling {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL and RabbitMQ: make test"]
+    async fn replacing_every_program_in_turn_fails_nothing() {
+        let mut cluster = super::Cluster::distributed_with_balancer().await;
+        super::run::run(&mut cluster, super::env_number("CHAOS_SEED", 1), super::Faults::Rolling).await;
     }
 }

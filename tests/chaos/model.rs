@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::workload::subscriber::Subscriber;
+use quartet_tests::subscriber::Subscriber;
 
 /// A user whose registration was invoked.
 pub struct User {
@@ -23,6 +23,10 @@ pub struct User {
     pub tasks: Vec<Task>,
     /// The deletion of the user.
     pub deletion: Deletion,
+    /// The user's webhook, once it was acknowledged.
+    pub hook: Option<String>,
+    /// How many todos there were when the user's webhook was seen to be active; `None` without one.
+    pub hooked_since: Option<usize>,
     /// The subscriber of the user's feed, if there is one.
     pub subscriber: Option<Subscriber>,
 }
@@ -38,6 +42,8 @@ impl User {
             todos: Vec::new(),
             tasks: Vec::new(),
             deletion: Deletion::NotInvoked,
+            hook: None,
+            hooked_since: None,
             subscriber: None,
         }
     }
@@ -115,9 +121,4 @@ pub enum TaskKind {
     Export,
     /// Creates todos of these titles, which are unique.
     Import(Vec<String>),
-}
-
-/// An id as the queries on the stores return it: in lower case, without hyphens.
-pub fn hex_id(id: &str) -> String {
-    id.replace('-', "").to_ascii_lowercase()
 }

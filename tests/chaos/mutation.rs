@@ -6,20 +6,22 @@ mod mutations;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::checker;
 use crate::checker::results::Results;
 use crate::cluster::Cluster;
-use crate::model::{Task, TaskKind, TodoState, User, hex_id};
+use crate::model::{Task, TaskKind, TodoState, User};
 use crate::nemesis::fault::FaultKind;
 use crate::nemesis::schedule::{Fault, Round};
-use crate::{checker, run};
+use crate::run::{self, Faults};
 use mutations::MUTATIONS;
+use quartet_tests::subscriber::hex_id;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_checkers_detect_every_mutation() {
-    let mut cluster = Cluster::embedded().await;
+    let mut cluster = Cluster::embedded_uncached().await;
     // Long enough for the workload to write some of everything. Nothing is killed, so that nothing
     // waits for a lease to run out.
-    let users = run::run(&mut cluster, 5, &[(); 8].map(|()| restart())).await;
+    let users = run::run(&mut cluster, 5, Faults::Schedule(&[(); 8].map(|()| restart()))).await;
     let mut targets = Targets::of(&users);
     let mut results = Results::default();
     for mutation in MUTATIONS {

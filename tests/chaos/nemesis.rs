@@ -5,12 +5,15 @@ pub mod schedule;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, node};
 use crate::history::History;
 use fault::FaultKind;
 use schedule::Round;
+
+/// How long the cluster is as it was, before the next node is replaced.
+const BETWEEN_REPLACEMENTS: Duration = Duration::from_millis(1_500);
 
 /// How many faults of each kind were injected into each node.
 pub type FaultCounts = BTreeMap<(FaultKind, &'static str), usize>;
@@ -31,6 +34,12 @@ impl Nemesis {
         }
     }
 
+    /// How many faults the nodes of these names had.
+    pub fn faults_of(&self, nodes: &[&str]) -> usize {
+        let of_them = self.counts.iter().filter(|((_, node), _)| nodes.contains(node));
+        of_them.map(|(_, count)| count).sum()
+    }
+
     /// Runs a schedule. The error names a node that exited by itself, or that does not come up.
     pub async fn run(&mut self, cluster: &mut Cluster, schedule: &[Round]) -> Result<(), String> {
         for (index, round) in schedule.iter().enumerate() {
@@ -44,6 +53,26 @@ impl Nemesis {
                 .await
                 .map_err(|error| format!("round {number}: {error}"))?;
         }
+        Ok(())
+    }
+
+    /// Replaces every program of the suite once, in turn: SIGTERM, and a new one once the old one has
+    /// ended, as with `maxSurge: 0`. The next one follows when this one is ready.
+    pub async fn replace_all(&mut self, cluster: &mut Cluster) -> Result<(), String> {
+        for index in 0..cluster.nodes.len() {
+            if !cluster.nodes[index].is_program() {
+                continue;
+            }
+            tokio::time::sleep(BETWEEN_REPLACEMENTS).await;
+            let node = &mut cluster.nodes[index];
+            node.check()?;
+            self.history.fault(FaultKind::Restart, node.name());
+            node.stop().await;
+            node.start();
+            *self.counts.entry((FaultKind::Restart, node.name())).or_default() += 1;
+            cluster.wait_until_ready().await?;
+        }
+        tokio::time::sleep(BETWEEN_REPLACEMENTS).await;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::history::Counts;
 use crate::nemesis::FaultCounts;
 use crate::nemesis::fault::FaultKind;
+use crate::workload::limit_probe::Probed;
 
 /// The log line of a consumer that skips duplicates.
 const DUPLICATE: &str = "copies of messages that have taken effect are passed over";
@@ -27,6 +28,8 @@ pub struct Report {
     pub stats: Stats,
     /// Deletions that completed as `info` and had not begun, so that they had to be repeated.
     pub repeated_deletions: usize,
+    /// What the probed limit has let through, and might have at the most.
+    pub probed: Option<(Probed, usize)>,
     /// How long the cluster took to become quiet.
     pub drained_after: Duration,
     /// How long the run took.
@@ -73,6 +76,12 @@ impl Report {
             "  {duplicates:6}  duplicates were delivered and skipped, of {} deliveries",
             traffic.deliveries
         );
+        if let Some((probed, bound)) = &self.probed {
+            println!(
+                "  {:6}  calls passed a limit, of at most {bound}; {} were refused",
+                probed.passed, probed.refused
+            );
+        }
         println!("  quiet {:.1?} after the last fault", self.drained_after);
         print!("{}", results.text());
     }

@@ -7,41 +7,67 @@ use std::time::{Duration, Instant};
 use crate::checker;
 use crate::checker::results::Results;
 use crate::cluster::Cluster;
+use crate::cluster::balancer::Balancer;
 use crate::history::History;
 use crate::model::{Deletion, User};
 use crate::nemesis::Nemesis;
 use crate::nemesis::schedule::Round;
 use crate::report::Report;
-use crate::workload::Worker;
+use crate::workload::{Worker, limit_probe};
 
 /// Workers at once.
 const WORKERS: u64 = 6;
 /// How long a request in flight may take to end, or to be given up, after the workload stops.
 const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Runs a schedule of faults on a cluster, under a workload that `seed` decides. Panics when an
+/// What happens to the nodes of a cluster.
+pub enum Faults<'a> {
+    /// The faults of a schedule. Operations may fail, and take effect once at the most.
+    Schedule(&'a [Round]),
+    /// Every program is replaced once, in turn, as an upgrade does it. No operation may fail.
+    Rolling,
+}
+
+/// Injects faults into a cluster, under a workload that `seed` decides. Panics when an
 /// invariant is violated, after it has saved logs and history; otherwise returns the model.
-pub async fn run(cluster: &mut Cluster, seed: u64, schedule: &[Round]) -> Vec<User> {
-    let rounds = schedule.len();
+pub async fn run(cluster: &mut Cluster, seed: u64, faults: Faults<'_>) -> Vec<User> {
+    let (rounds, balancer) = match &faults {
+        Faults::Schedule(schedule) => (schedule.len(), None),
+        Faults::Rolling => (1, Some(Balancer::start(&cluster.gateways).await)),
+    };
+    // Where clients connect to.
+    let entries = match &balancer {
+        Some(balancer) => vec![balancer.address.clone()],
+        None => cluster.gateways.clone(),
+    };
     println!("\nchaos {}: SEED={seed} ROUNDS={rounds}", cluster.name);
     let begun = Instant::now();
     let (history, stopped) = (Arc::new(History::new()), Arc::new(AtomicBool::new(false)));
     let workers = (1..=WORKERS).map(|number| {
         let seed = seed.wrapping_mul(31).wrapping_add(number);
-        let worker = Worker::new(&cluster.address, number, seed, history.clone());
+        let worker = Worker::new(&entries, &cluster.receiver.url, number, seed, history.clone());
         let stopped = stopped.clone();
         tokio::spawn(worker.run(move || stopped.load(Ordering::SeqCst)))
     });
     let workers: Vec<_> = workers.collect();
 
+    let probe = {
+        let (gateways, stopped) = (entries, stopped.clone());
+        tokio::spawn(async move { limit_probe::run(&gateways, || stopped.load(Ordering::SeqCst)).await })
+    };
+
     let mut nemesis = Nemesis::new(history.clone());
-    let faults = nemesis.run(cluster, schedule).await;
+    let injected = match faults {
+        Faults::Schedule(schedule) => nemesis.run(cluster, schedule).await,
+        Faults::Rolling => nemesis.replace_all(cluster).await,
+    };
     stopped.store(true, Ordering::SeqCst);
     let mut users = Vec::new();
     for worker in workers {
         users.extend(worker.await.expect("a worker ends"));
     }
-    let ready = match faults {
+    let probed = probe.await.expect("the probe ends");
+    let ready = match injected {
         Ok(()) => cluster.wait_until_ready().await,
         error => error,
     };
@@ -49,7 +75,7 @@ pub async fn run(cluster: &mut Cluster, seed: u64, schedule: &[Round]) -> Vec<Us
     let mut report = Report {
         seed,
         rounds,
-        faults: nemesis.counts,
+        faults: nemesis.counts.clone(),
         operations: history.counts(),
         ..Default::default()
     };
@@ -68,6 +94,23 @@ pub async fn run(cluster: &mut Cluster, seed: u64, schedule: &[Round]) -> Vec<Us
             let stats = checker::check(cluster, &users, &mut results).await;
             report.stats = stats.expect("the stores can be read");
         }
+    }
+    let bound = probed.bound(
+        cluster.gateways.len(),
+        nemesis.faults_of(&["redis", "gateway", "gateway-2", "quartet"]),
+    );
+    let exceeded = (probed.passed > bound).then(|| format!("{} of at most {bound} passed", probed.passed));
+    results.add(
+        "a limit let no more through than its slack",
+        probed.passed,
+        exceeded.as_slice(),
+    );
+    report.probed = Some((probed, bound));
+    if balancer.is_some() {
+        results.add_none(
+            "operations that failed while every node was replaced",
+            &history.failures(),
+        );
     }
     results.add_none("answers that must never be given", &history.anomalies());
     report.duration = begun.elapsed();

@@ -6,7 +6,8 @@
 mod accounts;
 mod client;
 mod generator;
-pub mod subscriber;
+pub mod limit_probe;
+pub mod receiver;
 mod tasks;
 mod todos;
 
@@ -27,8 +28,10 @@ pub use client::REQUEST_TIMEOUT;
 
 /// A worker of the workload.
 pub struct Worker {
-    /// Address of the REST interface.
-    address: String,
+    /// Addresses of the gateways.
+    gateways: Vec<String>,
+    /// Where webhooks go.
+    hook: String,
     client: Client,
     generator: Generator,
     users: Vec<User>,
@@ -36,11 +39,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Worker `number` against the cluster at `address`; `seed` decides its operations.
-    pub fn new(address: &str, number: u64, seed: u64, history: Arc<History>) -> Self {
+    /// Worker `number` against the cluster behind `gateways`; `seed` decides its operations.
+    pub fn new(gateways: &[String], hook: &str, number: u64, seed: u64, history: Arc<History>) -> Self {
+        let clients = gateways.iter().map(|address| Rest::new(address)).collect();
         Self {
-            address: address.to_owned(),
-            client: Client::new(Rest::new(address), Process::Client(number), history),
+            gateways: gateways.to_vec(),
+            hook: hook.to_owned(),
+            client: Client::new(clients, Process::Client(number), history),
             generator: Generator::new(seed),
             users: Vec::new(),
             serial: 0,
@@ -67,6 +72,7 @@ impl Worker {
             Operation::Refresh => self.refresh(user).await,
             Operation::CreateTodo => self.create_todo(user).await,
             Operation::UpdateTodo => self.update_todo(user).await,
+            Operation::ReadTodo => self.read_todo(user).await,
             Operation::CompleteTodo => self.complete_todo(user).await,
             Operation::DeleteTodo => self.delete_todo(user).await,
             Operation::Export => self.export(user).await,
@@ -74,6 +80,7 @@ impl Worker {
             Operation::RepeatTask => self.repeat_task(user).await,
             Operation::CancelTask => self.cancel_task(user).await,
             Operation::ReadTask => self.read_task(user).await,
+            Operation::CreateWebhook => self.create_webhook(user).await,
             Operation::DeleteUser => self.delete_user(user).await,
         }
     }

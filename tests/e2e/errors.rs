@@ -1,12 +1,14 @@
 //! Invalid input: the right status and `error_code`, never a 500, and the suite keeps serving.
 
+mod without_proxy;
+
 use http::Method;
 use serde_json::json;
 
 use crate::todos::{create, path};
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_problem_is_in_the_language_of_the_request,
     malformed_json_has_another_reason_than_invalid_json,
     an_unknown_field_and_a_wrong_type_are_reported,
@@ -124,8 +126,6 @@ async fn an_invalid_id_is_reported(app: App) {
         "1",
         "not-a-uuid",
         "01890000-0000-7000-8000-00000000000",
-        "%00",
-        "..%2f..%2fetc",
         "' or 1=1 --",
         "%F0%9F%94%91",
     ] {
@@ -185,22 +185,6 @@ async fn a_body_that_is_too_large_is_refused(app: App) {
     {
         reply.problem(413, "body_too_large");
     }
-    // As `curl` does it: the header has the length, and the answer comes before the body is sent.
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(&app.suite().http).await.unwrap();
-    let head = format!(
-        "POST /api/v1/todos HTTP/1.1\r\n\
-         Host: localhost\r\n\
-         Authorization: Bearer {}\r\n\
-         Content-Type: application/json\r\n\
-         Content-Length: 10485760\r\n\
-         Expect: 100-continue\r\n\r\n",
-        ada.access_token
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut status = [0; 12];
-    stream.read_exact(&mut status).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 413");
     ada.get("/api/v1/todos").await.expect(200);
 }
 
@@ -253,19 +237,21 @@ async fn an_unknown_path_is_no_route(app: App) {
     for path in [
         "/api/v1/nothing",
         "/api/v2/todos",
-        "/api/v1/todos/",
+        "/api/v1/todos//",
         "/api/v1//todos",
-        "/..%2f..%2fetc/passwd",
         "/api/v1/todos/a/b/c",
-        "/%00",
         "/%ff",
     ] {
-        let reply = app.get(path).await;
-        assert!(matches!(reply.status, 400 | 404), "{path}: {}", reply.text());
-        let code = reply.json()["error_code"].as_str().unwrap().to_owned();
-        reply.problem(reply.status, &code);
+        is_no_route(&app, path).await;
     }
     app.get("/api/v1/nothing").await.problem(404, "route_not_found");
+}
+
+async fn is_no_route(app: &App, path: &str) {
+    let reply = app.get(path).await;
+    assert!(matches!(reply.status, 400 | 404), "{path}: {}", reply.text());
+    let code = reply.json()["error_code"].as_str().unwrap().to_owned();
+    reply.problem(reply.status, &code);
 }
 
 async fn deep_nesting_is_refused(app: App) {

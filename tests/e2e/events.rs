@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use quartet_tests::app::eventually;
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, on_every_topology};
 
-on_both_topologies!(the_todos_of_a_deleted_user_are_deleted_and_restored_with_the_user,);
+on_every_topology!(the_todos_of_a_deleted_user_are_deleted_and_restored_with_the_user,);
 
 /// Bound on the delivery of an event, on few cores under many tests.
 const DELIVERY: Duration = Duration::from_secs(30);

@@ -4,9 +4,9 @@ use http::Method;
 use serde_json::json;
 
 use crate::todos::{create, path};
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     the_probes_answer,
     a_request_id_is_kept_or_generated,
     every_reply_has_timing_and_security_headers,
@@ -179,8 +179,15 @@ async fn numbers_and_names_have_every_spelling_of_protojson(app: App) {
     let root = app.superuser().await;
     let tier = quartet_tests::app::unique("t");
     root.post("/api/v1/tiers", json!({"name": tier})).await.expect(201);
-    for (number, limit) in ["3", "3.0", "3e0", "\"3\"", "30e-1"].iter().enumerate() {
-        let body = format!(r#"{{"name": "n{number}", "path": "/p{number}", "limit": {limit}, "period": 1e2}}"#);
+    let paths = [
+        "/api/v1/todos",
+        "/api/v1/tags",
+        "/api/v1/tasks",
+        "/api/v1/users",
+        "/api/v1/tiers",
+    ];
+    for (number, (limit, path)) in ["3", "3.0", "3e0", "\"3\"", "30e-1"].iter().zip(paths).enumerate() {
+        let body = format!(r#"{{"name": "n{number}", "path": "{path}", "limit": {limit}, "period": 1e2}}"#);
         let call = root
             .call(Method::POST, &format!("/api/v1/tiers/{tier}/rate-limits"))
             .body("application/json", body);
@@ -192,7 +199,7 @@ async fn numbers_and_names_have_every_spelling_of_protojson(app: App) {
         );
     }
     for limit in ["3.5", "1e10", "NaN", "\"NaN\"", "true", "\"x\""] {
-        let body = format!(r#"{{"name": "x", "path": "/x", "limit": {limit}, "period": 1}}"#);
+        let body = format!(r#"{{"name": "x", "path": "/api/v1/webhooks", "limit": {limit}, "period": 1}}"#);
         let call = root
             .call(Method::POST, &format!("/api/v1/tiers/{tier}/rate-limits"))
             .body("application/json", body);

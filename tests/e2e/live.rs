@@ -4,14 +4,20 @@ use std::time::{Duration, Instant};
 
 use quartet_tests::events::Events;
 use quartet_tests::socket::Socket;
-use quartet_tests::{App, Person};
+use quartet_tests::{App, Person, on_secured_topology};
 use serde_json::json;
 
-quartet_tests::on_both_topologies!(
+quartet_tests::on_every_topology!(
     changes_of_other_clients_arrive_as_events_and_a_stream_resumes,
     a_logout_ends_streams_and_sockets_within_a_second,
     a_socket_receives_changes_and_resumes_where_a_stream_ended,
     members_of_a_room_receive_the_messages_of_all_members,
+    a_message_to_somebody_comes_without_a_subscription,
+);
+
+on_secured_topology!(
+    changes_of_other_clients_arrive_as_events_and_a_stream_resumes,
+    a_socket_receives_changes_and_resumes_where_a_stream_ended,
 );
 
 /// Opens the stream of a user's todos.
@@ -128,5 +134,26 @@ async fn members_of_a_room_receive_the_messages_of_all_members(app: App) {
             (&json!("message"), &json!("hello"))
         );
         assert_eq!(message["user_id"], anna.id.as_str());
+    }
+}
+
+async fn a_message_to_somebody_comes_without_a_subscription(app: App) {
+    let (anna, boris, eve) = (app.register().await, app.register().await, app.register().await);
+    let (mut sender, mut other) = (Socket::open(&app, &anna).await, Socket::open(&app, &eve).await);
+    let (mut laptop, mut phone) = (Socket::open(&app, &boris).await, Socket::open(&app, &boris).await);
+    sender
+        .send(json!({"type": "publish", "to": boris.id, "data": "psst"}))
+        .await;
+    for socket in [&mut laptop, &mut phone] {
+        let message = socket.next().await;
+        assert_eq!(
+            (&message["topic"], &message["data"], &message["user_id"]),
+            (&json!("messages"), &json!("psst"), &json!(anna.id))
+        );
+    }
+    // The next thing that the others receive is what they request: no message came before it.
+    for socket in [&mut sender, &mut other] {
+        socket.send(json!({"type": "ping"})).await;
+        assert_eq!(socket.next().await["type"], "pong");
     }
 }

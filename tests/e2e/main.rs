@@ -1,16 +1,28 @@
-//! The suite, end to end: one file per part of the interface, each test over both topologies.
+//! The suite, end to end: one file per part of the interface, each test in every topology where it can run.
 
 mod access_matrix;
 mod auth;
+mod backup;
+mod cache;
+mod commands;
 mod crash;
 mod errors;
 mod events;
 mod field_rules;
 mod gateway;
+mod healing;
+mod idempotency;
 mod isolation;
 mod jobs;
+mod limits;
 mod live;
+mod lost_updates;
+mod manners;
+mod pages;
 mod profiles;
+mod readiness;
+mod rolling;
+mod secured;
 mod tags;
 mod telemetry;
 mod tiers;

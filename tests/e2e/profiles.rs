@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_profile_is_created_updated_and_deleted,
     a_profile_is_written_by_its_owner_and_superusers_and_read_by_all,
     a_profile_has_rules,

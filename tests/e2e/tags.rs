@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use crate::todos::create_tag;
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_tag_is_created_renamed_and_deleted,
     a_name_is_taken_once_per_user,
+    names_are_compared_without_regard_to_case,
     the_tag_of_somebody_else_is_not_found,
     tags_are_listed_by_name_in_pages,
 );
@@ -47,6 +48,24 @@ async fn a_name_is_taken_once_per_user(app: App) {
         .await
         .problem(409, "tag_name_taken");
     ada.patch(&path, json!({"name": "work"})).await.expect(200);
+}
+
+async fn names_are_compared_without_regard_to_case(app: App) {
+    let ada = app.register().await;
+    let tag = create_tag(&ada, "Äpfel").await;
+    ada.post("/api/v1/tags", json!({"name": "äPFEL"}))
+        .await
+        .problem(409, "tag_name_taken");
+    let path = format!("/api/v1/tags/{}", tag["id"].as_str().unwrap());
+    assert_eq!(
+        ada.patch(&path, json!({"name": "äpfel"})).await.expect(200)["name"],
+        "äpfel"
+    );
+    ada.post("/api/v1/todos", json!({"title": "Bake", "tag_ids": [tag["id"]]}))
+        .await
+        .expect(201);
+    let found = ada.get("/api/v1/todos?tag=%C3%84PFEL").await.expect(200);
+    assert_eq!(found["total_count"], 1);
 }
 
 async fn the_tag_of_somebody_else_is_not_found(app: App) {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use quartet_clock::Clock;
 use quartet_tests::app::eventually;
 use quartet_tests::collector::{Collector, hex};
@@ -82,6 +83,11 @@ async fn a_request_is_traced_through_the_logs_of_every_service_to_its_job(app: A
         assert!(!spans[..index].contains(span), "{spans:?}");
     }
     assert_eq!(served["code"], "OK");
+    let time = served["timestamp"].as_str().expect("a line has its time");
+    assert!(time.ends_with('Z'), "{time} is in UTC");
+    // Both are found by the id of the request as well.
+    let request_id = edge["request_id"].as_str().expect("an id");
+    assert!(served.to_string().contains(request_id), "{request_id} in {served}");
 
     let task = client.post(&anna, "/api/v1/tasks", &json!({"export_todos": {}})).await;
     let id = task["id"].as_str().unwrap();
@@ -271,4 +277,34 @@ async fn spans_arrive_at_a_collector_with_their_parents_and_links() {
     last.post(&anna, "/api/v1/todos", &json!({"title": "last"})).await;
     assert!(app.suite().terminate());
     assert!(collector.trace(&last.trace).len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn metrics_and_log_lines_arrive_at_a_collector() {
+    let collector = Collector::start().await;
+    let app = App::own(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "100"),
+    ]);
+    let anna = app.register().await;
+    let client = Client::new();
+    client.post(&anna, "/api/v1/todos", &json!({"title": "followed"})).await;
+    eventually(SOON, "metrics arrive", async || {
+        let names = collector.metrics();
+        let wanted = [
+            "http_server_request_duration_seconds",
+            "quartet_build_info",
+            "tokio_workers",
+        ];
+        wanted.iter().all(|name| names.contains(*name)).then_some(())
+    })
+    .await;
+    eventually(SOON, "the line of the request arrives, with its trace", async || {
+        let has_route = |record: &LogRecord| record.attributes.iter().any(|attribute| attribute.key == "route");
+        collector.logs(&client.trace).iter().any(has_route).then_some(())
+    })
+    .await;
 }

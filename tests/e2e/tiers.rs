@@ -1,17 +1,22 @@
 //! Tiers and their rate limits.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use quartet_tests::app::unique;
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::app::{eventually, unique};
+use quartet_tests::{App, on_every_topology, on_secured_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_tier_is_created_renamed_and_deleted_by_superusers,
     a_users_tier_is_in_the_next_token,
     a_rate_limit_is_unique_per_tier_and_path,
     a_user_reads_the_limits_of_their_tier,
     tiers_are_listed_by_name,
+    limits_are_listed_in_pages,
 );
+
+on_secured_topology!(a_users_tier_is_in_the_next_token,);
 
 async fn a_tier_is_created_renamed_and_deleted_by_superusers(app: App) {
     let (root, ada) = (app.superuser().await, app.register().await);
@@ -58,12 +63,16 @@ async fn a_users_tier_is_in_the_next_token(app: App) {
     eve.get(&path).await.problem(403, "not_your_user");
 
     assert_eq!(ada.claims().get("tier"), None);
-    let tokens = app
-        .post("/api/v1/auth/refresh", json!({"refresh_token": ada.refresh_token}))
-        .await
-        .expect(200);
-    assert_eq!(ada.with_tokens(&tokens).claims()["tier"], name.as_str());
     assert_eq!(app.login(&ada).await.claims()["tier"], name.as_str());
+    // A refresh takes the tier that an event has brought to auth.
+    let mut token = ada.refresh_token.clone();
+    let ada = eventually(Duration::from_secs(30), "the tier in a refreshed token", async || {
+        let refresh = json!({"refresh_token": token});
+        let refreshed = ada.with_tokens(&app.post("/api/v1/auth/refresh", refresh).await.expect(200));
+        token = refreshed.refresh_token.clone();
+        (refreshed.claims().get("tier") == Some(&name.as_str().into())).then_some(refreshed)
+    })
+    .await;
 
     root.patch(&path, json!({"tier": "no-such-tier"}))
         .await
@@ -166,4 +175,42 @@ async fn tiers_are_listed_by_name(app: App) {
     }
     names.retain(|name| name.starts_with(&prefix));
     assert_eq!(names, [format!("{prefix}a"), format!("{prefix}b")]);
+}
+
+async fn limits_are_listed_in_pages(app: App) {
+    let (root, ada) = (app.superuser().await, app.register().await);
+    let tier = unique("t");
+    root.post("/api/v1/tiers", json!({"name": tier})).await.expect(201);
+    let of_tier = format!("/api/v1/tiers/{tier}/rate-limits");
+    let paths = ["/api/v1/todos", "/api/v1/tags", "/api/v1/tasks", "/api/v1/webhooks"];
+    let paths = paths
+        .into_iter()
+        .flat_map(|path| ["", "GET ", "POST "].map(|verb| format!("{verb}{path}")));
+    for (number, path) in paths.take(11).enumerate() {
+        let limit = json!({"name": format!("l{number}"), "path": path, "limit": 900, "period": 1});
+        root.post(&of_tier, limit).await.expect(201);
+    }
+    root.put(&format!("/api/v1/users/{}/tier", ada.id), json!({"tier": tier}))
+        .await
+        .expect(200);
+    for list in [of_tier, format!("/api/v1/users/{}/rate-limits", ada.id)] {
+        // Whoever names no size gets all, as before there were pages.
+        let all = ada.get(&list).await.expect(200);
+        assert_eq!(all["data"].as_array().unwrap().len(), 11);
+        assert_eq!((&all["total_count"], &all["has_more"]), (&json!(11), &json!(false)));
+        let first = ada.get(&format!("{list}?page_size=6")).await.expect(200);
+        let token = first["next_page_token"].as_str().unwrap();
+        let second = ada
+            .get(&format!("{list}?page_size=6&page_token={token}"))
+            .await
+            .expect(200);
+        let rows = |page: &Value| page["data"].as_array().unwrap().clone();
+        assert_eq!([rows(&first), rows(&second)].concat(), rows(&all));
+        assert_eq!(
+            (&second["has_more"], &second["next_page_token"]),
+            (&json!(false), &json!(""))
+        );
+        ada.get(&format!("{list}?page_size=101")).await.invalid("page_size");
+        ada.get(&format!("{list}?page_token=x")).await.invalid("page_token");
+    }
 }

@@ -5,9 +5,9 @@ mod lists;
 
 use serde_json::{Value, json};
 
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, on_every_topology, on_secured_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_created_todo_has_a_location_and_can_be_read,
     a_todo_has_tags,
     a_patch_keeps_absent_fields_and_null_clears,
@@ -18,6 +18,13 @@ on_both_topologies!(
     the_todo_of_somebody_else_is_not_found,
     the_tag_of_somebody_else_is_not_found,
     a_deleted_user_has_no_way_to_sign_in,
+);
+
+on_secured_topology!(
+    a_created_todo_has_a_location_and_can_be_read,
+    a_patch_keeps_absent_fields_and_null_clears,
+    a_deleted_todo_is_gone_until_it_is_restored,
+    the_todo_of_somebody_else_is_not_found,
 );
 
 /// A todo of this title.
@@ -210,11 +217,11 @@ async fn the_tag_of_somebody_else_is_not_found(app: App) {
     let (ada, eve) = (app.register().await, app.register().await);
     let tag = create_tag(&ada, "private").await;
     let body = json!({"title": "Mine", "tag_ids": [tag["id"]]});
-    eve.post("/api/v1/todos", body).await.problem(404, "tag_not_found");
+    eve.post("/api/v1/todos", body).await.invalid("tag_ids[0]");
     let todo = create(&eve, "Mine").await;
     eve.patch(&path(&todo), json!({"tag_ids": [tag["id"]]}))
         .await
-        .problem(404, "tag_not_found");
+        .invalid("tag_ids[0]");
     assert_eq!(eve.get("/api/v1/todos?tag=private").await.expect(200)["total_count"], 0);
     assert_eq!(eve.get("/api/v1/todos").await.expect(200)["total_count"], 1);
 }

@@ -11,9 +11,9 @@ use tonic::Code;
 
 use quartet_tests::grpc::reason;
 use quartet_tests::person::claims;
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     no_token_has_another_reason_than_an_invalid_one,
     a_forged_token_is_refused_over_rest_and_grpc,
     a_token_in_a_wrong_place_is_no_token,
@@ -254,4 +254,23 @@ async fn every_algorithm_of_the_settings_signs_valid_tokens() {
             "a shared secret is not published: {keys}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_by_gateway_and_services_within_a_second() {
+    let app = App::own(&[]);
+    let ada = app.register().await;
+    ada.get("/api/v1/todos").await.expect(200);
+    let header = claims(&format!(".{}.", ada.access_token.split('.').next().unwrap()));
+    let kid = header["kid"].as_str().unwrap().to_owned();
+    app.suite().command(&["keys", "revoke", &kid]);
+    quartet_tests::app::eventually(std::time::Duration::from_secs(1), "the key is refused", async || {
+        (ada.get("/api/v1/todos").await.status == 401).then_some(())
+    })
+    .await;
+    ada.get("/api/v1/todos").await.problem(401, "token_invalid");
+    // Its session lives on, with tokens of the key that has taken its place.
+    let body = json!({"refresh_token": ada.refresh_token});
+    let tokens = app.post("/api/v1/auth/refresh", body).await.expect(200);
+    ada.with_tokens(&tokens).get("/api/v1/todos").await.expect(200);
 }

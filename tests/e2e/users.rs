@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use quartet_tests::app::{eventually, unique};
-use quartet_tests::{App, mail, on_both_topologies};
+use quartet_tests::{App, mail, on_every_topology, on_secured_topology};
 
-on_both_topologies!(
+on_every_topology!(
     users_are_found_by_id_by_name_and_as_oneself,
     an_address_is_visible_to_its_owner_and_to_superusers_only,
     users_are_listed_in_pages_the_newest_first,
@@ -15,9 +15,17 @@ on_both_topologies!(
     a_new_name_is_valid_at_the_next_login_and_a_new_address_once_it_is_verified,
     a_taken_name_or_address_changes_nothing,
     a_picture_is_a_web_address,
+    a_superuser_makes_a_user_who_signs_in,
+    superusers_find_users_by_name_and_address,
+    a_put_writes_all_fields_of_a_user,
     a_deleted_user_is_gone_and_cannot_sign_in_until_restored,
     a_superuser_purges_a_user_for_good,
     deleted_users_are_listed_for_superusers,
+);
+
+on_secured_topology!(
+    a_new_name_is_valid_at_the_next_login_and_a_new_address_once_it_is_verified,
+    a_deleted_user_is_gone_and_cannot_sign_in_until_restored,
 );
 
 fn path(person: &quartet_tests::Person) -> String {
@@ -28,7 +36,14 @@ async fn users_are_found_by_id_by_name_and_as_oneself(app: App) {
     let ada = app.register().await;
     let me = ada.get("/api/v1/users/me").await.expect(200);
     assert_eq!((&me["id"], &me["username"]), (&json!(ada.id), &json!(ada.username)));
-    assert_eq!((&me["role"], &me["tier"]), (&json!("USER_ROLE_USER"), &Value::Null));
+    assert_eq!((&me["role"], &me["tier"]), (&json!("ROLE_USER"), &Value::Null));
+    assert_eq!(
+        (&me["email"], &me["profile_image_url"]),
+        (&json!(ada.email), &json!(""))
+    );
+    for time in ["created_at", "updated_at"] {
+        assert!(me[time].as_str().unwrap().ends_with('Z'), "{time}");
+    }
     assert_eq!(ada.get(&path(&ada)).await.expect(200), me);
     assert_eq!(
         ada.get(&format!("/api/v1/users/by-username/{}", ada.username))
@@ -97,7 +112,7 @@ async fn a_user_changes_their_own_fields_and_nobody_elses(app: App) {
         root.patch(&path(&ada), json!({"name": "Countess"})).await.expect(200)["name"],
         "Countess"
     );
-    ada.patch(&path(&ada), json!({"role": "USER_ROLE_SUPERUSER"}))
+    ada.patch(&path(&ada), json!({"role": "ROLE_SUPERUSER"}))
         .await
         .invalid("role");
 }
@@ -112,6 +127,11 @@ async fn a_new_name_is_valid_at_the_next_login_and_a_new_address_once_it_is_veri
     assert_eq!(
         (&changed["username"], &changed["email"]),
         (&json!(username), &json!(ada.email))
+    );
+    assert_eq!(changed["pending_email"], email.as_str());
+    assert_eq!(
+        ada.get("/api/v1/auth/me").await.expect(200)["pending_email"],
+        email.as_str()
     );
     let login = json!({"username_or_email": ada.email, "password": ada.password});
     app.post("/api/v1/auth/login", login).await.expect(200);
@@ -247,4 +267,97 @@ async fn deleted_users_are_listed_for_superusers(app: App) {
         "{}",
         refused.text()
     );
+}
+
+async fn a_superuser_makes_a_user_who_signs_in(app: App) {
+    let (root, ada) = (app.superuser().await, app.register().await);
+    let name = unique("m");
+    let body = json!({"name": "Grace H", "username": name, "email": format!("{name}@example.org"),
+        "password": "a sentence that is long enough"});
+    let reply = root.post("/api/v1/users", body.clone()).await;
+    let made = reply.expect(201);
+    assert_eq!(
+        (&made["name"], &made["username"], &made["role"]),
+        (&json!("Grace H"), &json!(name), &json!("ROLE_USER"))
+    );
+    let path = format!("/api/v1/users/{}", made["id"].as_str().unwrap());
+    assert_eq!(reply.header("location"), Some(path.as_str()));
+    assert_eq!(root.get(&path).await.expect(200)["name"], "Grace H");
+    let login = json!({"username": name, "password": "a sentence that is long enough"});
+    app.post("/api/v1/auth/login", login).await.expect(200);
+    mail::token_of_link(&app, &format!("{name}@example.org"), mail::VERIFY).await;
+
+    root.post("/api/v1/users", body.clone())
+        .await
+        .problem(409, "username_taken");
+    let mut other = body.clone();
+    other["username"] = json!(unique("m"));
+    root.post("/api/v1/users", other.clone())
+        .await
+        .problem(409, "email_taken");
+    other["email"] = json!("not an address");
+    other["password"] = json!("short");
+    let problem = root
+        .post("/api/v1/users", other)
+        .await
+        .problem(422, "validation_failed");
+    let fields: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["field"])
+        .collect();
+    assert_eq!(fields, ["email", "password"], "{problem}");
+    ada.post("/api/v1/users", body).await.problem(403, "permission_denied");
+}
+
+async fn superusers_find_users_by_name_and_address(app: App) {
+    let (root, ada, eve) = (app.superuser().await, app.register().await, app.register().await);
+    let found = async |query: String| {
+        let page = root.get(&format!("/api/v1/users?{query}")).await.expect(200);
+        let ids: Vec<_> = page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["id"].clone())
+            .collect();
+        assert_eq!(page["total_count"], ids.len());
+        ids
+    };
+    assert_eq!(
+        found(format!("name={}", ada.username.to_uppercase())).await,
+        [json!(ada.id)]
+    );
+    assert_eq!(
+        found(format!("email={}", eve.email.to_uppercase())).await,
+        [json!(eve.id)]
+    );
+    assert_eq!(
+        found(format!("name={}&email={}", ada.username, eve.email)).await,
+        Vec::<Value>::new()
+    );
+    for query in ["name=a", "email=a"] {
+        ada.get(&format!("/api/v1/users?{query}"))
+            .await
+            .problem(403, "permission_denied");
+    }
+}
+
+async fn a_put_writes_all_fields_of_a_user(app: App) {
+    let (ada, eve) = (app.register().await, app.register().await);
+    ada.patch(&path(&ada), json!({"profile_image_url": "https://example.org/a.png"}))
+        .await
+        .expect(200);
+    let all = json!({"name": "Countess", "username": ada.username, "email": ada.email});
+    for path in [path(&ada), "/api/v1/users/me".to_owned()] {
+        let put = ada.put(&path, all.clone()).await.expect(200);
+        assert_eq!(
+            (&put["name"], &put["profile_image_url"]),
+            (&json!("Countess"), &json!(""))
+        );
+    }
+    ada.put(&path(&ada), json!({"name": "Countess"}))
+        .await
+        .problem(422, "validation_failed");
+    eve.put(&path(&ada), all).await.problem(403, "not_your_user");
 }

@@ -14,18 +14,18 @@ trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 base=${server%/*}
 suffix=$$
-for service in auth users todos; do
+for service in auth users todos jobs; do
     psql -q "$server" -c "create database load_${service}_$suffix"
 done
 export SERVICE_TOKEN_SECRET=the-service-secret-of-load-tests LOG_FILTER=error
-export AUTH_DATABASE_URL=$base/load_auth_$suffix USERS_DATABASE_URL=$base/load_users_$suffix TODOS_DATABASE_URL=$base/load_todos_$suffix
-export AUTH_GRPC_ADDRESS=127.0.0.1:7051 USERS_GRPC_ADDRESS=127.0.0.1:7052 TODOS_GRPC_ADDRESS=127.0.0.1:7053 HTTP_ADDRESS=127.0.0.1:7080
-export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053
-for name in auth users todos gateway; do
+export AUTH_DATABASE_URL=$base/load_auth_$suffix USERS_DATABASE_URL=$base/load_users_$suffix TODOS_DATABASE_URL=$base/load_todos_$suffix JOBS_DATABASE_URL=$base/load_jobs_$suffix
+export AUTH_GRPC_ADDRESS=127.0.0.1:7051 USERS_GRPC_ADDRESS=127.0.0.1:7052 TODOS_GRPC_ADDRESS=127.0.0.1:7053 JOBS_GRPC_ADDRESS=127.0.0.1:7054 HTTP_ADDRESS=127.0.0.1:7080
+export AUTH_URL=http://127.0.0.1:7051 USERS_URL=http://127.0.0.1:7052 TODOS_URL=http://127.0.0.1:7053 JOBS_URL=http://127.0.0.1:7054
+for name in auth users todos jobs gateway; do
     (cd "$folder" && exec "$bin/$name") &
     pids+=($!)
 done
-todos_pid=${pids[2]} gateway_pid=${pids[3]}
+todos_pid=${pids[2]} gateway_pid=${pids[4]}
 api=http://$HTTP_ADDRESS/api/v1
 for _ in $(seq 100); do curl -sf "http://$HTTP_ADDRESS/readyz" >/dev/null && break; sleep 0.1; done
 
@@ -57,6 +57,6 @@ measure() {
 measure get "$api/todos/$id"
 measure "list of 50" "$api/todos?items_per_page=50"
 measure create -s "$folder/create.lua" "$api/todos"
-for service in auth users todos; do
+for service in auth users todos jobs; do
     psql -q "$server" -c "drop database load_${service}_$suffix with (force)"
 done

@@ -16,6 +16,7 @@ use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted};
 use quartet_rpc::server::Stack;
+use quartet_rpc::upstream::Upstreams;
 use quartet_store::Context;
 use quartet_testkit::database::{self, Fresh};
 use quartet_testkit::identity::{HS256_SECRET, SERVICE_SECRET};
@@ -88,7 +89,7 @@ impl Cluster {
         };
         let (auth, auth_slot) = Upstream::local("auth");
         let config = quartet_rpc::Config::read(&source).expect("settings");
-        let host = Host::new("test", config, clock.clone(), auth.clone()).expect("secrets");
+        let host = Host::new("test", config, clock.clone(), auth.clone(), auth.clone()).expect("secrets");
         Self {
             clock,
             source,
@@ -104,18 +105,22 @@ impl Cluster {
     /// messages work.
     async fn auth(&mut self) -> Running {
         let config = quartet_auth::Config::read(&self.source).expect("settings");
+        let upstreams = Upstreams::read(&self.source).expect("settings");
         let unreachable = |name| {
             self.host
-                .peer(Upstream::remote(name, "http://127.0.0.1:1").expect("a URL"))
+                .peer(upstreams.remote(name, "http://127.0.0.1:1").expect("a URL"))
         };
         let deps = quartet_auth::Deps {
             clock: self.clock.clone(),
             users: unreachable("users"),
             mail_key: self.host.key_for(quartet_auth::domain::MailKey::PURPOSE),
+            device_key: self.host.key_for(quartet_auth::domain::DeviceKey::PURPOSE),
+            factor_key: self.host.key_for(quartet_auth::domain::FactorKey::PURPOSE),
+            verifier: self.host.verifier(),
             broker: Some(self.broker.clone()),
         };
         let service = quartet_auth::build(config, deps).await.expect("auth starts");
-        let stack = Stack::new(self.host.access(), quartet_auth::PACKAGES, |routes| {
+        let stack = Stack::new(self.host.access(), quartet_auth::PACKAGES, true, |routes| {
             service.add_to(routes)
         })
         .await;
@@ -131,6 +136,7 @@ impl Cluster {
             clock: self.clock.clone(),
             auth: self.host.auth(),
             broker: Some(self.broker.clone()),
+            cache: quartet_cache::Cache::none(),
         };
         Running::start(quartet_users::build(config, deps).await.expect("users starts"))
     }
@@ -140,6 +146,7 @@ impl Cluster {
         let deps = quartet_todos::Deps {
             clock: self.clock.clone(),
             broker: Some(self.broker.clone()),
+            cache: quartet_cache::Cache::none(),
         };
         Running::start(quartet_todos::build(config, deps).await.expect("todos starts"))
     }
@@ -244,7 +251,7 @@ async fn a_deletion_reaches_todos_once_it_is_up_even_if_the_user_was_restored_me
             tag_ids: Vec::new(),
         };
         let created = todos_store
-            .insert_todos(account.id, &[todo], &cluster.cx())
+            .insert_todos(account.id, &[todo], None, &cluster.cx())
             .await
             .expect("a todo");
         todos.push(created[0].clone());

@@ -1,16 +1,18 @@
 //! A running suite as a test uses it.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use quartet_clock::Clock;
-use quartet_config::Secret;
+use quartet_config::{Secret, Source};
 use quartet_rpc::token::ServiceTokens;
 use serde_json::json;
-use tonic::transport::Channel;
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::ClientConfig;
+use tonic::transport::{Channel, Endpoint};
 
-use crate::suite::{ROOT, SERVICE_SECRET};
-use crate::{Person, Rest, Suite};
+use crate::{Person, Rest, Suite, vault};
 
 /// A running suite as one test uses it. It is also a REST client without a token.
 pub struct App {
@@ -34,9 +36,37 @@ impl App {
         Self::over(SuiteRef::Shared(Suite::distributed()))
     }
 
+    /// The running system that the settings describe.
+    pub fn composed() -> Self {
+        Self::over(SuiteRef::Shared(Suite::composed()))
+    }
+
+    /// The shared suite of separate processes that prove themselves to one another.
+    pub fn secured() -> Self {
+        Self::over(SuiteRef::Shared(Suite::secured()))
+    }
+
+    /// The same for this test alone, with further settings.
+    pub fn own_secured(further: &[(&str, &str)]) -> Self {
+        let suite = std::thread::scope(|scope| scope.spawn(|| Suite::start_secured(further)).join());
+        Self::over(SuiteRef::Own(Box::new(suite.expect("the suite starts"))))
+    }
+
     /// A suite in one process for this test alone, with further settings.
     pub fn own(further: &[(&str, &str)]) -> Self {
         Self::over(SuiteRef::Own(Box::new(Suite::start_embedded(further))))
+    }
+
+    /// A suite of separate processes for this test alone, with further settings.
+    pub fn own_distributed(further: &[(&str, &str)]) -> Self {
+        // A start runs async code, and a test is inside a runtime already.
+        let suite = std::thread::scope(|scope| scope.spawn(|| Suite::start_distributed(further)).join());
+        Self::over(SuiteRef::Own(Box::new(suite.expect("the suite starts"))))
+    }
+
+    /// A suite of separate processes for this test alone, with two instances of `service`.
+    pub fn with_two(service: &'static str) -> Self {
+        Self::over(SuiteRef::Own(Box::new(Suite::start_with_two(service))))
     }
 
     fn over(suite: SuiteRef) -> Self {
@@ -95,7 +125,8 @@ impl App {
     /// The first superuser's token. One login serves all tests: a dozen at once would be throttled.
     async fn root_token(&self) -> &str {
         let login = async || {
-            let body = json!({"username_or_email": ROOT.0, "password": ROOT.1});
+            let (username, password) = self.suite().root();
+            let body = json!({"username_or_email": username, "password": password});
             let tokens = self.rest.post("/api/v1/auth/login", body).await.expect(200);
             tokens["access_token"].as_str().expect("a token").to_owned()
         };
@@ -104,18 +135,57 @@ impl App {
 
     /// A token of the service `name`.
     pub fn service_token(&self, name: &str) -> String {
-        let tokens = ServiceTokens::new(name, "quartet", &Secret::new(SERVICE_SECRET), Clock::system());
-        tokens.current().expect("claims are signed")
+        self.service_tokens(name).current().expect("claims are signed")
+    }
+
+    /// Tokens of the service `name`, for longer than one of them lasts.
+    pub fn service_tokens(&self, name: &str) -> ServiceTokens {
+        if self.suite().is_secured() {
+            return tokens_by_key(name, &self.suite().vault().private_key(name));
+        }
+        let secret = Secret::new(self.suite().service_secret());
+        ServiceTokens::new(name, "quartet", &secret, Clock::system())
+    }
+
+    /// The address of this test as the suite, or the proxy before it, sees it.
+    pub async fn own_address(&self) -> String {
+        let stream = TcpStream::connect(&self.suite().http).await.expect("the suite listens");
+        stream
+            .local_addr()
+            .expect("a connection has an address")
+            .ip()
+            .to_string()
     }
 
     /// A gRPC channel to the service `name`, without the gateway.
     pub async fn channel(&self, name: &str) -> Channel {
-        let endpoint = format!("http://{}", self.suite().grpc[name]);
-        let endpoint = Channel::from_shared(endpoint)
-            .expect("an address")
-            .timeout(Duration::from_secs(30));
-        endpoint.connect().await.expect("the service listens")
+        if self.suite().is_secured() {
+            let identity = self.suite().vault().identity(vault::SUITE);
+            return self.channel_of(name, identity).await.expect("the service listens");
+        }
+        self.endpoint(name).connect().await.expect("the service listens")
     }
+
+    /// The same over TLS, as whoever this is.
+    pub async fn channel_of(&self, name: &str, identity: ClientConfig) -> Result<Channel, String> {
+        vault::channel(self.endpoint(name), &self.suite().grpc[name], identity).await
+    }
+
+    /// Where the service `name` is, without TLS.
+    pub fn endpoint(&self, name: &str) -> Endpoint {
+        let endpoint = format!("http://{}", self.suite().grpc[name]);
+        Channel::from_shared(endpoint)
+            .expect("an address")
+            .timeout(Duration::from_secs(30))
+    }
+}
+
+/// Tokens of the service `name` that are signed with the key in this file.
+pub fn tokens_by_key(name: &str, file: &Path) -> ServiceTokens {
+    let file = file.display().to_string();
+    let config = quartet_rpc::Config::read(&Source::of([("SERVICE_KEY_FILE", file.as_str())]));
+    let tokens = ServiceTokens::read(name, &config.expect("settings"), Clock::system());
+    tokens.expect("a key").expect("a setting names it")
 }
 
 impl SuiteRef {

@@ -1,11 +1,19 @@
-//! A collector of traces, as operators run one, with what the tests need of it.
+//! A collector of traces, metrics and logs, as operators run one, with what the tests need of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -31,7 +39,11 @@ pub struct Exported {
 }
 
 #[derive(Clone, Default)]
-struct Received(Arc<Mutex<Vec<Exported>>>);
+struct Received {
+    spans: Arc<Mutex<Vec<Exported>>>,
+    metrics: Arc<Mutex<BTreeSet<String>>>,
+    logs: Arc<Mutex<Vec<LogRecord>>>,
+}
 
 impl Collector {
     /// Starts a collector.
@@ -39,24 +51,40 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
         let received = Received::default();
-        let service = TraceServiceServer::new(received.clone());
-        let incoming = TcpListenerStream::new(listener);
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        let server = Server::builder()
+            .add_service(TraceServiceServer::new(received.clone()))
+            .add_service(MetricsServiceServer::new(received.clone()))
+            .add_service(LogsServiceServer::new(received.clone()));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         Self { endpoint, received }
     }
 
     /// The spans of a trace so far.
     pub fn trace(&self, id: &str) -> Vec<Exported> {
-        let all = self.received.0.lock();
+        let all = self.received.spans.lock();
         all.iter()
             .filter(|exported| hex(&exported.span.trace_id) == id)
             .cloned()
             .collect()
     }
 
+    /// The names of the metrics so far.
+    pub fn metrics(&self) -> BTreeSet<String> {
+        self.received.metrics.lock().clone()
+    }
+
+    /// The log records of a trace so far.
+    pub fn logs(&self, trace: &str) -> Vec<LogRecord> {
+        let all = self.received.logs.lock();
+        all.iter()
+            .filter(|record| hex(&record.trace_id) == trace)
+            .cloned()
+            .collect()
+    }
+
     /// The spans so far that are linked to a trace.
     pub fn linked_to(&self, id: &str) -> Vec<Exported> {
-        let all = self.received.0.lock();
+        let all = self.received.spans.lock();
         let linked = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == id);
         all.iter().filter(|exported| linked(&exported.span)).cloned().collect()
     }
@@ -104,8 +132,38 @@ impl TraceService for Received {
                 service: service.clone(),
                 span,
             });
-            self.0.lock().extend(spans);
+            self.spans.lock().extend(spans);
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[async_trait]
+impl MetricsService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let of_processes = request.into_inner().resource_metrics.into_iter();
+        let metrics = of_processes
+            .flat_map(|of_process| of_process.scope_metrics)
+            .flat_map(|scope| scope.metrics);
+        self.metrics.lock().extend(metrics.map(|metric| metric.name));
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+#[async_trait]
+impl LogsService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let of_processes = request.into_inner().resource_logs.into_iter();
+        let records = of_processes
+            .flat_map(|of_process| of_process.scope_logs)
+            .flat_map(|scope| scope.log_records);
+        self.logs.lock().extend(records);
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }

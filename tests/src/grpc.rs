@@ -81,6 +81,29 @@ pub async fn call(
     DynamicMessage::decode(method.output(), reply).map_err(|error| Status::data_loss(error.to_string()))
 }
 
+/// Calls `method` with messages that are encoded already, well or not.
+pub async fn send(
+    channel: &Channel,
+    method: &MethodDescriptor,
+    messages: Vec<Bytes>,
+    token: &str,
+) -> Result<Bytes, Status> {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let path = path.parse().expect("a path");
+    let messages = quartet_testkit::identity::bearer(token, futures::stream::iter(messages));
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    // On the wire, a call of one message is a stream of one.
+    if !method.is_server_streaming() {
+        return Ok(client.client_streaming(messages, path, RawCodec).await?.into_inner());
+    }
+    let mut replies = client.streaming(messages, path, RawCodec).await?.into_inner();
+    Ok(replies.message().await?.unwrap_or_default())
+}
+
 /// The reason of a failure, such as `TODO_NOT_FOUND`; empty when it has none.
 pub fn reason(status: &Status) -> String {
     status

@@ -13,6 +13,8 @@ use crate::app::eventually;
 pub const RESET: &str = "reset-password";
 /// The page in the link of a mail that verifies an address.
 pub const VERIFY: &str = "verify-email";
+/// The page in the link of a mail that undoes a change of address.
+pub const UNDO: &str = "undo-email-change";
 
 /// The token in the last mail to `address` that links to `page`; waits until there is one.
 pub async fn token_of_link(app: &App, address: &str, page: &str) -> String {
@@ -30,11 +32,12 @@ pub fn was_mailed(app: &App, address: &str) -> bool {
         .any(|page| !found(&app.suite().mail_folder(), address, page).is_empty())
 }
 
-/// Waits until a mail with that subject was sent to `address`; returns the number of such mails.
+/// Waits until a mail with that subject was sent to `address`; returns the number of such mails. The
+/// worker that was about to send it may have been killed: then it is sent when its lease has run out.
 pub async fn count_with_subject(app: &App, address: &str, subject: &str) -> usize {
     let folder = app.suite().mail_folder();
     let what = format!("a mail to {address}: {subject}");
-    eventually(Duration::from_secs(10), &what, async || {
+    eventually(Duration::from_secs(60), &what, async || {
         let mails = mails(&folder);
         let count = mails
             .iter()

@@ -78,6 +78,7 @@ fn text(rules: &Text) -> String {
     let text = match rules {
         Text { one_of, .. } if !one_of.is_empty() => return one_of[0].clone(),
         Text { uuid: true, .. } => return Clock::system().new_id().to_string(),
+        Text { ip: true, .. } => return "2001:db8::1".to_owned(),
         Text { email: true, .. } => return format!("{}@example.org", unique("e")),
         Text { uri: true, .. } => return format!("https://example.org/{}", unique("u")),
         _ => format!("{}{}", rules.prefix, unique("x")),

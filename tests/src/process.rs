@@ -70,6 +70,11 @@ impl Process {
         }
     }
 
+    /// The name of the program.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The id of the program.
     pub fn id(&self) -> u32 {
         self.id

@@ -39,6 +39,8 @@ pub struct Text {
     pub uuid: bool,
     /// It is a URI.
     pub uri: bool,
+    /// It is an IP address.
+    pub ip: bool,
 }
 
 impl Text {
@@ -115,6 +117,7 @@ impl Text {
                 "email" => read.email = true,
                 "uuid" => read.uuid = true,
                 "uri" => read.uri = true,
+                "ip" => read.ip = true,
                 other => {
                     panic!("{field}: the rule `string.{other}` is new; the tests must learn to read and to break it")
                 }

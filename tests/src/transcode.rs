@@ -3,6 +3,7 @@
 
 use http::Method;
 use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage, SerializeOptions, Value};
+use quartet_proto::options;
 use serde_json::Value as Json;
 
 /// A request over REST.
@@ -13,17 +14,19 @@ pub struct Call {
     pub path: String,
     /// The body, if the method has one.
     pub body: Option<Json>,
+    /// The header `If-Match`, if the request has the field for it.
+    pub if_match: Option<String>,
 }
 
 /// The request that carries `message` over REST by the first HTTP rule of `method`; `None` without
 /// a rule.
 pub fn call(method: &MethodDescriptor, message: &DynamicMessage) -> Option<Call> {
     let extension = method.parent_pool().get_extension_by_name("google.api.http")?;
-    let options = method.options();
-    if !options.has_extension(&extension) {
+    let declared = method.options();
+    if !declared.has_extension(&extension) {
         return None;
     }
-    let rule = options.get_extension(&extension).as_message().expect("a rule").clone();
+    let rule = declared.get_extension(&extension).as_message().expect("a rule").clone();
     let text = |name: &str| {
         rule.get_field_by_name(name)
             .and_then(|value| value.as_str().map(str::to_owned))
@@ -43,6 +46,11 @@ pub fn call(method: &MethodDescriptor, message: &DynamicMessage) -> Option<Call>
 
     let mut rest = message.clone();
     let mut path = template.clone();
+    let field = message.descriptor().fields().find(options::if_match);
+    let etag = field.filter(|field| message.has_field(field)).map(|field| {
+        rest.clear_field(&field);
+        message.get_field(&field).as_str().expect("an etag is text").to_owned()
+    });
     for field in message.descriptor().fields() {
         let variable = format!("{{{}}}", field.name());
         if template.contains(&variable) {
@@ -75,6 +83,7 @@ pub fn call(method: &MethodDescriptor, message: &DynamicMessage) -> Option<Call>
         method: verb,
         path,
         body,
+        if_match: etag,
     })
 }
 

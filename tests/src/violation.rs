@@ -156,7 +156,7 @@ fn wrong_texts(text: &Text, empty_is_reported: bool) -> Vec<(&'static str, Strin
             },
         ));
     }
-    if text.email || text.uuid || text.uri || !text.one_of.is_empty() {
+    if text.email || text.uuid || text.uri || text.ip || !text.one_of.is_empty() {
         wrong.push(("of another form", "not it".to_owned()));
     }
     if text.pattern {

@@ -9,22 +9,23 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use quartet_clock::Clock;
 use quartet_config::{Secret, Source};
-use quartet_jobs::domain::Ending;
+use quartet_jobs::domain::{Ending, Queue};
 use quartet_jobs::files::Files;
 use quartet_jobs::notifier::JobNotifier;
-use quartet_jobs::store::Lease;
 use quartet_kernel::Deadline;
 use quartet_messaging::Publisher;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::{Host, Hosted as _};
 use quartet_rpc::server::Stack;
 use quartet_rpc::token::ServiceTokens;
-use quartet_store::Context;
+use quartet_store::{Context, Database};
 use quartet_testkit::database::Fresh;
 use quartet_testkit::identity::{HS256_SECRET, Identity, SERVICE_SECRET};
 use quartet_tests::grpc::RawCodec;
 use serde_json::{Value as Json, json};
-use tonic::Request;
+use tonic::{Request, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
 
 use crate::method;
 use crate::proxy::Proxy;
@@ -64,6 +65,8 @@ pub(crate) struct Cluster {
     counter: Counter,
     /// The store of jobs, over a connection whose statements are not counted.
     jobs: Box<dyn quartet_jobs::store::Store>,
+    /// The database of auth, over another such connection.
+    auth: Database,
     files: Files,
     _folder: tempfile::TempDir,
     /// The token of a superuser.
@@ -77,6 +80,8 @@ pub(crate) struct Call {
     method: MethodDescriptor,
     message: DynamicMessage,
     token: Option<String>,
+    /// The idempotency key, where the scenario's line says so.
+    key: Option<String>,
 }
 
 /// Somebody who has registered.
@@ -144,12 +149,15 @@ impl Cluster {
         let (todos_upstream, todos_slot) = Upstream::local("todos");
         let (upstream, slot) = Upstream::local("suite");
         let config = quartet_rpc::Config::read(&source).expect("settings");
-        let host = Host::new("suite", config, clock.clone(), auth_upstream).expect("secrets");
+        let host = Host::new("quartet", config, clock.clone(), auth_upstream, users_upstream.clone()).expect("secrets");
 
         let deps = quartet_auth::Deps {
             clock: clock.clone(),
             users: host.peer(users_upstream.clone()),
             mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
+            device_key: host.key_for(quartet_auth::domain::DeviceKey::PURPOSE),
+            factor_key: host.key_for(quartet_auth::domain::FactorKey::PURPOSE),
+            verifier: host.verifier(),
             broker: None,
         };
         let config = quartet_auth::Config::read(&source).expect("settings");
@@ -158,12 +166,14 @@ impl Cluster {
             clock: clock.clone(),
             auth: host.auth(),
             broker: None,
+            cache: quartet_cache::Cache::none(),
         };
         let config = quartet_users::Config::read(&source).expect("settings");
         let users = quartet_users::build(config, deps).await.expect("users starts");
         let deps = quartet_todos::Deps {
             clock: clock.clone(),
             broker: None,
+            cache: quartet_cache::Cache::none(),
         };
         let config = quartet_todos::Config::read(&source).expect("settings");
         let todos = quartet_todos::build(config, deps).await.expect("todos starts");
@@ -175,6 +185,7 @@ impl Cluster {
             auth: host.auth(),
             users: host.peer(users_upstream),
             link_key: host.key_for(quartet_jobs::links::PURPOSE),
+            revocations: host.revocations(),
             names: Arc::new(quartet_jobs::egress::SystemResolver),
         };
         let config = quartet_jobs::Config::read(&source).expect("settings");
@@ -187,7 +198,9 @@ impl Cluster {
             quartet_jobs::PACKAGES,
         ]
         .concat();
-        let stack = Stack::new(host.access(), &packages, |routes| {
+        // Nobody ends a session.
+        host.revocations().up();
+        let stack = Stack::new(host.access(), &packages, true, |routes| {
             auth.add_to(routes);
             users.add_to(routes);
             todos.add_to(routes);
@@ -200,7 +213,7 @@ impl Cluster {
         }
         let publisher = Publisher::detached(clock.clone());
         let jobs = databases.0["jobs"].open().await;
-        let tokens = ServiceTokens::new("jobs", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
+        let tokens = ServiceTokens::new("quartet", "quartet", &Secret::new(SERVICE_SECRET), clock.clone());
         Self {
             superuser: Some(Identity::superuser(&clock).token),
             service: Some(tokens.current().expect("a token").to_string()),
@@ -208,6 +221,7 @@ impl Cluster {
             upstream,
             counter,
             jobs: quartet_jobs::store::over(jobs, publisher, JobNotifier::new()),
+            auth: databases.0["auth"].open().await,
             files: Files::new(files),
             _folder: folder,
         }
@@ -237,6 +251,11 @@ impl Cluster {
     /// Sends a call, which has to succeed. Returns the first message of the reply; the others are
     /// read too, unless the stream never ends.
     pub(crate) async fn send(&self, call: &Call) -> Json {
+        let sent = self.try_send(call).await;
+        sent.unwrap_or_else(|status| panic!("{}: {status:?}", call.method.full_name()))
+    }
+
+    async fn try_send(&self, call: &Call) -> Result<Json, Status> {
         let name = call.method.full_name();
         let path = format!("/{}/{}", call.method.parent_service().full_name(), call.method.name());
         let bytes = bytes::Bytes::from(call.message.encode_to_vec());
@@ -246,24 +265,27 @@ impl Cluster {
             None => Request::new(messages),
         };
         request.set_timeout(TIMEOUT);
+        if let Some(key) = &call.key {
+            let key = key.parse().expect("a key");
+            request.metadata_mut().insert("idempotency-key", key);
+        }
         let mut client = tonic::client::Grpc::new(self.upstream.clone());
         client.ready().await.expect("the services are there");
         let reply = client.streaming(request, path.parse().expect("a path"), RawCodec).await;
-        let mut reply = reply.unwrap_or_else(|status| panic!("{name}: {status:?}")).into_inner();
-        let first = reply.next().await.unwrap_or_else(|| panic!("{name}: no reply"));
-        let first = first.unwrap_or_else(|status| panic!("{name}: {status:?}"));
+        let mut reply = reply?.into_inner();
+        let first = reply.next().await.unwrap_or_else(|| panic!("{name}: no reply"))?;
         if !call.method.name().starts_with("Watch") {
             while let Some(message) = reply.next().await {
-                message.unwrap_or_else(|status| panic!("{name}: {status:?}"));
+                message?;
             }
         }
         let first = DynamicMessage::decode(call.method.output(), first).expect("a message");
         let options = SerializeOptions::new()
             .use_proto_field_name(true)
             .skip_default_fields(false);
-        first
+        Ok(first
             .serialize_with_options(serde_json::value::Serializer, &options)
-            .expect("a message is JSON")
+            .expect("a message is JSON"))
     }
 
     /// Sends a call of the method of this short name.
@@ -273,18 +295,61 @@ impl Cluster {
 
     /// Runs the task the way a worker does, to this ending, with this file as its result.
     pub(crate) async fn run_task(&self, id: &str, ending: Ending, file: &[u8]) {
-        let lease = Lease {
-            job: id.parse().expect("an id"),
-            id: self.clock.new_id(),
-        };
         let cx = Context::new(&self.clock, Deadline::after(TIMEOUT));
-        let claimed = self.jobs.claim(lease, cx.now + TIMEOUT, &cx).await.expect("a claim");
-        let job = claimed.expect("the task is queued");
+        let id: Uuid = id.parse().expect("an id");
+        let mut others = Vec::new();
+        let (lease, job) = loop {
+            let lease = self.clock.new_id();
+            let claimed = self
+                .jobs
+                .claim(Queue::Default, lease, cx.now + TIMEOUT, &cx)
+                .await
+                .expect("a claim");
+            let claimed = claimed.expect("the task is queued");
+            if claimed.1.id == id {
+                break claimed;
+            }
+            others.push(claimed);
+        };
+        for (lease, job) in others {
+            self.jobs
+                .finish(lease, &job, &Ending::Released, &cx)
+                .await
+                .expect("an ending");
+        }
         let mut writer = self.files.create(lease.job, job.attempts).await.expect("a file");
         writer.write(file).await.expect("a file is written");
         writer.finish().await.expect("a file is written");
         let finished = self.jobs.finish(lease, &job, &ending, &cx).await.expect("an ending");
         assert!(finished.is_some(), "the lease is held");
+    }
+
+    /// The request for the mail that undoes the last change of an account's address.
+    pub(crate) async fn undo_request(&self, account_id: &str) -> String {
+        let sql = "select id from email_changes where account_id = $1";
+        let account: Uuid = account_id.parse().expect("an id");
+        let id: Uuid = match &self.auth {
+            Database::Postgres(database) => {
+                let mut connection = database.read(Deadline::after(TIMEOUT)).await.expect("a connection");
+                sqlx::query_scalar(sql).bind(account).fetch_one(&mut *connection).await
+            }
+            Database::Sqlite(database) => sqlx::query_scalar(sql).bind(account).fetch_one(database.pool()).await,
+        }
+        .expect("a change");
+        id.to_string()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> time::OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// The challenge of a login that lacks a code.
+    pub(crate) async fn challenge(&self, message: Json) -> String {
+        let call = Call::new("AuthService/Login", &None, message);
+        let refused = self.try_send(&call).await.expect_err("a code is required");
+        let info = refused.get_details_error_info().expect("a reason");
+        info.metadata["challenge"].clone()
     }
 
     /// A new id.
@@ -325,7 +390,13 @@ impl Call {
             message: message.unwrap_or_else(|error| panic!("{short}: {error}")),
             method,
             token: token.clone(),
+            key: None,
         }
+    }
+
+    /// The same call, with a new idempotency key.
+    pub(crate) fn with_key(self, key: String) -> Self {
+        Self { key: Some(key), ..self }
     }
 
     /// The service that serves it.

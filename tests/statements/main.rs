@@ -17,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use quartet_testkit::database;
 use tokio::sync::Mutex;
 
-use cluster::{Cluster, Databases};
+use cluster::{Call, Cluster, Databases};
 use recorder::Recorder;
+use scenarios::Scenario;
 use table::{Column, Table};
 
 /// The recorder sees the statements of the whole process, so one test runs at a time.
@@ -65,13 +66,21 @@ async fn every_call_takes_the_round_trips_of_the_table_on_postgres() {
     check(&cluster, Column::Postgres).await;
 }
 
+/// The call of a scenario; with an idempotency key, if its line says so.
+async fn prepare(scenario: Scenario, cluster: &Cluster) -> Call {
+    let call = (scenario.prepare)(cluster).await;
+    match scenario.line.ends_with(", with a key") {
+        true => call.with_key(cluster.name()),
+        false => call,
+    }
+}
+
 /// Runs every scenario and compares what it took with the table.
 async fn check(cluster: &Cluster, column: Column) {
     let mut counted = BTreeMap::new();
     for scenario in scenarios::all() {
-        let call = (scenario.prepare)(cluster).await;
-        cluster.send(&call).await;
-        let call = (scenario.prepare)(cluster).await;
+        cluster.send(&prepare(scenario, cluster).await).await;
+        let call = prepare(scenario, cluster).await;
         cluster.settle().await;
         cluster.take(call.service());
         cluster.send(&call).await;

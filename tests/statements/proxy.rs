@@ -1,8 +1,8 @@
 //! A proxy in front of PostgreSQL that counts the round trips of its clients.
 //!
 //! A client waits for an answer after a `Query` and after a `Sync` (PostgreSQL, "Message Flow"), so
-//! each of them is a round trip. A `Sync` with nothing before it is none of a call: the pool sends
-//! one when it takes a connection back, behind the answer, to find out whether it still works.
+//! each of them is a round trip: that of a pool, too, which sends one with nothing before it to find
+//! out whether a connection still works.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,9 +74,7 @@ struct Messages {
     is_started: bool,
     /// The SQL of prepared statements by their names.
     prepared: HashMap<String, String>,
-    /// Whether the client has sent something since the last `Sync`.
-    is_unsynced: bool,
-    /// The statements among it.
+    /// The statements since the last `Sync`.
     unsynced: Vec<String>,
 }
 
@@ -100,7 +98,6 @@ impl Messages {
             }
             let kind = message.get_u8();
             message.advance(4);
-            self.is_unsynced |= !matches!(kind, b'Q' | b'S');
             match kind {
                 b'Q' => round_trips.lock().push(text(&mut message)),
                 b'P' => {
@@ -112,10 +109,10 @@ impl Messages {
                     let (_portal, name) = (text(&mut message), text(&mut message));
                     self.unsynced.push(self.prepared.get(&name).cloned().unwrap_or(name));
                 }
-                b'S' if self.is_unsynced => {
-                    self.is_unsynced = false;
-                    round_trips.lock().push(std::mem::take(&mut self.unsynced).join("; "));
-                }
+                b'S' => round_trips.lock().push(match std::mem::take(&mut self.unsynced) {
+                    statements if statements.is_empty() => "ping".to_owned(),
+                    statements => statements.join("; "),
+                }),
                 _ => {}
             }
         }

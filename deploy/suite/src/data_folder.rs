@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use quartet_clock::Clock;
 use quartet_config::Source;
 
 /// Name of the file that holds the secret of service tokens.
-const SECRET_FILE: &str = "service-token-secret";
+pub(crate) const SECRET_FILE: &str = "service-token-secret";
 
 /// Sets the paths of the suite's stores, mails and files to `folder`, unless a layer sets them.
 pub(crate) fn set_defaults(source: &mut Source, folder: &Path) {
@@ -65,6 +65,31 @@ pub(crate) fn create(folder: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("DATA_DIR: cannot create the folder {}", folder.display()))
+}
+
+/// Creates a folder for this user only, unless it exists.
+pub(crate) fn create_private(folder: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot create the folder {}", folder.display()))
+}
+
+/// Copies a file to a place beside `to`, for this user only, from where it can be moved there in one
+/// step. Returns that place.
+pub(crate) fn stage_private(from: &Path, to: &Path) -> std::io::Result<PathBuf> {
+    let part = to.with_extension("part");
+    let mut source = fs::File::open(from)?;
+    let mut target = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)?;
+    std::io::copy(&mut source, &mut target)?;
+    target.sync_all()?;
+    Ok(part)
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
+use quartet_cache::Cache;
 use quartet_clock::Clock;
 use quartet_gateway::Gateway;
 use quartet_gateway::ws::rooms::Rooms;
+use quartet_redis::Redis;
 use quartet_rpc::Upstream;
-use quartet_rpc::host::{Host, Hosted, StartError, stop_at_signal};
+use quartet_rpc::host::{self, Host, Hosted, StartError, stop_at_signal};
 use quartet_rpc::server::Stack;
 use quartet_rpc::token::ServiceTokens;
 use tokio::net::TcpListener;
@@ -34,7 +36,7 @@ struct Suite {
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let telemetry = quartet_telemetry::start(&settings.telemetry, "quartet")?;
+    let telemetry = quartet_telemetry::start(&settings.source, "quartet")?;
     let served = serve(settings, begun).await;
     telemetry.finish().await;
     served
@@ -55,7 +57,15 @@ async fn serve(mut settings: Settings, begun: Instant) -> anyhow::Result<()> {
     let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     tasks.spawn(stop_at_signal(stop.clone()));
-    tasks.spawn(suite.host.watch_revocations(drained.clone()));
+    let probes = vec![
+        suite.auth.probe(),
+        suite.users.probe(),
+        suite.todos.probe(),
+        suite.jobs.probe(),
+    ];
+    let revocations = suite.host.revocations();
+    tasks.spawn(suite.stack.watch(probes, revocations, drained.clone()).await);
+    tasks.spawn(suite.host.watch(drained.clone()));
     tasks.spawn(suite.auth.run(drained.clone()));
     tasks.spawn(suite.users.run(drained.clone()));
     tasks.spawn(suite.todos.run(drained.clone()));
@@ -88,19 +98,32 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let (users_upstream, users_slot) = Upstream::local("users");
     let (todos_upstream, todos_slot) = Upstream::local("todos");
     let (jobs_upstream, jobs_slot) = Upstream::local("jobs");
-    let host = Host::new("quartet", settings.rpc.clone(), Clock::system(), auth_upstream.clone())?;
+    let redis = Redis::open(&settings.redis)?;
+    let host = Host::new(
+        "quartet",
+        settings.rpc.clone(),
+        Clock::system(),
+        auth_upstream.clone(),
+        users_upstream.clone(),
+    )?
+    .limited(host::limits(&settings.source, redis.as_ref())?)
+    .caching(cache(settings, redis)?);
 
     let broker = Some(broker::open(settings, host.clock()).await?);
     let deps = quartet_auth::Deps {
         clock: host.clock(),
         broker: broker.clone(),
-        users: host.peer(users_upstream.clone()),
+        users: host.users(),
         mail_key: host.key_for(quartet_auth::domain::MailKey::PURPOSE),
+        device_key: host.key_for(quartet_auth::domain::DeviceKey::PURPOSE),
+        factor_key: host.key_for(quartet_auth::domain::FactorKey::PURPOSE),
+        verifier: host.verifier(),
     };
     let auth = quartet_auth::build(settings.auth.clone(), deps).await.map_err(plain)?;
     let deps = quartet_users::Deps {
         clock: host.clock(),
         broker: broker.clone(),
+        cache: host.cache(),
         auth: host.auth(),
     };
     let users = quartet_users::build(settings.users.clone(), deps)
@@ -109,6 +132,7 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
     let deps = quartet_todos::Deps {
         clock: host.clock(),
         broker: broker.clone(),
+        cache: host.cache(),
     };
     let todos = quartet_todos::build(settings.todos.clone(), deps)
         .await
@@ -118,8 +142,9 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         broker,
         todos: host.peer(todos_upstream.clone()),
         auth: host.auth(),
-        users: host.peer(users_upstream.clone()),
+        users: host.users(),
         link_key: host.key_for(quartet_jobs::links::PURPOSE),
+        revocations: host.revocations(),
         names: Arc::new(quartet_jobs::egress::SystemResolver),
     };
     let jobs = quartet_jobs::build(settings.jobs.clone(), deps).await.map_err(plain)?;
@@ -131,12 +156,17 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         quartet_jobs::PACKAGES,
     ]
     .concat();
-    let stack = Stack::new(host.access(), &packages, |routes| {
-        auth.add_to(routes);
-        users.add_to(routes);
-        todos.add_to(routes);
-        jobs.add_to(routes);
-    })
+    let stack = Stack::new(
+        host.access(),
+        &packages,
+        settings.rpc.reflects(&settings.source)?,
+        |routes| {
+            auth.add_to(routes);
+            users.add_to(routes);
+            todos.add_to(routes);
+            jobs.add_to(routes);
+        },
+    )
     .await?;
     for slot in [auth_slot, users_slot, todos_slot, jobs_slot] {
         slot.fill(stack.local());
@@ -149,9 +179,12 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         .as_ref()
         .map(|secret| ServiceTokens::new("gateway", &rpc.token_audience, secret, host.clock()));
     let deps = quartet_gateway::Deps {
+        public_url: rpc.public_url.clone(),
         upstreams,
         clock: host.clock(),
         verifier: Some(host.verifier()),
+        limits: host.limits(),
+        cache: host.cache(),
         tokens,
         rooms: Rooms::connect(&settings.messaging, "quartet", &host.clock())?,
     };
@@ -164,6 +197,15 @@ async fn build(settings: &Settings) -> anyhow::Result<Suite> {
         todos,
         jobs,
         gateway,
+    })
+}
+
+/// Where replies are cached: in Redis, or in memory.
+fn cache(settings: &Settings, redis: Option<Redis>) -> anyhow::Result<Cache> {
+    let config = &settings.cache;
+    Ok(match (config.cache_enabled, &redis) {
+        (true, None) => Cache::local(config.cache_max_memory.0),
+        _ => host::shared_cache(&settings.source, redis)?,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// 406 `NOT_ACCEPTABLE` when it accepts none of them.
-pub(super) fn choose(headers: &HeaderMap, available: &[&str]) -> Result<usize, Problem> {
+pub(crate) fn choose(headers: &HeaderMap, available: &[&str]) -> Result<usize, Problem> {
     let mut ranges = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
         ranges.extend(value.to_str().unwrap_or_default().split(',').filter_map(range));

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use quartet_proto::options::Reason;
 
 use crate::problem::Problem;
+use crate::transcode::violations::repeated;
 
 /// The forms of a body that fills messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,24 +21,7 @@ pub(super) enum Content {
 /// # Errors
 /// 415 `UNSUPPORTED_MEDIA_TYPE`, which lists what is accepted.
 pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Result<Content, Problem> {
-    if let Some(coding) = headers
-        .get(header::CONTENT_ENCODING)
-        .filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        let coding = String::from_utf8_lossy(coding.as_bytes());
-        let message = format!("the body is encoded as `{coding}`; send it as it is");
-        let mut problem = Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Reason::UnsupportedMediaType,
-            message,
-        );
-        problem.metadata.insert("taken".to_owned(), accepted(form).to_owned());
-        // RFC 9110 §15.5.16
-        problem
-            .headers
-            .push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
-        return Err(problem);
-    }
+    check_encoding(headers, Some(accepted(form)))?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(Content::Json);
     };
@@ -57,6 +41,33 @@ pub(super) fn content(headers: &HeaderMap, method: &Method, form: bool) -> Resul
     }
 }
 
+/// Checks that the body comes as it is: `taken` are the media types that it may have, if not any.
+///
+/// # Errors
+/// 415 `UNSUPPORTED_MEDIA_TYPE` with `Accept-Encoding`.
+pub(super) fn check_encoding(headers: &HeaderMap, taken: Option<&str>) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(coding) = codings.find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) else {
+        return Ok(());
+    };
+    let coding = String::from_utf8_lossy(coding.as_bytes());
+    let message = format!("the body is encoded as `{}`; send it as it is", repeated(&coding));
+    let mut problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::UnsupportedMediaType,
+        message,
+    );
+    match taken {
+        Some(taken) => problem.metadata.insert("taken".to_owned(), taken.to_owned()),
+        None => problem.metadata.insert("cause".to_owned(), "encoding".to_owned()),
+    };
+    // RFC 9110 §15.5.16
+    problem
+        .headers
+        .push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    Err(problem)
+}
+
 /// The media types that are accepted.
 fn accepted(form: bool) -> &'static str {
     if form {
@@ -71,7 +82,7 @@ fn unsupported(media: &str, method: &Method, form: bool) -> Problem {
     let mut problem = Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::UnsupportedMediaType,
-        format!("the body is `{media}`; accepted are {accepted}, in UTF-8"),
+        format!("the body is `{}`; accepted are {accepted}, in UTF-8", repeated(media)),
     );
     let name = match *method {
         Method::POST => HeaderName::from_static("accept-post"),
@@ -83,11 +94,20 @@ fn unsupported(media: &str, method: &Method, form: bool) -> Problem {
     problem
 }
 
+/// The header that a client has to send whose JSON came under the type of a form, as curl's `-d`
+/// sends it: 415 `UNSUPPORTED_MEDIA_TYPE`. Read as a form, all of it would be the name of a field.
+pub(super) fn json_as_form(method: &Method) -> Problem {
+    let mut problem = unsupported("application/x-www-form-urlencoded", method, true);
+    "the body is JSON; send the header `Content-Type: application/json` with it".clone_into(&mut problem.message);
+    problem.metadata.insert("cause".to_owned(), "json-as-form".to_owned());
+    problem
+}
+
 /// The whole body.
 ///
 /// # Errors
 /// See [`unread`].
-pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     body.collect()
         .await
         .map(http_body_util::Collected::to_bytes)
@@ -96,8 +116,8 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
 
 /// Why a body could not be read: 413 `BODY_TOO_LARGE` over the edge's limit, else 400
 /// `BAD_REQUEST`.
-pub(super) fn unread(error: &axum::Error) -> Problem {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+pub(super) fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let mut source = Some(error);
     while let Some(error) = source {
         if error.is::<LengthLimitError>() {
             return Problem::new(

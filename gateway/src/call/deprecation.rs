@@ -1,4 +1,5 @@
-//! The headers of a method that will go: RFC 9745 (`Deprecation`) and RFC 8594 (`Sunset`).
+//! The headers of a method that is superseded: RFC 9745 (`Deprecation`), RFC 8594 (`Sunset`) and
+//! RFC 5829 (`successor-version`).
 
 use http::{HeaderName, HeaderValue, header};
 use quartet_proto::options::Deprecation;
@@ -29,6 +30,10 @@ pub(super) fn headers(deprecation: &Deprecation) -> Result<Vec<(HeaderName, Head
             ))?,
         ));
     }
+    if !deprecation.successor.is_empty() {
+        let successor = format!("<{}>; rel=\"successor-version\"", deprecation.successor);
+        headers.push((header::LINK, value(successor)?));
+    }
     Ok(headers)
 }
 
@@ -52,6 +57,7 @@ mod tests {
             since: "2026-01-31".to_owned(),
             sunset: "2026-12-31".to_owned(),
             link: "https://example.org/next".to_owned(),
+            successor: "/v2/next".to_owned(),
         };
         let headers = headers(&deprecation).unwrap();
         let text: Vec<_> = headers
@@ -64,6 +70,7 @@ mod tests {
                 "deprecation: @1769817600",
                 "sunset: Thu, 31 Dec 2026 00:00:00 GMT",
                 "link: <https://example.org/next>; rel=\"deprecation\"; type=\"text/html\"",
+                "link: </v2/next>; rel=\"successor-version\"",
             ]
         );
         assert!(headers_of("31.1.2026").is_err());

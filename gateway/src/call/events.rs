@@ -8,6 +8,8 @@ use http::HeaderMap;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
 use quartet_proto::options;
 
+use crate::transcode::received::Received;
+
 const LAST_EVENT_ID: &str = "last-event-id";
 /// A longer id was not made by a service.
 const MAX_ID: usize = 1_024;
@@ -45,28 +47,32 @@ impl Fields {
     }
 
     /// The id of the event that `message` becomes.
-    pub(super) fn id_of(&self, message: &DynamicMessage) -> Option<String> {
-        let value = message.get_field(self.id.as_ref()?);
+    pub(super) fn id_of(&self, message: &Received) -> Option<String> {
+        let id = message.get(self.id.as_ref()?)?.into_text()?;
         // A line break would end the field, and a NUL makes browsers drop the id.
-        let is_id = |id: &&str| !id.is_empty() && !id.contains(['\n', '\r', '\0']);
-        value.as_str().filter(is_id).map(str::to_owned)
+        let is_id = !id.is_empty() && !id.contains(['\n', '\r', '\0']);
+        is_id.then(|| id.into_owned())
     }
 
-    /// Fills the request from the header that a browser sends when it connects again.
-    pub(super) fn resume(&self, message: &mut DynamicMessage, headers: &HeaderMap) {
-        if let Some(id) = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()) {
-            self.resume_after(message, id);
-        }
+    /// What the header that a browser sends when it connects again sets in the request.
+    pub(super) fn resumed<'a>(&'a self, headers: &'a HeaderMap) -> Option<(&'a FieldDescriptor, &'a str)> {
+        let field = self.last_id.as_ref()?;
+        let id = headers.get(LAST_EVENT_ID)?.to_str().ok()?;
+        is_id(id).then_some((field, id))
     }
 
     /// Has the stream begin after the event `id`.
     pub(super) fn resume_after(&self, message: &mut DynamicMessage, id: &str) {
         if let Some(field) = &self.last_id
-            && (1..=MAX_ID).contains(&id.len())
+            && is_id(id)
         {
             message.set_field(field, Value::String(id.to_owned()));
         }
     }
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len())
 }
 
 /// The field that sets how soon a browser connects again.

@@ -1,9 +1,12 @@
 //! The `Location` of what a call has created, from a template over fields of its reply.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::routes::percent;
+use crate::transcode::received::{Received, Scalar};
 
 /// A compiled template.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ impl Location {
     }
 
     /// The header's value; `None` when a field is empty, since the address would lead elsewhere.
-    pub(super) fn fill(&self, message: &DynamicMessage) -> Option<HeaderValue> {
+    pub(super) fn fill(&self, message: &Received) -> Option<HeaderValue> {
         let mut location = String::new();
         for part in &self.0 {
             match part {
@@ -68,20 +71,12 @@ fn chain(path: &str, output: &MessageDescriptor) -> Result<Vec<FieldDescriptor>,
     }
 }
 
-fn text(message: &DynamicMessage, chain: &[FieldDescriptor]) -> Option<String> {
-    let (field, rest) = chain.split_first()?;
-    let value = message.get_field(field);
-    if !rest.is_empty() {
-        return text(value.as_message()?, rest);
-    }
-    let text = match &*value {
-        Value::String(text) => text.clone(),
-        Value::I32(number) => number.to_string(),
-        Value::I64(number) => number.to_string(),
-        Value::U32(number) => number.to_string(),
-        Value::U64(number) => number.to_string(),
-        Value::Bool(value) => value.to_string(),
-        _ => return None,
+fn text<'m>(message: &'m Received, chain: &[FieldDescriptor]) -> Option<Cow<'m, str>> {
+    let text = match message.get_in(chain)? {
+        Scalar::Text(text) => text,
+        Scalar::Signed(number) => number.to_string().into(),
+        Scalar::Unsigned(number) => number.to_string().into(),
+        Scalar::Bool(value) => value.to_string().into(),
     };
     (!text.is_empty()).then_some(text)
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status, Streaming};
 
 use super::transport;
 use super::upload::UploadFailure;
@@ -10,6 +11,7 @@ use crate::problem::Problem;
 
 /// Replies on their way. Dropping them cancels the call.
 pub(super) struct Replies {
+    metadata: MetadataMap,
     messages: Streaming<Bytes>,
     upload: UploadFailure,
 }
@@ -27,8 +29,18 @@ pub(super) enum Next {
 }
 
 impl Replies {
-    pub(super) fn new(messages: Streaming<Bytes>, upload: UploadFailure) -> Self {
-        Self { messages, upload }
+    pub(super) fn new(replies: Response<Streaming<Bytes>>, upload: UploadFailure) -> Self {
+        let (metadata, messages, _) = replies.into_parts();
+        Self {
+            metadata,
+            messages,
+            upload,
+        }
+    }
+
+    /// What the backend has sent before its messages.
+    pub(super) fn metadata(&self) -> &MetadataMap {
+        &self.metadata
     }
 
     /// Waits for the next message, at most until `until`. Nothing is lost when the future is

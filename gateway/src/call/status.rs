@@ -1,22 +1,27 @@
 //! A gRPC status as a problem.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use quartet_proto::options::Reason;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::problem::{Problem, Violation};
+use super::details;
+use crate::problem::{Details, Problem, Violation};
 use crate::routes::{Binding, BodyTarget};
 
-/// The problem for `status`. HTTP statuses follow the comments of `google.rpc.Code`, with two
-/// differences: a field that breaks its rule is 422, and a cancelled call 499.
+/// When to try again what is unavailable, where the service gives no time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The problem for `status`. HTTP statuses follow the comments of `google.rpc.Code`, with a few
+/// differences: a field that breaks its rule is 422, a cancelled call 499, and what its state
+/// forbids is 409.
 pub fn to_problem(status: &Status) -> Problem {
-    let details = status.get_error_details();
+    let known = status.get_error_details();
     let code = status.code();
-    let info = details.error_info();
-    let named = details
-        .bad_request()
-        .is_some_and(|bad| !bad.field_violations.is_empty());
+    let info = known.error_info();
+    let named = known.bad_request().is_some_and(|bad| !bad.field_violations.is_empty());
     let reason = match info {
         Some(info) => info.reason.clone(),
         None if named && code == Code::InvalidArgument => Reason::ValidationFailed.code().to_owned(),
@@ -32,7 +37,7 @@ pub fn to_problem(status: &Status) -> Problem {
     if inner {
         tracing::warn!(?code, message = status.message(), "a backend failed");
     }
-    let violations: Vec<Violation> = details
+    let violations: Vec<Violation> = known
         .bad_request()
         .map(|bad| {
             bad.field_violations.iter().map(|violation| Violation {
@@ -52,8 +57,18 @@ pub fn to_problem(status: &Status) -> Problem {
         reason,
         message,
         violations,
-        retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        // Those of an unexpected failure are for the logs.
+        details: (!inner || info.is_some())
+            .then(|| details::of(status))
+            .filter(|details| !details.is_empty())
+            .map(|details| Box::new(Details(details))),
+        retry_after: known
+            .retry_info()
+            .and_then(|retry| retry.retry_delay)
+            .or((code == Code::Unavailable).then_some(RETRY_AFTER)),
         headers: Vec::new(),
+        oauth: None,
+        route: None,
     };
     if problem.status == StatusCode::UNAUTHORIZED {
         problem
@@ -75,6 +90,11 @@ pub(super) fn for_request(status: &Status, binding: &Binding, headers: &HeaderMa
         }
         problem.summarize_violations();
     }
+    if problem.reason == Reason::InsufficientUserAuthentication.code() {
+        problem.headers.retain(|(name, _)| name != header::WWW_AUTHENTICATE);
+        problem.headers.push((header::WWW_AUTHENTICATE, step_up(&problem)));
+        return problem;
+    }
     let was_sent = problem.is_about_access_token() && headers.contains_key(header::AUTHORIZATION);
     if problem.status == StatusCode::UNAUTHORIZED && was_sent {
         // RFC 6750 §3.1
@@ -83,6 +103,29 @@ pub(super) fn for_request(status: &Status, binding: &Binding, headers: &HeaderMa
         problem.headers.push((header::WWW_AUTHENTICATE, challenge));
     }
     problem
+}
+
+/// The challenge to prove once more who calls (RFC 9470 §3).
+fn step_up(problem: &Problem) -> HeaderValue {
+    let mut challenge = String::from(
+        "Bearer error=\"insufficient_user_authentication\", \
+         error_description=\"A more recent or stronger proof of who calls is required\"",
+    );
+    for name in ["max_age", "acr_values"] {
+        let value = problem.metadata.get(name).filter(|value| is_plain(value));
+        if let Some(value) = value {
+            challenge.push_str(&format!(", {name}=\"{value}\""));
+        }
+    }
+    HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
+}
+
+/// Whether a text may stand between quotation marks as it is.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" .:-_".contains(&byte))
 }
 
 /// `title` for `todo.title` and `[3].title` for `todo[3].title` when the body is `todo`.
@@ -113,7 +156,23 @@ fn default_reason(code: Code) -> &'static str {
 
 pub(crate) fn http_status(code: Code, reason: &str) -> StatusCode {
     match code {
-        Code::InvalidArgument if reason == Reason::ValidationFailed.code() => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::InvalidArgument
+            if [Reason::ValidationFailed, Reason::IdempotencyKeyReused]
+                .map(Reason::code)
+                .contains(&reason) =>
+        {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Code::Aborted if reason == Reason::EtagMismatch.code() => StatusCode::PRECONDITION_FAILED,
+        Code::FailedPrecondition if reason == Reason::PreconditionRequired.code() => StatusCode::PRECONDITION_REQUIRED,
+        // The request is right, and what it is about is in another state than it needs.
+        Code::FailedPrecondition
+            if [Reason::LastSuperuser, Reason::TaskEnded, Reason::TaskNotRetryable]
+                .map(Reason::code)
+                .contains(&reason) =>
+        {
+            StatusCode::CONFLICT
+        }
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
@@ -142,13 +201,22 @@ pub(super) fn token_missing() -> Problem {
     problem
 }
 
+/// 428 `PRECONDITION_REQUIRED`, the same as from the services.
+pub(super) fn precondition_required() -> Problem {
+    Problem::new(
+        StatusCode::PRECONDITION_REQUIRED,
+        Reason::PreconditionRequired,
+        "the etag of what is to be changed is required, as If-Match",
+    )
+}
+
 /// 504 `DEADLINE_EXCEEDED`.
 pub(super) fn expired() -> Problem {
     to_problem(&Status::deadline_exceeded("the time for the request is over"))
 }
 
 /// 500 `INTERNAL`; `why` goes to the logs alone.
-pub(super) fn internal(why: &str) -> Problem {
+pub(crate) fn internal(why: &str) -> Problem {
     tracing::error!(why, "the gateway failed");
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,

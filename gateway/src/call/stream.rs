@@ -22,6 +22,17 @@ use crate::problem::{Problem, render};
 /// stream without headers is still connecting.
 const OPEN_EVENTS_AFTER: Duration = Duration::from_secs(1);
 
+/// `Content-Disposition` of a file (RFC 6266), so that a browser saves it and shows none of it.
+fn saved_as(name: &str, content_type: &HeaderValue) -> Option<HeaderValue> {
+    let content_type = content_type.to_str().unwrap_or_default();
+    let ending = match content_type.split(';').next().unwrap_or_default().trim() {
+        "text/csv" => ".csv",
+        "application/json" => ".json",
+        _ => "",
+    };
+    HeaderValue::try_from(format!("attachment; filename=\"{name}{ending}\"")).ok()
+}
+
 /// The reply that `replies` become, each written when it comes.
 ///
 /// # Errors
@@ -59,11 +70,15 @@ pub(super) async fn respond(
         (Format::Lines, ..) => HeaderValue::from_static("application/x-ndjson"),
         (Format::Events, ..) => HeaderValue::from_static("text/event-stream"),
         (Format::Raw, ReplyBody::Raw(field), Some(first)) => {
-            reply::raw(&reply::decode(&plan, first.clone())?, field.as_ref()).0
+            reply::raw(&reply::receive(&plan, first.clone())?, field.as_ref()).0
         }
         (Format::Raw, ..) => HeaderValue::from_static("application/octet-stream"),
         (Format::Array, ..) => reply::JSON,
     };
+    let disposition = plan.download.as_ref().filter(|_| format == Format::Raw);
+    if let Some(disposition) = disposition.and_then(|name| saved_as(name, &content_type)) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     if format == Format::Events {
         response
@@ -75,6 +90,7 @@ pub(super) async fn respond(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
+    config.passed.reply(replies.metadata().as_ref(), response.headers_mut());
     let writer = Writer {
         plan,
         config,
@@ -190,7 +206,7 @@ struct Writer {
 
 impl Writer {
     fn element(&mut self, message: Bytes) -> Result<Bytes, Problem> {
-        let message = reply::decode(&self.plan, message)?;
+        let message = reply::receive(&self.plan, message)?;
         if let ReplyBody::Raw(field) = &self.plan.reply.body {
             return Ok(reply::raw(&message, field.as_ref()).1);
         }

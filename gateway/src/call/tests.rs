@@ -3,6 +3,7 @@
 mod backend;
 mod bodies;
 mod cookies;
+mod etags;
 mod failures;
 mod replies;
 mod requests;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::backend::{Answer, Backend};
 use super::*;
+use crate::config::{CookiePrefix, SameSite};
 use crate::origin::OriginPolicy;
 use crate::testing;
 use crate::transcode::json::Reader;
@@ -33,14 +35,25 @@ struct Kitchen {
     closing: CancellationToken,
 }
 
-fn config(closing: CancellationToken) -> Config {
+pub(super) fn config(closing: CancellationToken) -> Config {
     Config {
+        verifier: None,
+        limits: quartet_limits::Limits::none(),
+        cache: quartet_cache::Cache::none(),
+        client_max_age: Duration::ZERO,
+        streams: crate::open_streams::OpenStreams::at_most(100),
         timeout: Duration::from_secs(5),
         max_reply_bytes: 1024 * 1024,
-        secure_cookies: true,
+        cookies: CookieStyle {
+            secure: true,
+            prefix: CookiePrefix::None,
+            same_site: SameSite::Lax,
+        },
         keep_alive: Duration::from_millis(50),
         origins: origins("https://ours.example"),
         tokens: None,
+        passed: Passed::default(),
+        shown_paths: vec!["/docs".to_owned(), "/health".to_owned()],
         closing,
     }
 }

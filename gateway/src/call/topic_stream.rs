@@ -6,11 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
+use prost::Message;
 use prost_reflect::DynamicMessage;
 use tokio::time::Instant;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
 use super::config::Config;
+use super::passed::Passed;
 use super::plan::Plan;
 use super::replies::{Next, Replies};
 use super::upstream::Call;
@@ -33,8 +35,8 @@ pub(crate) struct ClientContext {
 
 impl ClientContext {
     /// The context of a request, without its credentials.
-    pub(crate) fn of(parts: &Parts) -> Self {
-        let mut metadata = metadata::forwarded(parts);
+    pub(super) fn of(parts: &Parts, passed: &Passed) -> Self {
+        let mut metadata = metadata::forwarded(parts, passed);
         metadata.remove("authorization");
         let mut headers = parts.headers.clone();
         headers.remove(http::header::AUTHORIZATION);
@@ -85,7 +87,7 @@ impl Source {
             config: &self.config,
         };
         let failed = |failure| status::for_request(&failure, &self.plan.binding, &context.headers);
-        let replies = call.stream(message).await.map_err(failed)?;
+        let replies = call.stream(message.encode_to_vec().into()).await.map_err(failed)?;
         Ok(Events {
             plan: Arc::clone(&self.plan),
             headers: context.headers.clone(),
@@ -128,10 +130,10 @@ impl Events {
     }
 
     fn event(&self, message: Bytes) -> Result<Event, Problem> {
-        let message = reply::decode(&self.plan, message)?;
-        Ok(Event {
-            id: self.plan.events.id_of(&message),
-            json: reply::json(&self.plan, &message)?,
-        })
+        let message = reply::receive(&self.plan, message)?;
+        // First the JSON: its fields are read of what is known to be a message.
+        let json = reply::json(&self.plan, &message)?;
+        let id = self.plan.events.id_of(&message);
+        Ok(Event { id, json })
     }
 }

@@ -10,6 +10,7 @@ use super::plan::{Plan, StartError};
 use super::topic_stream::Source;
 use crate::problem::Problem;
 use crate::transcode::query;
+use crate::transcode::violations::Violations;
 
 /// Every topic of the contracts.
 pub(crate) struct Topics {
@@ -73,7 +74,12 @@ impl Topics {
         let mut message = DynamicMessage::new(topic.plan.request.message.clone());
         for (segment, text) in topic.segments.iter().zip(name.split('/')) {
             if let Segment::Field(field) = segment
-                && let Err(broken) = query::bind(&mut message, std::slice::from_ref(field), text)
+                && let Err(broken) = query::bind(
+                    &mut message,
+                    std::slice::from_ref(field),
+                    text,
+                    &mut Violations::default(),
+                )
             {
                 return Some(Err(Problem::field(field.name(), broken.rule, broken.description)));
             }

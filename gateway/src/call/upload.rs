@@ -2,36 +2,49 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
-use http::{HeaderMap, header};
-use prost::Message;
-use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::request::Parts;
+use http_body::Body as _;
+use prost_reflect::FieldDescriptor;
 use tokio::sync::oneshot;
 
-use super::{content, request};
+use super::{content, multipart, request};
 use crate::problem::Problem;
 
 /// A body on its way up.
 pub(super) struct Upload {
     field: Option<FieldDescriptor>,
     content_type: Option<String>,
-    body: Body,
+    pieces: BoxStream<'static, Result<Bytes, Problem>>,
 }
 
 impl Upload {
-    /// `field` holds the `HttpBody`; the message itself is one when it is `None`.
-    pub(super) fn new(field: Option<FieldDescriptor>, headers: &HeaderMap, body: Body) -> Self {
-        let content_type = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        Self {
-            field,
-            content_type,
-            body,
+    /// `field` holds the `HttpBody`; the message itself is one when it is `None`. The body is the data, or
+    /// a form with it as a file.
+    ///
+    /// # Errors
+    /// 415 for a body that is encoded; what is wrong with the form.
+    pub(super) async fn open(field: Option<FieldDescriptor>, parts: &Parts, body: Body) -> Result<Self, Problem> {
+        if !body.is_end_stream() {
+            content::check_encoding(&parts.headers, None)?;
         }
+        if multipart::is_form(&parts.headers) {
+            let file = multipart::open(&parts.headers, body).await?;
+            return Ok(Self {
+                field,
+                content_type: file.content_type,
+                pieces: file.pieces,
+            });
+        }
+        let pieces = body.into_data_stream().map_err(|error| content::unread(&error));
+        Ok(Self {
+            field,
+            content_type: request::content_type(parts).map(str::to_owned),
+            pieces: pieces.boxed(),
+        })
     }
 
     /// The messages of the call: each carries a piece of the body, and the first also `first`,
@@ -40,16 +53,15 @@ impl Upload {
     /// The failure resolves when the body breaks off. The stream then stays open without an end: a
     /// service that saw it end would take half of an upload for the whole; dropping the call resets
     /// it instead.
-    pub(super) fn messages(self, first: DynamicMessage) -> (impl Stream<Item = Bytes> + Send + 'static, UploadFailure) {
+    pub(super) fn messages(self, first: Bytes) -> (impl Stream<Item = Bytes> + Send + 'static, UploadFailure) {
         let (failed, failure) = oneshot::channel();
         let Self {
             field,
             content_type,
-            body,
+            pieces,
         } = self;
-        let descriptor = first.descriptor();
         let state = State {
-            body: body.into_data_stream(),
+            pieces,
             first: Some((first, content_type)),
             failed: Some(failed),
             ended: false,
@@ -57,16 +69,15 @@ impl Upload {
         let field = Arc::new(field);
         let messages = futures::stream::unfold(state, move |mut state| {
             let field = Arc::clone(&field);
-            let descriptor = descriptor.clone();
             async move {
                 if state.ended {
                     return None;
                 }
-                let data = match state.body.next().await {
+                let data = match state.pieces.next().await {
                     Some(Ok(data)) => data,
-                    Some(Err(error)) => {
+                    Some(Err(problem)) => {
                         if let Some(failed) = state.failed.take() {
-                            let _ = failed.send(content::unread(&error));
+                            let _ = failed.send(problem);
                         }
                         return std::future::pending().await;
                     }
@@ -78,11 +89,12 @@ impl Upload {
                     }
                 };
                 let (mut message, content_type) = match state.first.take() {
-                    Some(first) => first,
-                    None => (DynamicMessage::new(descriptor), None),
+                    Some((first, content_type)) => (Vec::from(first), content_type),
+                    None => (Vec::new(), None),
                 };
-                request::set_raw(&mut message, (*field).as_ref(), content_type.as_deref(), data);
-                Some((Bytes::from(message.encode_to_vec()), state))
+                message.reserve(data.len() + 16);
+                request::append_raw((*field).as_ref(), content_type.as_deref(), &data, &mut message);
+                Some((Bytes::from(message), state))
             }
         });
         (messages, UploadFailure(Some(failure)))
@@ -90,8 +102,8 @@ impl Upload {
 }
 
 struct State {
-    body: BodyDataStream,
-    first: Option<(DynamicMessage, Option<String>)>,
+    pieces: BoxStream<'static, Result<Bytes, Problem>>,
+    first: Option<(Bytes, Option<String>)>,
     failed: Option<oneshot::Sender<Problem>>,
     ended: bool,
 }

@@ -1,18 +1,17 @@
 //! The call to a backend.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
-use prost::Message;
-use prost_reflect::DynamicMessage;
-use quartet_rpc::Upstream;
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
+use super::backend::Backend;
 use super::config::Config;
 use super::plan::Plan;
 use super::raw::Raw;
@@ -37,13 +36,13 @@ impl Call<'_> {
     /// calls to a backend share one HTTP/2 connection, and a burst of clients that hang up would be
     /// a burst of stream resets, for which the other side closes the connection with
     /// ENHANCE_YOUR_CALM and fails the calls of everybody else.
-    pub(super) async fn unary(self, message: DynamicMessage) -> Result<Bytes, Status> {
+    pub(super) async fn unary(self, message: Bytes) -> Result<Response<Bytes>, Status> {
         let mut grpc = self.grpc();
         let (path, deadline) = (self.plan.target.path.clone(), self.deadline);
-        let request = self.request(Bytes::from(message.encode_to_vec()));
+        let request = self.request(message);
         let call = async move { until(deadline, grpc.unary(request, path, Raw)).await };
         match tokio::spawn(call.in_current_span()).await {
-            Ok(outcome) => outcome.map(Response::into_inner),
+            Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(%error, "the task of a call ended without an outcome");
                 Err(Status::internal("the call was lost"))
@@ -52,7 +51,7 @@ impl Call<'_> {
     }
 
     /// A body up, one message down.
-    pub(super) async fn upload(self, first: DynamicMessage, upload: Upload) -> Result<Result<Bytes, Status>, Problem> {
+    pub(super) async fn upload(self, first: Bytes, upload: Upload) -> Result<Result<Response<Bytes>, Status>, Problem> {
         let (messages, mut failure) = upload.messages(first);
         let mut grpc = self.grpc();
         let (path, deadline) = (self.plan.target.path.clone(), self.deadline);
@@ -60,19 +59,18 @@ impl Call<'_> {
         tokio::select! {
             biased;
             problem = failure.problem() => Err(problem),
-            outcome = until(deadline, call) => Ok(outcome.map(Response::into_inner)),
+            outcome = until(deadline, call) => Ok(outcome),
         }
     }
 
     /// One message up, a stream down.
-    pub(super) async fn stream(self, message: DynamicMessage) -> Result<Replies, Status> {
-        let message = Bytes::from(message.encode_to_vec());
+    pub(super) async fn stream(self, message: Bytes) -> Result<Replies, Status> {
         let replies = self.streaming(tokio_stream::once(message)).await?;
         Ok(Replies::new(replies, UploadFailure::default()))
     }
 
     /// A body up, a stream down.
-    pub(super) async fn both(self, first: DynamicMessage, upload: Upload) -> Result<Result<Replies, Status>, Problem> {
+    pub(super) async fn both(self, first: Bytes, upload: Upload) -> Result<Result<Replies, Status>, Problem> {
         let (messages, mut failure) = upload.messages(first);
         let outcome = tokio::select! {
             biased;
@@ -82,15 +80,18 @@ impl Call<'_> {
         Ok(outcome.map(|replies| Replies::new(replies, failure)))
     }
 
-    async fn streaming(self, messages: impl Stream<Item = Bytes> + Send + 'static) -> Result<Streaming<Bytes>, Status> {
+    async fn streaming(
+        self,
+        messages: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Response<Streaming<Bytes>>, Status> {
         let mut grpc = self.grpc();
         let (path, deadline) = (self.plan.target.path.clone(), self.deadline);
         let call = grpc.streaming(self.request(messages), path, Raw);
-        until(deadline, call).await.map(Response::into_inner)
+        until(deadline, call).await
     }
 
-    fn grpc(&self) -> Grpc<Upstream> {
-        Grpc::new(self.plan.target.upstream.clone())
+    fn grpc(&self) -> Grpc<Backend> {
+        Grpc::new(Backend(self.plan.target.upstream.clone()))
             .max_decoding_message_size(self.config.max_reply_bytes)
             .max_encoding_message_size(usize::MAX)
     }
@@ -99,10 +100,18 @@ impl Call<'_> {
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata;
         if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            request.set_timeout(in_steps(deadline.saturating_duration_since(Instant::now())));
         }
         request
     }
+}
+
+/// The time that is left, in steps that most calls have in common: what is the same as before is one
+/// byte in HTTP/2. Rounded up, since the deadline holds here as well.
+fn in_steps(left: Duration) -> Duration {
+    const STEP: u128 = 10_000;
+    let micros = left.as_micros().div_ceil(STEP) * STEP;
+    u64::try_from(micros).map_or(left, Duration::from_micros)
 }
 
 /// The outcome of `call`, or DEADLINE_EXCEEDED.

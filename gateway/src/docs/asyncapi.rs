@@ -98,7 +98,8 @@ fn description(topics: &Topics, limits: &Limits, comments: &Comments) -> String 
         ));
     }
     text.push_str(&format!(
-        "`rooms/{{name}}`: the messages of the room; a name has 1 to {} letters, digits, dots, hyphens and \
+        "`messages`: what others send to the user alone; it comes without a subscription as well. \
+         `rooms/{{name}}`: the messages of the room; a name has 1 to {} letters, digits, dots, hyphens and \
          underscores.\n\n\
          **Limits.** Messages of at most {} bytes, {} a second, {} topics and rooms at a time, `topic` and `ref` of at \
          most {} bytes. A connection whose client does not read for {} s, or sends nothing for {} s, is closed.\n\n\

@@ -23,6 +23,7 @@ mod schema;
 mod security;
 
 use prost_reflect::DescriptorPool;
+use quartet_proto::options;
 use serde_json::{Value, json};
 
 use crate::comments::Comments;
@@ -31,6 +32,13 @@ use crate::routes::Binding;
 
 use object::Object;
 pub(crate) use security::token_url;
+
+/// How to make a first request, and where to go from there.
+const GUIDE: &str = include_str!("guide.md");
+/// Where the guide's requests go as it is written.
+const DEFAULT_ADDRESS: &str = "http://localhost:8000";
+/// The path that the guide begins with; an API without it has no guide.
+const GUIDE_OF: &str = "/api/v1/auth/register";
 
 /// General information about an API.
 #[derive(Debug, Clone)]
@@ -45,6 +53,8 @@ pub struct Info {
     pub contact: (Option<String>, Option<String>),
     /// Its licence.
     pub license: String,
+    /// Where the guide's requests go, such as `http://localhost:8000`.
+    pub address: String,
 }
 
 impl From<&Config> for Info {
@@ -55,6 +65,7 @@ impl From<&Config> for Info {
             version: config.version().to_owned(),
             contact: (config.contact_name.clone(), config.contact_email.clone()),
             license: config.license_name.clone(),
+            address: DEFAULT_ADDRESS.to_owned(),
         }
     }
 }
@@ -68,12 +79,13 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
     let token_url = security::token_url(&bindings);
 
     let mut paths = Object::new();
-    let mut tags: Vec<Value> = Vec::new();
+    let mut tags: Vec<(u32, String, Value)> = Vec::new();
     for (index, binding) in bindings.iter().enumerate() {
         let service = binding.method.parent_service();
         let tag = operation::tag(binding);
-        if !tags.iter().any(|known| known["name"] == tag) {
-            tags.push(json!({"name": tag, "description": comments.service(service)}));
+        if !tags.iter().any(|(_, known, _)| *known == tag) {
+            let group = json!({"name": tag, "description": comments.service(service)});
+            tags.push((options::docs_order(service), tag, group));
         }
         let before = bindings[..index]
             .iter()
@@ -92,12 +104,15 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
             item[verb] = operation;
         }
     }
+    tags.sort_by_key(|(order, ..)| *order);
+    let tags: Vec<Value> = tags.into_iter().map(|(.., group)| group).collect();
+    let has_guide = bindings.iter().any(|binding| binding.template == GUIDE_OF);
     json!({
         "openapi": "3.1.1",
-        "info": describe_info(info),
+        "info": describe_info(info, has_guide),
         "servers": [{"url": "/"}],
         "externalDocs": {
-            "description": "The WebSocket `/api/v1/ws`, over which streams and rooms are listened to, as AsyncAPI 3.0",
+            "description": "The WebSocket at /api/v1/ws, with the same streams and with rooms (AsyncAPI 3.0)",
             "url": "/asyncapi.json",
         },
         "tags": tags,
@@ -110,10 +125,15 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
     })
 }
 
-fn describe_info(info: &Info) -> Value {
+fn describe_info(info: &Info, has_guide: bool) -> Value {
     let mut object = Object::new();
     object.insert("title".into(), json!(info.title));
-    object.insert("description".into(), json!(info.description));
+    let guide = match has_guide {
+        true => GUIDE.replace(DEFAULT_ADDRESS, &info.address),
+        false => String::new(),
+    };
+    let description = format!("{}\n\n{guide}", info.description);
+    object.insert("description".into(), json!(description.trim_end()));
     object.insert("version".into(), json!(info.version));
     let (name, email) = &info.contact;
     let mut contact = Object::new();

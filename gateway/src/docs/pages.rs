@@ -18,18 +18,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-type Page = ([(HeaderName, &'static str); 2], Html<String>);
+pub(super) type Page = ([(HeaderName, &'static str); 2], Html<String>);
 
-/// Swagger UI.
-pub(super) async fn swagger() -> Page {
+/// Swagger UI, of the API of this name.
+pub(super) fn swagger(name: &str) -> Page {
     let head = format!("<link rel=\"stylesheet\" href=\"docs/assets/{SWAGGER_CSS}\">");
-    page("API", &head, "<div id=\"page\"></div>", &[SWAGGER_JS, SWAGGER_START])
+    page(name, &head, "<div id=\"page\"></div>", &[SWAGGER_JS, SWAGGER_START])
 }
 
-/// Redoc.
-pub(super) async fn redoc() -> Page {
+/// Redoc, of the API of this name.
+pub(super) fn redoc(name: &str) -> Page {
     page(
-        "API reference",
+        &format!("{name}: reference"),
         "<style>body { margin: 0 }</style>",
         "<div id=\"page\"></div>",
         &[REDOC_JS, REDOC_START],
@@ -39,6 +39,7 @@ pub(super) async fn redoc() -> Page {
 /// Addresses are relative, so that the pages work behind a proxy that puts a prefix before every
 /// path.
 fn page(title: &str, head: &str, body: &str, scripts: &[&str]) -> Page {
+    let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let scripts: String = scripts
         .iter()
         .map(|name| format!("<script src=\"docs/assets/{name}\"></script>\n"))

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, StreamBody};
 use prost::Message;
 use quartet_clock::Clock;
 use quartet_config::Source;
+use quartet_limits::Limits;
 use quartet_proto::auth::v1::{TokenRequest, TokenResponse};
 use quartet_rpc::Upstream;
 use quartet_rpc::upstream::LocalService;
@@ -43,6 +44,9 @@ fn fixture(environment: &'static str, token: &str) -> Fixture {
         .into();
     upstreams.insert("auth".into(), auth);
     let deps = Deps {
+        public_url: String::new(),
+        limits: Limits::none(),
+        cache: quartet_cache::Cache::none(),
         upstreams,
         clock,
         verifier: Some(verifier),
@@ -103,7 +107,7 @@ async fn fetch(fixture: &Fixture, path: &str, pairs: &[(&str, &str)]) -> (Status
     let response = fixture
         .router
         .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
+        .oneshot(request.header("host", "api.example.com").body(Body::empty()).unwrap())
         .await
         .unwrap();
     let (parts, body) = response.into_parts();
@@ -143,6 +147,18 @@ async fn the_docs_are_not_there_in_production() {
     }
     let root: Value = serde_json::from_slice(&fetch(&fixture, "/", &[]).await.2).unwrap();
     assert_eq!(root["links"], json!({"health": "/health"}));
+}
+
+#[tokio::test]
+async fn the_version_is_not_shown_in_production() {
+    for (environment, is_shown) in [("production", false), ("local", true)] {
+        let fixture = fixture(environment, "");
+        let root: Value = serde_json::from_slice(&fetch(&fixture, "/", &[]).await.2).unwrap();
+        assert_eq!(root["version"].is_string(), is_shown, "{environment}");
+        let page = fetch(&fixture, "/", &[("accept", "text/html")]).await.2;
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        assert_eq!(page.contains(env!("CARGO_PKG_VERSION")), is_shown, "{environment}");
+    }
 }
 
 #[tokio::test]
@@ -214,6 +230,7 @@ async fn the_pages_load_nothing_from_elsewhere() {
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
         let html = String::from_utf8(body.to_vec()).unwrap();
         assert!(!html.contains("://") && !html.contains("<script>"), "{html}");
+        assert!(html.contains("<title>Test"), "{html}");
         let mut found = 0;
         for part in html.split("=\"docs/assets/").skip(1) {
             let name = part.split('"').next().unwrap();
@@ -252,7 +269,7 @@ async fn the_description_is_revalidated_and_sent_once() {
         (&headers["content-type"], &headers["cache-control"]),
         (&"application/json".parse().unwrap(), &"no-cache".parse().unwrap())
     );
-    assert!(body.len() < 40_000, "{}", body.len());
+    assert!(body.len() < 48_000, "{}", body.len());
     let tag = headers["etag"].to_str().unwrap();
     let (status, _, body) = fetch(&fixture, "/openapi.json", &[("if-none-match", tag)]).await;
     assert_eq!((status.as_u16(), body.len()), (304, 0));

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use crate::call::{Transcoder, status};
-use crate::problem::Problem;
+use crate::problem::{OAuthError, Problem};
 
 /// Who sees the docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,12 @@ impl Gate {
                 token_request.headers_mut().append(name.clone(), value.clone());
             }
         }
-        let reply = self.transcoder.call(token_request).await?;
+        let reply = self.transcoder.call(token_request).await;
+        let reply = reply.map_err(|problem| match problem.oauth {
+            // A browser asks for name and password once more after a 401 alone.
+            Some(OAuthError::InvalidGrant | OAuthError::InvalidRequest | OAuthError::MfaRequired) => refused(),
+            _ => Problem { oauth: None, ..problem },
+        })?;
         let body = Limited::new(reply.into_body(), 64 << 10)
             .collect()
             .await

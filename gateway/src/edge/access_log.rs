@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use quartet_telemetry::metrics::HTTP_SERVER_REQUEST_DURATION;
 /// The path template that a request matched, such as `/api/v1/todos/{todo_id}`: an extension of the
 /// reply.
 #[derive(Debug, Clone)]
-pub struct RouteTemplate(pub String);
+pub struct RouteTemplate(pub Arc<str>);
 
 /// The request's part of the line.
 pub(crate) struct Line {
@@ -77,7 +78,7 @@ struct Sent {
     line: Line,
     slow: bool,
     status: StatusCode,
-    route: Option<String>,
+    route: Option<Arc<str>>,
     bytes: u64,
 }
 
@@ -108,8 +109,8 @@ impl Sent {
         traced_span.set_attribute("user_agent.original", line.user_agent.clone());
         traced_span.set_attribute("http.response.status_code", i64::from(self.status.as_u16()));
         traced_span.set_attribute("http.response.body.size", i64::try_from(self.bytes).unwrap_or(i64::MAX));
-        if let Some(route) = self.route.clone() {
-            traced_span.set_attribute("http.route", route);
+        if let Some(route) = &self.route {
+            traced_span.set_attribute("http.route", route.to_string());
         }
         if self.status.is_server_error() {
             traced_span.set_attribute("error.type", self.status.as_str().to_owned());
@@ -120,7 +121,7 @@ impl Sent {
     fn count(&self) {
         let labels = vec![
             Label::new("http_request_method", self.method()),
-            Label::new("http_route", self.route.clone().unwrap_or_default()),
+            Label::new("http_route", self.route.as_deref().unwrap_or_default().to_owned()),
             Label::new("http_response_status_code", self.status.as_str().to_owned()),
         ];
         metrics::histogram!(HTTP_SERVER_REQUEST_DURATION, labels).record(self.line.started.elapsed());
@@ -141,7 +142,7 @@ impl Drop for Sent {
                 tracing::$level!(
                     method = %self.line.method,
                     path = self.line.path,
-                    route = self.route,
+                    route = self.route.as_deref(),
                     status = self.status.as_u16(),
                     bytes = self.bytes,
                     duration_ms = self.line.started.elapsed().as_micros() as f64 / 1_000.0,
@@ -152,8 +153,12 @@ impl Drop for Sent {
                 )
             };
         }
+        // Probes come every few seconds for as long as the process runs.
+        let is_probe = matches!(self.line.path.as_str(), "/livez" | "/readyz") && self.status.is_success();
         if self.slow {
             write!(warn, "slow request")
+        } else if is_probe {
+            write!(debug, "request")
         } else {
             write!(info, "request")
         }

@@ -1,7 +1,12 @@
 //! Which replies are compressed.
 
-use http::Response;
-use http::header::CONTENT_TYPE;
+use std::future::ready;
+
+use axum::body::Body;
+use axum::response::Response as Reply;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tower::{Layer, Service};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
@@ -9,8 +14,33 @@ use tower_http::compression::predicate::Predicate;
 /// Smaller bodies gain nothing.
 const MIN_SIZE: u64 = 1_024;
 
-/// Compresses replies with Brotli or gzip, whichever the client accepts.
-pub(crate) fn layer() -> CompressionLayer<Worthwhile> {
+/// What a request says about the encodings that its client accepts.
+pub(crate) struct Accepted(Vec<HeaderValue>);
+
+impl Accepted {
+    /// Of the headers of a request.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect())
+    }
+
+    /// The reply, with Brotli or gzip, whichever the client accepts, where that is worthwhile.
+    pub(crate) async fn compress(self, reply: Reply) -> Reply {
+        if !Worthwhile.should_compress(&reply) {
+            return reply;
+        }
+        let mut request = Request::new(());
+        for value in self.0 {
+            request.headers_mut().append(ACCEPT_ENCODING, value);
+        }
+        let mut reply = Some(reply);
+        let given = tower::service_fn(move |_: Request<()>| ready(reply.take().ok_or(())));
+        let compressed = layer().layer(given).call(request).await;
+        // There is one request, and one reply to it.
+        compressed.map_or_else(|()| Reply::default(), |reply| reply.map(Body::new))
+    }
+}
+
+fn layer() -> CompressionLayer<Worthwhile> {
     // The higher levels cost many times the CPU for a few per cent.
     CompressionLayer::new()
         .gzip(true)
@@ -22,7 +52,7 @@ pub(crate) fn layer() -> CompressionLayer<Worthwhile> {
 /// Text of a known and sufficient size. A reply of unknown size is a stream whose items must not
 /// wait in the buffer of the compression.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Worthwhile;
+struct Worthwhile;
 
 impl Predicate for Worthwhile {
     fn should_compress<B: http_body::Body>(&self, response: &Response<B>) -> bool {
@@ -40,8 +70,6 @@ impl Predicate for Worthwhile {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
     fn worthwhile(kind: &str, body: Body) -> bool {

@@ -16,7 +16,7 @@ use crate::origin::OriginPolicy;
 /// What pages may read of a reply beside the few headers that are always theirs.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-ID, X-Process-Time, Server-Timing, X-ErrorHandleTime, Location, ETag, Retry-After, RateLimit, \
-     RateLimit-Policy, Deprecation, Sunset, Link",
+     RateLimit-Policy, Deprecation, Sunset, Link, Idempotency-Replayed",
 );
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -82,12 +82,12 @@ impl Cors {
             return;
         }
         headers.append(VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = origin.filter(|origin| self.origins.lists(origin)) else {
+        let Some(origin) = origin.filter(|origin| self.origins.allows(origin)) else {
             return;
         };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-        if self.credentials {
+        if self.credentials && self.origins.lists(origin) {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
@@ -112,6 +112,7 @@ mod tests {
         request.body(Body::empty()).unwrap()
     }
 
+    const DEV: (&str, &str) = ("ENVIRONMENT", "dev");
     const APP: (&str, &str) = ("CORS_ALLOW_ORIGINS", "https://app.example.com");
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
             ("access-control-request-method", "PUT"),
         ];
         assert!(cors(&[APP]).preflight(&request(Method::GET, &preflight)).is_none());
-        assert!(cors(&[]).preflight(&request(Method::OPTIONS, &preflight)).is_none());
+        assert!(cors(&[DEV]).preflight(&request(Method::OPTIONS, &preflight)).is_none());
     }
 
     #[test]
@@ -173,6 +174,33 @@ mod tests {
             set(cors(&[("CORS_ALLOW_ORIGINS", "*")]), "https://any.example")[ACCESS_CONTROL_ALLOW_ORIGIN],
             "*"
         );
-        assert!(set(cors(&[]), "https://app.example.com").is_empty());
+        assert!(set(cors(&[DEV]), "https://app.example.com").is_empty());
+    }
+
+    #[test]
+    fn on_a_developers_machine_its_own_pages_may_call_unless_origins_are_listed() {
+        let allowed = |pairs: &[(&'static str, &'static str)], origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            cors(pairs).set(Some(&HeaderValue::from_static(origin)), &mut headers);
+            assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
+            headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN)
+        };
+        for origin in [
+            "http://localhost:3000",
+            "http://127.0.0.1:5173",
+            "http://[::1]:8080",
+            "https://app.localhost",
+        ] {
+            assert!(allowed(&[], origin), "{origin}");
+            assert!(!allowed(&[DEV], origin) && !allowed(&[APP], origin), "{origin}");
+        }
+        for origin in [
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "null",
+            "file://",
+        ] {
+            assert!(!allowed(&[], origin), "{origin}");
+        }
     }
 }

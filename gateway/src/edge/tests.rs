@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use quartet_config::Source;
 use quartet_proto::options::Reason;
@@ -49,11 +49,16 @@ fn edge(pairs: &[(&'static str, &'static str)]) -> Router {
             "/client",
             get(async |request: Request| request.extensions().get::<ClientAddress>().unwrap().0.to_string()),
         );
-    Edge::new(&config, Clock::system()).around(routes)
+    router(Arc::new(Edge::new(&config, Clock::system()).around(routes)))
 }
 
 async fn send(router: &Router, request: http::request::Builder, body: Body) -> (StatusCode, HeaderMap, Bytes) {
-    let response = router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+    let mut request = request.body(body).unwrap();
+    request
+        .headers_mut()
+        .entry("host")
+        .or_insert(HeaderValue::from_static("localhost"));
+    let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
 }
@@ -265,4 +270,39 @@ async fn a_trace_goes_on_from_the_edge_as_the_child_of_the_client() {
         let own = format!("00-{}-{}-01", span.span_context.trace_id(), span.span_context.span_id());
         assert_eq!(body, format!("{:?} None", Some(own)));
     }
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_name_its_host_once_is_400() {
+    for hosts in [&[][..], &["a.example", "a.example"], &["a b"]] {
+        let request = hosts
+            .iter()
+            .fold(http::Request::get("/ok"), |request, host| request.header("host", *host));
+        let response = edge(&[]).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        assert_eq!(
+            (parts.status.as_u16(), code(&body).as_str()),
+            (400, "bad_request"),
+            "{hosts:?}"
+        );
+        assert!(String::from_utf8_lossy(&body).contains("name its host once"));
+        assert!(parts.headers.contains_key("x-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_no_body_whoever_serves_it() {
+    let config = Config::read(&Source::of([])).unwrap();
+    let edged = Edge::new(&config, Clock::system()).around(Router::new());
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::HEAD;
+    request
+        .headers_mut()
+        .insert("host", HeaderValue::from_static("localhost"));
+    // Not through a router, which would take the body away: HTTP/2 does not.
+    let (parts, body) = edged.handle(request).await.into_parts();
+    assert_eq!(parts.status, StatusCode::NOT_FOUND);
+    assert_ne!(parts.headers["content-length"], "0");
+    assert!(body.collect().await.unwrap().to_bytes().is_empty());
 }

@@ -9,12 +9,16 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Adds `X-Process-Time: 12.34ms` and `Server-Timing: app;dur=12.34`.
 pub(crate) fn set(headers: &mut HeaderMap, elapsed: Duration) {
-    let milliseconds = elapsed.as_secs_f64() * 1_000.0;
-    for (name, text) in [
-        (PROCESS_TIME, format!("{milliseconds:.2}ms")),
-        (SERVER_TIMING, format!("app;dur={milliseconds:.2}")),
+    let hundredths = (elapsed.as_micros() + 5) / 10;
+    let whole = u64::try_from(hundredths / 100).unwrap_or(u64::MAX);
+    let rest = (hundredths % 100) as u8;
+    let (mut digits, rest) = (itoa::Buffer::new(), [b'.', b'0' + rest / 10, b'0' + rest % 10]);
+    let whole = digits.format(whole).as_bytes();
+    for (name, value) in [
+        (PROCESS_TIME, [whole, &rest, b"ms"].concat()),
+        (SERVER_TIMING, [b"app;dur=", whole, &rest].concat()),
     ] {
-        if let Ok(value) = HeaderValue::try_from(text) {
+        if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     }

@@ -44,8 +44,22 @@ pub(crate) fn detail(
     }
     let id = id(reason);
     // The variables depend on where the reason comes from: a layer that sees a status alone has
-    // none.
-    format(language, &id, Some("detail"), &variables).or_else(|| format(language, &id, Some("bare"), &variables))
+    // none. A cause may have a sentence of its own.
+    let cause = metadata.get("cause").map(String::as_str);
+    let sentences = cause.into_iter().chain(["detail", "bare"]);
+    sentences
+        .filter_map(|sentence| format(language, &id, Some(sentence), &variables))
+        .next()
+}
+
+/// What a reason means, whatever the occurrence. `None` where every text is about an occurrence.
+pub(crate) fn about(language: Language, reason: &str) -> Option<String> {
+    let id = id(reason);
+    let none = FluentArgs::new();
+    let sentences = ["about", "detail", "bare"].into_iter();
+    sentences
+        .filter_map(|sentence| format(language, &id, Some(sentence), &none))
+        .next()
 }
 
 /// The text of a broken rule such as `STRING_MAX_LEN`, whose English text is `description`. `None`
@@ -58,10 +72,25 @@ pub(crate) fn rule(language: Language, rule: &str, description: &str) -> Option<
     for (name, value) in ["a", "b", "c"].into_iter().zip(parameters(description)) {
         variables.set(name, value);
     }
+    // What may be given, where the description lists it.
+    let words: Vec<_> = description.split('`').skip(1).step_by(2).collect();
+    if !words.is_empty() {
+        variables.set("list", words.join(", "));
+    }
     let id = format!("rule-{}", id(rule));
     // A description may have fewer parameters than the text needs: "at least 1" beside "between 1
     // and 100".
     format(language, &id, None, &variables).or_else(|| format(language, &id, Some("bare"), &variables))
+}
+
+/// A text of a page: the message `page-reset-password` for `reset-password`, its attribute `done` for
+/// `reset-password.done`.
+pub(crate) fn page_text(language: Language, key: &str) -> Option<String> {
+    let (id, attribute) = match key.split_once('.') {
+        Some((id, attribute)) => (id, Some(attribute)),
+        None => (key, None),
+    };
+    format(language, &format!("page-{id}"), attribute, &FluentArgs::new())
 }
 
 /// `TODO_NOT_FOUND` → `todo-not-found`.
@@ -150,6 +179,7 @@ mod tests {
             ("more", "2"),
             ("what", "users"),
             ("limit", "2 MiB"),
+            ("quota", "tasks"),
         ];
         let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         for language in Language::ALL {
@@ -207,6 +237,7 @@ mod tests {
         }
         let causes = [
             "body-unread",
+            "host",
             "form-encoding",
             "query-too-long",
             "body-refused",
@@ -230,7 +261,8 @@ mod tests {
                 .filter_map(|line| line.split_once(" ="))
                 .map(|(id, _)| id);
             for id in ids
-                .filter(|id| !id.starts_with([' ', '#', '.']) && !id.starts_with("rule-") && !id.starts_with("status-"))
+                .filter(|id| !id.starts_with([' ', '#', '.']))
+                .filter(|id| !["rule-", "status-", "page-"].iter().any(|kind| id.starts_with(kind)))
             {
                 assert!(reasons().iter().any(|reason| super::id(reason) == id), "{id}");
             }
@@ -264,6 +296,14 @@ mod tests {
             "не больше 21 символа"
         );
         assert_eq!(russian("UNKNOWN", "is not a known field"), "неизвестное поле");
+        assert_eq!(
+            russian("UNKNOWN", "is not a known field; there are `title`, `tag_ids`"),
+            "неизвестное поле; есть title, tag_ids"
+        );
+        assert_eq!(
+            russian("ENUM", "must be one of `PRIORITY_LOW`, `PRIORITY_HIGH`"),
+            "нет среди допустимых значений: PRIORITY_LOW, PRIORITY_HIGH"
+        );
         assert_eq!(russian("INT32_RANGE", "must be between 1 and 100"), "от 1 до 100");
         assert_eq!(russian("INT32_RANGE", "must be at least 1"), "не меньше 1");
         assert_eq!(rule(Language::Russian, "SOMETHING_NEW", "is odd"), None);

@@ -46,6 +46,9 @@ impl Language {
     /// The language that the client prefers (RFC 9110 §12.5.4): the one of the highest weight, the
     /// earlier one among equals, and English when the client accepts neither.
     pub fn preferred(headers: &HeaderMap) -> Self {
+        if !headers.contains_key(ACCEPT_LANGUAGE) {
+            return Self::default();
+        }
         let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
         let lines = lines.filter_map(|value| value.to_str().ok());
         let mut ranges: Vec<(LanguageIdentifier, u32)> = lines

@@ -11,12 +11,15 @@ use quartet_proto::options::Reason;
 use quartet_rpc::failure::OMITTED;
 use serde::Serialize;
 
-use super::{Problem, Violation, page};
+use super::{Details, OAuthError, Problem, Violation, page};
 use crate::l10n::{self, Language};
 use crate::request_id;
 
 /// Media type of problem documents.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Media type of the failures of OAuth 2.0.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 const ERROR_TIME: HeaderName = HeaderName::from_static("x-errorhandletime");
 
@@ -43,6 +46,17 @@ struct Document<'a> {
     message: &'a str,
     error_code: String,
     errors: Vec<FieldError<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Details>,
+    /// What the next step of a login takes, where this one is refused for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mfa_token: Option<&'a str>,
     request_id: &'a str,
 }
 
@@ -95,19 +109,28 @@ fn is_unwritten_error(response: &Response) -> bool {
 
 fn set_headers(headers: &mut HeaderMap, problem: &Problem, context: &Context) {
     headers.remove(CONTENT_LENGTH);
-    headers.insert(CONTENT_TYPE, MEDIA_TYPE);
+    headers.insert(
+        CONTENT_TYPE,
+        match problem.oauth {
+            None => MEDIA_TYPE,
+            Some(_) => JSON,
+        },
+    );
     headers.insert(CONTENT_LANGUAGE, context.language.header());
     headers.append(VARY, HeaderValue::from_static("accept-language"));
-    if let Some(delay) = problem.retry_after {
-        // Rounded up: a client that waits that long must not be early.
-        headers.insert(
-            RETRY_AFTER,
-            HeaderValue::from(delay.as_millis().div_ceil(1_000).min(u128::from(u32::MAX)) as u64),
-        );
+    if let Some(seconds) = retry_after(problem) {
+        headers.insert(RETRY_AFTER, seconds);
     }
     for (name, value) in &problem.headers {
         headers.append(name, value.clone());
     }
+}
+
+/// The seconds of `Retry-After`, rounded up: a client that waits that long must not be early.
+pub(crate) fn retry_after(problem: &Problem) -> Option<HeaderValue> {
+    let delay = problem.retry_after?;
+    let seconds = delay.as_nanos().div_ceil(1_000_000_000).min(u128::from(u32::MAX)) as u64;
+    Some(HeaderValue::from(seconds))
 }
 
 fn document(problem: &Problem, context: &Context) -> Vec<u8> {
@@ -130,10 +153,47 @@ fn document(problem: &Problem, context: &Context) -> Vec<u8> {
         message: &detail,
         error_code: problem.reason.to_ascii_lowercase(),
         errors,
+        details: problem.details.as_deref(),
+        challenge: challenge(problem).filter(|_| problem.oauth.is_none()),
+        error: problem.oauth.map(OAuthError::code),
+        error_description: problem.oauth.map(|_| plain(&problem.message)),
+        mfa_token: challenge(problem).filter(|_| problem.oauth.is_some()),
         request_id: &context.request_id,
     };
     // Strings and numbers always have a JSON form.
     serde_json::to_vec(&document).unwrap_or_default()
+}
+
+/// A text of the characters that RFC 6749 §5.2 allows.
+fn plain(text: &str) -> String {
+    let allowed = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    text.chars().map(|c| if allowed(c) { c } else { '\'' }).collect()
+}
+
+fn challenge(problem: &Problem) -> Option<&str> {
+    let has_one = problem.reason == Reason::MfaRequired.code();
+    has_one.then(|| problem.metadata.get("challenge").map(String::as_str))?
+}
+
+/// The sentence about a problem, for a page.
+pub(crate) fn explain(problem: &Problem, language: Language) -> String {
+    let errors: Vec<_> = problem
+        .violations
+        .iter()
+        .map(|violation| field_error(violation, language))
+        .collect();
+    let context = Context {
+        method: Method::POST,
+        path: String::new(),
+        language,
+        request_id: String::new(),
+    };
+    detail(problem, &errors, &context)
+}
+
+/// The rule that a field breaks, for a page.
+pub(crate) fn rule_text(violation: &Violation, language: Language) -> String {
+    field_error(violation, language).message
 }
 
 /// The sentence about this occurrence: translated by reason and metadata, else the problem's own
@@ -267,6 +327,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn further_details_are_written_as_they_are() {
+        let mut problem = Problem::new(StatusCode::CONFLICT, Reason::Internal, "no");
+        let (_, document) = write(problem.clone(), Language::English).await;
+        assert!(document.get("details").is_none());
+        let details = vec![json!({"@type": "t/google.rpc.Help", "links": []})];
+        problem.details = Some(Box::new(Details(details.clone())));
+        let (_, document) = write(problem, Language::English).await;
+        assert_eq!(document["details"], json!(details));
+    }
+
+    #[tokio::test]
     async fn an_unknown_reason_keeps_its_own_message() {
         let mut problem = Problem::new(StatusCode::CONFLICT, Reason::Internal, "the boat is full");
         problem.reason = "BOAT_FULL".into();
@@ -295,7 +366,14 @@ mod tests {
     #[tokio::test]
     async fn the_wait_is_rounded_up_to_seconds() {
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, "slow down");
-        problem.retry_after = Some(Duration::from_millis(1_001));
-        assert_eq!(write(problem, Language::English).await.0.headers["retry-after"], "2");
+        for (delay, seconds) in [
+            (Duration::from_millis(1_001), "2"),
+            (Duration::new(1, 1), "2"),
+            (Duration::from_secs(1), "1"),
+        ] {
+            problem.retry_after = Some(delay);
+            let (parts, _) = write(problem.clone(), Language::English).await;
+            assert_eq!(parts.headers["retry-after"], seconds);
+        }
     }
 }

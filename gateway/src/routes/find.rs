@@ -61,6 +61,59 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// The template, or the one of the gateway's `own` paths, that has the most words of a path that
+    /// leads nowhere, whether singular or plural: `/api/v1/auth/login` for `/api/v1/login`. `None` where
+    /// none has a word of it.
+    pub fn nearest<'a>(&'a self, path: &str, own: &'a [String]) -> Option<&'a str> {
+        let wanted = words(path.get(..NEAR).unwrap_or(path));
+        let shared = |template: &str| {
+            let has = words(template);
+            let common = has.iter().filter(|word| wanted.contains(word)).count();
+            (common > 0).then_some((common, std::cmp::Reverse(has.len())))
+        };
+        let templates = self.bindings.iter().map(|binding| binding.template.as_str());
+        let near = templates
+            .chain(own.iter().map(String::as_str))
+            .filter_map(|template| Some((shared(template)?, template)));
+        // Of equals the first one.
+        let near: Vec<_> = near.collect();
+        near.into_iter()
+            .rev()
+            .max_by_key(|(shared, _)| *shared)
+            .map(|(_, template)| template)
+    }
+}
+
+/// No more than so many bytes of a path are compared.
+const NEAR: usize = 200;
+
+/// Words of others, and ours.
+const SYNONYMS: [(&str, &str); 10] = [
+    ("healthz", "health"),
+    ("live", "livez"),
+    ("ready", "readyz"),
+    ("readines", "readyz"),
+    ("swagger", "doc"),
+    ("item", "todo"),
+    ("signup", "register"),
+    ("signin", "login"),
+    ("recovery", "reset"),
+    ("job", "task"),
+];
+
+/// The words of a path beside its prefix and its variables, in the singular and as we have them.
+fn words(path: &str) -> Vec<String> {
+    path.split(['/', ':', '-'])
+        .filter(|word| word.len() > 1 && !word.starts_with('{') && !["api", "v1"].contains(word))
+        .map(|word| word.trim_end_matches('s').to_ascii_lowercase())
+        .map(|word| match SYNONYMS.iter().find(|(theirs, _)| *theirs == word) {
+            Some((_, ours)) => (*ours).to_owned(),
+            None => word,
+        })
+        .collect()
+}
+
 fn verbs(end: &End) -> Vec<String> {
     let mut verbs = BTreeSet::new();
     for (verb, _) in &end.verbs {
@@ -117,29 +170,22 @@ impl Match<'_> {
     }
 }
 
-impl Found<'_> {
-    /// The problem for a request that no binding serves.
-    pub fn problem(&self) -> Option<Problem> {
-        match self {
-            Found::Match(_) => None,
-            Found::MethodNotAllowed { allow } => {
-                let allow = allow.join(", ");
-                let mut problem = Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    Reason::MethodNotAllowed,
-                    format!("the path takes {allow}"),
-                );
-                problem
-                    .headers
-                    .extend(HeaderValue::try_from(&allow).ok().map(|value| (header::ALLOW, value)));
-                problem.metadata.insert("allow".to_owned(), allow);
-                Some(problem)
-            }
-            Found::NotFound => Some(Problem::new(
-                StatusCode::NOT_FOUND,
-                Reason::RouteNotFound,
-                "no route for the path",
-            )),
-        }
-    }
+/// No route has the path.
+pub(crate) fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, Reason::RouteNotFound, "no route for the path")
+}
+
+/// The path takes other methods, which are these.
+pub(crate) fn not_allowed(allow: &[String]) -> Problem {
+    let allow = allow.join(", ");
+    let mut problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::MethodNotAllowed,
+        format!("the path takes {allow}"),
+    );
+    problem
+        .headers
+        .extend(HeaderValue::try_from(&allow).ok().map(|value| (header::ALLOW, value)));
+    problem.metadata.insert("allow".to_owned(), allow);
+    problem
 }

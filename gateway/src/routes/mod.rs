@@ -18,6 +18,7 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, MethodDescriptor};
 
 pub use error::RouteError;
 pub use find::{Found, Match};
+pub(crate) use find::{not_allowed, not_found};
 use tree::Tree;
 
 /// One HTTP rule of a method: the rule itself or one of its additional bindings.

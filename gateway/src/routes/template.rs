@@ -233,4 +233,33 @@ mod tests {
             assert!(parse(template).is_err(), "{template}");
         }
     }
+
+    #[test]
+    fn random_templates_are_parsed_or_refused() {
+        const PARTS: &[&str] = &[
+            "/",
+            "{",
+            "}",
+            "=",
+            "*",
+            "**",
+            ":",
+            ".",
+            "a",
+            "b_c",
+            "%2F",
+            "%",
+            "{id}",
+            "{a.b=x/*}",
+        ];
+        quartet_testkit::random::rounds(20_000, |random| {
+            let text = random.text(PARTS, 12);
+            if let Ok(template) = parse(&text) {
+                for variable in &template.variables {
+                    let end = variable.capture.start + variable.capture.length.unwrap_or(0);
+                    assert!(end <= template.segments.len(), "{text:?}");
+                }
+            }
+        });
+    }
 }

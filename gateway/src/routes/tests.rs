@@ -105,14 +105,15 @@ fn paths_that_no_template_takes_are_not_found() {
         assert!(matches!(routes.find(&Method::GET, path), Found::NotFound), "{path}");
         assert!(routes.allowed(path).is_empty(), "{path}");
     }
-    assert_eq!(Found::NotFound.problem().unwrap().status, StatusCode::NOT_FOUND);
 }
 
 #[test]
 fn a_known_path_with_another_method_is_405_and_lists_the_methods() {
     let routes = kitchen();
-    let outcome = routes.find(&Method::POST, "/v1/dishes/7");
-    let problem = outcome.problem().unwrap();
+    let Found::MethodNotAllowed { allow } = routes.find(&Method::POST, "/v1/dishes/7") else {
+        panic!("POST is not of the path");
+    };
+    let problem = not_allowed(&allow);
     assert_eq!(
         (problem.status, problem.reason.as_str()),
         (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")
@@ -124,6 +125,8 @@ fn a_known_path_with_another_method_is_405_and_lists_the_methods() {
             http::HeaderValue::from_static("DELETE, GET, HEAD, PATCH, PUT")
         )]
     );
+    let trace = routes.find(&Method::TRACE, "/v1/dishes/7");
+    assert!(matches!(trace, Found::MethodNotAllowed { .. }));
     assert_eq!(routes.allowed("/v1/dishes/7:cook"), ["POST"]);
     // The most specific template answers for its path: this is no dish called `mine`.
     assert_eq!(routes.allowed("/v1/dishes/mine"), ["GET", "HEAD"]);
@@ -260,5 +263,33 @@ fn the_leftmost_literal_wins_whatever_the_order_of_the_protos() {
         assert_eq!(found(&routes, "GET", "/v1/x/profile").unwrap().0, "/v1/{d}/profile");
         // The tree leaves a branch without an end.
         assert_eq!(found(&routes, "GET", "/v1/by/x/y").unwrap().0, "/v1/{a=**}");
+    }
+}
+
+#[test]
+fn a_path_that_leads_nowhere_has_a_nearest_one() {
+    let own = ["/docs", "/openapi.json", "/health", "/readyz"].map(str::to_owned);
+    let routes = Routes::compile(quartet_proto::descriptors::pool()).unwrap();
+    for (path, near) in [
+        ("/api/v1/login", Some("/api/v1/auth/login")),
+        ("/api/v1/user", Some("/api/v1/users")),
+        ("/api/v1/user/me/", Some("/api/v1/users/me")),
+        ("/users/me", Some("/api/v1/users/me")),
+        ("/api/v1/items/", Some("/api/v1/todos")),
+        ("/api/v1/login/access-token", Some("/api/v1/auth/login")),
+        ("/signup", Some("/api/v1/auth/register")),
+        ("/api/v1/jobs", Some("/api/v1/tasks")),
+        ("/healthz", Some("/health")),
+        ("/api/health", Some("/health")),
+        ("/api/v1/utils/health-check/", Some("/health")),
+        ("/api/v1/openapi.json", Some("/openapi.json")),
+        ("/api/v1/swagger", Some("/docs")),
+        ("/api/v1/tier", Some("/api/v1/tiers")),
+        ("/api/v1/user/ada/tier", Some("/api/v1/users/{user_id}/tier")),
+        ("/todo", Some("/api/v1/todos")),
+        ("/api/v1/nothing", None),
+        ("/", None),
+    ] {
+        assert_eq!(routes.nearest(path, &own), near, "{path}");
     }
 }

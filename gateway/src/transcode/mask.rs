@@ -3,8 +3,11 @@
 /// Reads `a,b.cDe` into the paths `a` and `b.c_de`; paths in the protos' own spelling are taken as
 /// they are.
 pub(crate) fn parse(text: &str) -> Option<Vec<String>> {
-    if text.is_empty() {
-        return Some(Vec::new());
+    match text {
+        "" => return Some(Vec::new()),
+        // Every field (AIP-134).
+        "*" => return Some(vec!["*".to_owned()]),
+        _ => {}
     }
     text.split(',').map(snake).collect()
 }
@@ -66,6 +69,8 @@ mod tests {
         );
         assert_eq!(format(["a", "foo_bar.baz_qux"].into_iter()), "a,fooBar.bazQux");
         assert_eq!(parse("").unwrap(), Vec::<String>::new());
+        assert_eq!(parse("*").unwrap(), ["*"]);
+        assert_eq!(format(["*"].into_iter()), "*");
     }
 
     #[test]
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn empty_paths_and_foreign_characters_are_refused() {
-        for text in [",", "a,", "a..b", "a b", "a-b", ".a", "a, b"] {
+        for text in [",", "a,", "a..b", "a b", "a-b", ".a", "a, b", "*,a", "a.*", "**"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
 use super::known::known;
-use super::violations::{Broken, Violations};
-use super::{MAX_DEPTH, text};
+use super::text;
+use super::violations::{Broken, Violations, repeated};
 use crate::problem::Problem;
 use crate::routes::percent;
 
 /// A query or form with more pairs is refused.
-const MAX_PAIRS: usize = 500;
+pub(crate) const MAX_PAIRS: usize = 500;
+/// A dotted name of more fields is no name.
+pub(crate) const MAX_CHAIN: usize = 64;
 /// A query with more bytes is refused; forms are held to the limit of bodies.
 pub(crate) const MAX_QUERY: usize = 32 * 1024;
 
@@ -25,6 +27,8 @@ pub(crate) struct Excluded {
     pub(crate) barred: Vec<FieldDescriptor>,
     /// No pair may set anything.
     pub(crate) all: bool,
+    /// Whether the pairs come in a body.
+    pub(crate) is_form: bool,
 }
 
 /// Sets the fields of `message` that the pairs of `raw` name, and returns their paths in order.
@@ -56,6 +60,20 @@ pub(crate) fn apply(raw: &str, message: &mut DynamicMessage, excluded: &Excluded
     Ok(pairs.paths)
 }
 
+/// The pairs of `raw` that name a field of a message, by either of its names.
+pub(crate) fn of_known_fields(raw: &str, message: &MessageDescriptor) -> String {
+    let is_known = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        // What is no text is refused where the pairs are read.
+        percent::decode_form(name).is_none_or(|name| {
+            let field = message.get_field_by_name(&name);
+            field.or_else(|| message.get_field_by_json_name(&name)).is_some()
+        })
+    };
+    let pairs: Vec<&str> = raw.split('&').filter(is_known).collect();
+    pairs.join("&")
+}
+
 struct Pairs<'a> {
     excluded: &'a Excluded,
     violations: Violations,
@@ -70,12 +88,33 @@ impl Pairs<'_> {
         let outcome = match self.resolve(message, name) {
             Some(chain) => self.assign(message, &chain, value),
             None => {
-                self.violations.path.push_str(name);
-                Err(Broken::new("UNKNOWN", "is not a known parameter"))
+                self.violations.path.push_str(&repeated(name));
+                Err(Broken::new("UNKNOWN", self.unknown(&message.descriptor())))
             }
         };
         if let Err(broken) = outcome {
             self.violations.add(broken);
+        }
+    }
+
+    /// The rule that an unknown name breaks, with the names that there are.
+    fn unknown(&self, message: &MessageDescriptor) -> String {
+        let is_bound = |field: &FieldDescriptor| self.excluded.chains.contains(&vec![field.number()]);
+        let is_known = |field: &FieldDescriptor| {
+            !self.excluded.all && !self.excluded.barred.contains(field) && !field.is_map() && !is_bound(field)
+        };
+        let names: Vec<_> = message
+            .fields()
+            .filter(is_known)
+            .map(|field| format!("`{}`", field.name()))
+            .collect();
+        let what = match self.excluded.is_form {
+            true => "is not a known field of the form in the body",
+            false => "is not a known parameter",
+        };
+        match names.is_empty() {
+            true => format!("{what}; there is none"),
+            false => format!("{what}; there are {}", names.join(", ")),
         }
     }
 
@@ -91,7 +130,7 @@ impl Pairs<'_> {
             let field = descriptor
                 .get_field_by_name(name)
                 .or_else(|| descriptor.get_field_by_json_name(name))?;
-            if chain.len() == MAX_DEPTH || field.is_map() || self.excluded.barred.contains(&field) {
+            if chain.len() == MAX_CHAIN || field.is_map() || self.excluded.barred.contains(&field) {
                 return None;
             }
             if names.peek().is_some() {
@@ -149,35 +188,51 @@ impl Pairs<'_> {
 
 /// Checks that no other field of the same oneof is set.
 fn alone(message: &DynamicMessage, field: &FieldDescriptor) -> Result<(), Broken> {
-    let Some(oneof) = field.containing_oneof() else {
-        return Ok(());
-    };
-    match oneof.fields().find(|other| other != field && message.has_field(other)) {
-        Some(other) => Err(Broken::new(
-            "ONE_OF",
-            format!("cannot be given together with `{}`", other.name()),
-        )),
+    match rival(message, field) {
+        Some(other) => Err(together(&other)),
         None => Ok(()),
     }
 }
 
-/// Sets a field that the path binds.
+/// The field of the same oneof that is set in place of `field`.
+fn rival(message: &DynamicMessage, field: &FieldDescriptor) -> Option<FieldDescriptor> {
+    let oneof = field.containing_oneof()?;
+    oneof.fields().find(|other| other != field && message.has_field(other))
+}
+
+fn together(other: &FieldDescriptor) -> Broken {
+    let rule = format!("cannot be given together with `{}`", other.name());
+    Broken::new("ONE_OF", rule)
+}
+
+/// Sets a field that the path binds. `violations` then is at the field that breaks the rule: a field
+/// that the path's own one excludes is the other part's.
 ///
 /// # Errors
-/// The rule that the text breaks.
-pub(crate) fn bind(message: &mut DynamicMessage, chain: &[FieldDescriptor], text: &str) -> Result<(), Broken> {
-    let Some((field, parents)) = chain.split_last() else {
-        return Ok(());
-    };
-    let value = text::value(&field.kind(), text)?;
+/// The rule that is broken.
+pub(crate) fn bind(
+    message: &mut DynamicMessage,
+    chain: &[FieldDescriptor],
+    text: &str,
+    violations: &mut Violations,
+) -> Result<(), Broken> {
     let mut at = message;
-    for parent in parents {
-        match at.get_field_mut(parent) {
+    let mut chain = chain.iter().peekable();
+    while let Some(field) = chain.next() {
+        if let Some(other) = rival(at, field) {
+            violations.enter(other.name());
+            return Err(together(field));
+        }
+        violations.enter(field.name());
+        if chain.peek().is_none() {
+            at.set_field(field, text::value(&field.kind(), text)?);
+            return Ok(());
+        }
+        match at.get_field_mut(field) {
             Value::Message(inner) => at = inner,
             _ => return Err(Broken::new("TYPE", "must not be given")),
         }
     }
-    at.set_field(field, value);
     Ok(())
 }
 

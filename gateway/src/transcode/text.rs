@@ -1,10 +1,12 @@
 //! A value written as text: a path segment, a query parameter, a form field, or a JSON string that
 //! holds a number.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, EnumDescriptor, EnumValueDescriptor, Kind, MessageDescriptor, Value};
 
 use super::known::{Known, known};
 use super::violations::Broken;
@@ -43,19 +45,29 @@ pub(crate) fn number(kind: &Kind, text: &str) -> Result<Value, Broken> {
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(integer(text)?),
         Kind::Uint32 | Kind::Fixed32 => Value::U32(integer(text)?),
         Kind::Uint64 | Kind::Fixed64 => Value::U64(integer(text)?),
-        Kind::Float => Value::F32(match text {
-            "NaN" => f32::NAN,
-            "Infinity" => f32::INFINITY,
-            "-Infinity" => f32::NEG_INFINITY,
-            text => finite(parts(text).and_then(|_| text.parse().ok()), f32::is_finite)?,
-        }),
-        Kind::Double => Value::F64(match text {
-            "NaN" => f64::NAN,
-            "Infinity" => f64::INFINITY,
-            "-Infinity" => f64::NEG_INFINITY,
-            text => finite(parts(text).and_then(|_| text.parse().ok()), f64::is_finite)?,
-        }),
+        Kind::Float => Value::F32(float(text)?),
+        Kind::Double => Value::F64(double(text)?),
         _ => return Err(Broken::new("TYPE", "must not be a number")),
+    })
+}
+
+/// Reads a number of 32 bits, or the name of what is no number.
+pub(crate) fn float(text: &str) -> Result<f32, Broken> {
+    Ok(match text {
+        "NaN" => f32::NAN,
+        "Infinity" => f32::INFINITY,
+        "-Infinity" => f32::NEG_INFINITY,
+        text => finite(parts(text).and_then(|_| text.parse().ok()), f32::is_finite)?,
+    })
+}
+
+/// The same of 64 bits.
+pub(crate) fn double(text: &str) -> Result<f64, Broken> {
+    Ok(match text {
+        "NaN" => f64::NAN,
+        "Infinity" => f64::INFINITY,
+        "-Infinity" => f64::NEG_INFINITY,
+        text => finite(parts(text).and_then(|_| text.parse().ok()), f64::is_finite)?,
     })
 }
 
@@ -68,7 +80,7 @@ fn finite<F: Copy>(number: Option<F>, is_finite: fn(F) -> bool) -> Result<F, Bro
 }
 
 /// Reads a whole number: `3`, `3.0` and `1e2` are, `3.5` is not.
-fn integer<I: TryFrom<i128> + std::str::FromStr>(text: &str) -> Result<I, Broken> {
+pub(crate) fn integer<I: TryFrom<i128> + std::str::FromStr>(text: &str) -> Result<I, Broken> {
     let not_whole = || Broken::new("TYPE", "must be a whole number");
     let out_of_range = || Broken::new("RANGE", "is out of the range of its type");
     let Parts {
@@ -157,14 +169,41 @@ fn all_digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
 }
 
-/// The number of the value that `name` names.
+/// The number of the value that `name` names: by its name in the proto, such as `PRIORITY_HIGH`, or
+/// by what is left of it without the prefix that all values have, such as `high`, in any case. A
+/// prefix in front, such as that of another enum in `USER_ROLE_USER` for `ROLE_USER`, or a part of
+/// the prefix, as in `ROLE_USER` for `USER_ROLE_USER`, changes nothing.
 pub(crate) fn enum_number(descriptor: &EnumDescriptor, name: &str) -> Result<i32, Broken> {
     if let Some(value) = descriptor.get_value_by_name(name) {
         return Ok(value.number());
     }
+    let upper = name.to_ascii_uppercase().replace('-', "_");
+    let prefix = prefix(descriptor);
+    let parts = || {
+        prefix
+            .match_indices('_')
+            .map(|(at, _)| &prefix[at + 1..])
+            .chain([prefix.as_str()])
+    };
+    let last_word = prefix.trim_end_matches('_').rsplit('_').next().unwrap_or_default();
+    let found = printed(descriptor).find(|value| {
+        let full = value.name();
+        let Some(short) = full.strip_prefix(&prefix).filter(|_| !prefix.is_empty()) else {
+            return full == upper;
+        };
+        let foreign = upper
+            .strip_suffix(short)
+            .is_some_and(|rest| rest.ends_with(&format!("_{last_word}_")));
+        foreign || parts().any(|part| upper.strip_prefix(part) == Some(short))
+    });
+    if let Some(value) = found {
+        return Ok(value.number());
+    }
     const LISTED: usize = 20;
-    let names: Vec<_> = descriptor
-        .values()
+    // The value that stands for none is left out rather than sent.
+    let is_meant = |value: &EnumValueDescriptor| value.number() != 0 || !value.name().ends_with("_UNSPECIFIED");
+    let names: Vec<_> = printed(descriptor)
+        .filter(is_meant)
         .take(LISTED)
         .map(|value| format!("`{}`", value.name()))
         .collect();
@@ -177,6 +216,27 @@ pub(crate) fn enum_number(descriptor: &EnumDescriptor, name: &str) -> Result<i32
         "ENUM",
         format!("must be one of {}{more}", names.join(", ")),
     ))
+}
+
+/// The values of an enum, under the names that are printed: where several have one number, the first
+/// one's.
+pub(crate) fn printed(descriptor: &EnumDescriptor) -> impl Iterator<Item = EnumValueDescriptor> + '_ {
+    let mut seen = HashSet::new();
+    // `EnumDescriptor::values` has them in an order of its own.
+    let declared = descriptor.enum_descriptor_proto().value.iter();
+    declared
+        .filter(move |value| seen.insert(value.number()))
+        .filter_map(|value| descriptor.get_value_by_name(value.name()))
+}
+
+/// What the names of all values begin with, as style guides of protobuf demand: `PRIORITY_`. Empty
+/// where the first value shows none.
+fn prefix(descriptor: &EnumDescriptor) -> String {
+    let first = printed(descriptor).next();
+    let first = first.as_ref().map_or("", |value| value.name());
+    let prefix = first.strip_suffix("UNSPECIFIED").unwrap_or_default();
+    let common = printed(descriptor).all(|value| value.name().starts_with(prefix));
+    if common { prefix.to_owned() } else { String::new() }
 }
 
 /// Decodes base64 in the standard or the URL-safe alphabet.
@@ -287,5 +347,38 @@ mod tests {
         }
         assert!(bytes("a*b").is_err());
         assert!(bytes("-/8").is_err());
+    }
+
+    #[test]
+    fn an_enum_is_read_by_its_short_name_in_any_case_and_one_role_by_either_spelling() {
+        let read = |name: &str, text: &str| {
+            let descriptor = quartet_proto::descriptors::pool().get_enum_by_name(name).unwrap();
+            enum_number(&descriptor, text).ok()
+        };
+        for text in ["PRIORITY_HIGH", "priority_high", "HIGH", "high", "High"] {
+            assert_eq!(read("quartet.todos.v1.Priority", text), Some(3), "{text}");
+        }
+        for text in ["csv", "FILE_FORMAT_CSV", "format_csv"] {
+            assert_eq!(read("quartet.jobs.v1.FileFormat", text), Some(1), "{text}");
+        }
+        for role in ["quartet.auth.v1.Role", "quartet.users.v1.UserRole"] {
+            for text in ["ROLE_SUPERUSER", "USER_ROLE_SUPERUSER", "superuser"] {
+                assert_eq!(read(role, text), Some(2), "{role} {text}");
+            }
+            for text in ["user", "role_user", "user_role_user"] {
+                assert_eq!(read(role, text), Some(1), "{role} {text}");
+            }
+        }
+        for text in [
+            "",
+            "PRIORITY",
+            "PRIORITY_",
+            "_HIGH",
+            "highest",
+            "SUPER_HIGH",
+            "ROLE_HIGH",
+        ] {
+            assert_eq!(read("quartet.todos.v1.Priority", text), None, "{text}");
+        }
     }
 }

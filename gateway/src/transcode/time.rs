@@ -1,7 +1,5 @@
 //! `Timestamp` and `Duration` as text: RFC 3339 with `Z`, and seconds with `s`.
 
-use std::fmt::Write;
-
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, the range of `google.protobuf.Timestamp`.
 const TIMESTAMPS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// About 10,000 years, the range of `google.protobuf.Duration`.
@@ -54,19 +52,30 @@ fn offset(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// Writes a timestamp in UTC, with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range.
-pub(crate) fn format_timestamp(seconds: i64, nanos: i32) -> Option<String> {
+/// Appends a timestamp in UTC, with 0, 3, 6 or 9 digits of fraction; returns whether it is in range.
+pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bool {
     if !TIMESTAMPS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-        return None;
+        return false;
     }
     let (year, month, day) = date(seconds.div_euclid(86_400));
     let time = seconds.rem_euclid(86_400);
-    let mut text = String::with_capacity(30);
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    fraction(&mut text, nanos.unsigned_abs());
-    text.push('Z');
-    Some(text)
+    let (century, year) = pair(year / 100, year % 100);
+    let (month, day) = pair(month, day);
+    let (hour, minute) = pair(time / 3600, time / 60 % 60);
+    let (second, _) = pair(time % 60, 0);
+    out.extend_from_slice(&[
+        century[0], century[1], year[0], year[1], b'-', month[0], month[1], b'-', day[0], day[1], b'T', hour[0],
+        hour[1], b':', minute[0], minute[1], b':', second[0], second[1],
+    ]);
+    fraction(nanos.unsigned_abs(), out);
+    out.push(b'Z');
+    true
+}
+
+/// Two numbers below 100, in two digits each.
+fn pair(first: i64, second: i64) -> ([u8; 2], [u8; 2]) {
+    let digits = |number: i64| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+    (digits(first), digits(second))
 }
 
 /// Reads seconds with `s`, such as `-1.5s`, into seconds and nanoseconds of one sign.
@@ -84,36 +93,43 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
         return None;
     }
     let seconds = digits(whole)?;
-    if seconds > MAX_DURATION || (seconds == MAX_DURATION && nanos > 0) {
+    if seconds > MAX_DURATION {
         return None;
     }
     Some(if negative { (-seconds, -nanos) } else { (seconds, nanos) })
 }
 
-/// Writes a duration with 0, 3, 6 or 9 digits of fraction; `None` when it is out of range or its
-/// parts differ in sign.
-pub(crate) fn format_duration(seconds: i64, nanos: i32) -> Option<String> {
+/// Appends a duration with 0, 3, 6 or 9 digits of fraction; returns whether it is in range and its
+/// parts have one sign.
+pub(crate) fn write_duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bool {
     let mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
     if seconds.unsigned_abs() > MAX_DURATION.unsigned_abs() || nanos.unsigned_abs() > 999_999_999 || mixed {
-        return None;
+        return false;
     }
-    let mut text = String::with_capacity(24);
     if seconds < 0 || nanos < 0 {
-        text.push('-');
+        out.push(b'-');
     }
-    let _ = write!(text, "{}", seconds.unsigned_abs());
-    fraction(&mut text, nanos.unsigned_abs());
-    text.push('s');
-    Some(text)
+    out.extend_from_slice(itoa::Buffer::new().format(seconds.unsigned_abs()).as_bytes());
+    fraction(nanos.unsigned_abs(), out);
+    out.push(b's');
+    true
 }
 
-fn fraction(text: &mut String, nanos: u32) {
-    let _ = match nanos {
-        0 => Ok(()),
-        n if n % 1_000_000 == 0 => write!(text, ".{:03}", n / 1_000_000),
-        n if n % 1_000 == 0 => write!(text, ".{:06}", n / 1_000),
-        n => write!(text, ".{n:09}"),
-    };
+fn fraction(nanos: u32, out: &mut Vec<u8>) {
+    if nanos == 0 {
+        return;
+    }
+    let digit = |number: u32| b'0' + (number % 10) as u8;
+    let digits = |number: u32| [digit(number / 100), digit(number / 10), digit(number)];
+    let (millis, micros, nanos) = (nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000);
+    out.push(b'.');
+    out.extend_from_slice(&digits(millis));
+    if micros != 0 || nanos != 0 {
+        out.extend_from_slice(&digits(micros));
+    }
+    if nanos != 0 {
+        out.extend_from_slice(&digits(nanos));
+    }
 }
 
 fn nanoseconds(fraction: &str) -> Option<i32> {
@@ -166,6 +182,16 @@ fn date(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn format_timestamp(seconds: i64, nanos: i32) -> Option<String> {
+        let mut out = Vec::new();
+        write_timestamp(seconds, nanos, &mut out).then(|| String::from_utf8(out).unwrap())
+    }
+
+    fn format_duration(seconds: i64, nanos: i32) -> Option<String> {
+        let mut out = Vec::new();
+        write_duration(seconds, nanos, &mut out).then(|| String::from_utf8(out).unwrap())
+    }
 
     #[test]
     fn timestamps_are_read_with_any_offset_and_written_in_utc() {
@@ -225,8 +251,13 @@ mod tests {
         assert_eq!(parse_duration("-0.5s"), Some((0, -500_000_000)));
         assert_eq!(format_duration(0, -500_000_000).unwrap(), "-0.500s");
         assert_eq!(parse_duration("315576000000s"), Some((MAX_DURATION, 0)));
+        for text in ["315576000000.999999999s", "-315576000000.100s"] {
+            let (seconds, nanos) = parse_duration(text).unwrap();
+            assert_eq!(format_duration(seconds, nanos).unwrap(), text);
+        }
         assert_eq!(parse_duration("3.000000001s"), Some((3, 1)));
         assert_eq!(format_duration(1, -1), None);
+        assert_eq!(format_duration(0, 10_000).unwrap(), "0.000010s");
         for text in [
             "1",
             "s",
@@ -236,7 +267,6 @@ mod tests {
             "+1s",
             "1.0000000001s",
             "315576000001s",
-            "315576000000.1s",
             "1e3s",
             " 1s",
         ] {

@@ -1,12 +1,18 @@
 //! Everything that is wrong with a request, so that a client can correct it at once.
 
+use std::borrow::Cow;
+
 use crate::problem::{Problem, Violation};
 
 /// No more than this many are listed: a reply must not grow with the request.
 const LISTED: usize = 100;
 
-/// Longer names and texts are cut: they may repeat parts of the request.
+/// Longer paths and texts are cut.
 const LENGTH: usize = 300;
+
+/// Characters at the most that are repeated of what a client has sent, such as a name that no field
+/// has: it may be anything, such as a password in the wrong place.
+const NAME: usize = 64;
 
 /// Broken rules, and the path of the field that is being read.
 #[derive(Debug, Default)]
@@ -67,7 +73,7 @@ impl Violations {
     pub(crate) fn enter_key(&mut self, key: &str) -> usize {
         use std::fmt::Write;
         let mark = self.path.len();
-        let _ = write!(self.path, "[{key:?}]");
+        let _ = write!(self.path, "[{:?}]", repeated(key));
         mark
     }
 
@@ -85,6 +91,14 @@ impl Violations {
             return Ok(());
         }
         Err(Problem::violated(self.found))
+    }
+}
+
+/// A name that a client has sent, as an error may repeat it.
+pub(crate) fn repeated(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
+        None => Cow::Borrowed(name),
     }
 }
 

@@ -9,12 +9,14 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::close::{Close, End};
+use super::dispatch::MESSAGES;
 use super::frame::{ServerFrame, timestamp};
 use super::send_queue::SendQueue;
 use super::sockets::{Session, Sockets};
 use super::subscription::Ended;
 use crate::call::status;
 use crate::call::topic_stream::ClientContext;
+use crate::open_streams::OpenStream;
 
 /// A client that is being served.
 pub(super) struct Client {
@@ -24,8 +26,12 @@ pub(super) struct Client {
     pub(super) session: watch::Sender<Option<Session>>,
     /// Resolves when the session no longer counts; `None` before the client has signed in.
     session_end: Option<BoxFuture<'static, Failure>>,
+    /// Counts the connection among its user's streams, from the first sign-in on.
+    open: Option<OpenStream>,
     /// The tasks of the topics and rooms that the client follows.
     subscriptions: HashMap<String, AbortHandle>,
+    /// Whether the client has subscribed to the messages to its user, which it follows anyway.
+    messages_confirmed: bool,
     /// The topic of each task.
     names: HashMap<Id, String>,
     tasks: JoinSet<Ended>,
@@ -39,7 +45,9 @@ impl Client {
             queue,
             session: watch::Sender::new(None),
             session_end: None,
+            open: None,
             subscriptions: HashMap::new(),
+            messages_confirmed: false,
             names: HashMap::new(),
             tasks: JoinSet::new(),
         }
@@ -53,6 +61,11 @@ impl Client {
     /// Takes `session` as the client's, in place of one that it may have, and confirms it.
     pub(super) fn sign_in(&mut self, session: Session, reference: Option<&str>) -> Result<(), End> {
         let user = session.user.clone();
+        let is_first = self.open.is_none();
+        if is_first {
+            let too_many = || End::Close(Close::too_many_streams());
+            self.open = Some(self.sockets.streams.open(user.id).ok_or_else(too_many)?);
+        }
         let verifier = self.sockets.verifier.clone();
         self.session.send_replace(Some(session));
         let confirmed = self.reply(&ServerFrame {
@@ -62,13 +75,23 @@ impl Client {
             expires_at: timestamp(user.expires_at),
             ..ServerFrame::default()
         });
+        if is_first {
+            let messages = self.messages(user.id, None);
+            self.start(MESSAGES.to_owned(), messages);
+        }
         self.session_end = Some(async move { verifier.until_unwelcome(&user, false).await }.boxed());
         confirmed
     }
 
-    /// How many topics and rooms the client follows.
+    /// How many topics and rooms the client follows, beside the messages to its user.
     pub(super) fn subscriptions(&self) -> usize {
-        self.subscriptions.len()
+        self.subscriptions.len() - usize::from(self.is_subscribed(MESSAGES))
+    }
+
+    /// Whether a subscription to the messages to its user has nothing to do but to be confirmed: the client
+    /// follows them since its sign-in.
+    pub(super) fn confirms_messages(&mut self) -> bool {
+        self.is_subscribed(MESSAGES) && !std::mem::replace(&mut self.messages_confirmed, true)
     }
 
     /// Whether the client follows the topic or room.

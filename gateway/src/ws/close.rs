@@ -38,7 +38,7 @@ pub(crate) const CODES: [(u16, &str); 12] = [
     (
         4401,
         "The error code of the token, which is `token_missing`, `token_invalid`, `token_expired` or `token_revoked`: \
-         get a new token first.",
+         get a new token first. Or `token_in_query: …`, which names the places that tokens are read from.",
     ),
     (
         4403,
@@ -50,7 +50,10 @@ pub(crate) const CODES: [(u16, &str); 12] = [
         "`slow_consumer`: the client reads too slowly. Connect again, and go on after the last event.",
     ),
     (4410, "`idle`: no frame came for too long, not even a pong."),
-    (4429, "`rate_limited`: the client sends too fast."),
+    (
+        4429,
+        "`rate_limited`: the client sends too fast, or `too_many_streams`: the user has too many connections.",
+    ),
 ];
 
 impl Close {
@@ -81,6 +84,14 @@ impl Close {
         Self::new(4401, "token_missing")
     }
 
+    /// The token came in the query, where it would end up in logs: the reason says where tokens are
+    /// read from, in the 123 bytes that a close frame has for it.
+    pub(super) fn token_in_query() -> Self {
+        let places =
+            "token_in_query: send it as Authorization header, as subprotocol bearer.<token>, or in an auth frame";
+        Self::new(4401, places)
+    }
+
     pub(super) fn other_user() -> Self {
         Self::new(4403, "other_user")
     }
@@ -99,6 +110,10 @@ impl Close {
 
     pub(super) fn rate_limited() -> Self {
         Self::new(4429, "rate_limited")
+    }
+
+    pub(super) fn too_many_streams() -> Self {
+        Self::new(4429, "too_many_streams")
     }
 
     /// The end of a connection whose token does not count, or no longer.

@@ -14,7 +14,6 @@ use super::rate::Rate;
 use super::send_queue::{SendQueue, Writer, Written};
 use super::sockets::{Session, Sockets};
 use crate::call::topic_stream::ClientContext;
-use crate::problem::Problem;
 
 /// Time for the close: the close frame out, and the client's own in.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,11 +23,11 @@ pub(super) struct Connection {
     sockets: Sockets,
     context: ClientContext,
     /// What became of the token in the handshake; `None` when there was none.
-    signed_in: Option<Result<Session, Problem>>,
+    signed_in: Option<Result<Session, Close>>,
 }
 
 impl Connection {
-    pub(super) fn new(sockets: Sockets, context: ClientContext, signed_in: Option<Result<Session, Problem>>) -> Self {
+    pub(super) fn new(sockets: Sockets, context: ClientContext, signed_in: Option<Result<Session, Close>>) -> Self {
         Self {
             sockets,
             context,
@@ -59,7 +58,7 @@ impl Connection {
         tracing::info!(
             code,
             reason,
-            ?user,
+            user = user.map(tracing::field::display),
             duration_ms = started.elapsed().as_millis() as u64,
             "a connection ended"
         );
@@ -82,10 +81,10 @@ type Sink = SplitSink<WebSocket, Message>;
 
 impl Serving {
     /// Serves until the end; returns the socket's other half, if it is still there.
-    async fn serve(&mut self, signed_in: Option<Result<Session, Problem>>) -> (End, Option<Sink>) {
+    async fn serve(&mut self, signed_in: Option<Result<Session, Close>>) -> (End, Option<Sink>) {
         let signed_in = match signed_in {
             Some(Ok(session)) => self.client.sign_in(session, None),
-            Some(Err(problem)) => Err(End::Close(Close::session_over(&problem))),
+            Some(Err(close)) => Err(End::Close(close)),
             None => Ok(()),
         };
         if let Err(end) = signed_in {

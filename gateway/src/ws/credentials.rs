@@ -5,7 +5,7 @@
 //! whichever page connects, so that the origin has to be checked; or it connects with nothing and
 //! sends the token in its first frame. A token in the query would end up in logs, and is not read.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
 use quartet_rpc::access::bearer;
 
 /// The cookie that may carry an access token, set by a page or its server for the path of the
@@ -48,6 +48,15 @@ impl Credentials {
         let (_, token) = cookies.find(|(name, token)| *name == COOKIE && !token.is_empty())?;
         Some(found(token, TokenSource::Cookie))
     }
+}
+
+/// Whether the query has what looks like a token, as other interfaces take it.
+pub(super) fn is_in_query(uri: &Uri) -> bool {
+    let names = ["token", "access_token", "jwt"];
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(name, token)| names.contains(&name) && !token.is_empty())
 }
 
 fn items(headers: &HeaderMap, name: http::HeaderName, between: char) -> impl Iterator<Item = &str> {

@@ -21,6 +21,9 @@ pub(super) struct ClientFrame<'a> {
     pub(super) token: Option<String>,
     #[serde(default)]
     pub(super) topic: Option<String>,
+    /// The user whom a message is for.
+    #[serde(default)]
+    pub(super) to: Option<String>,
     #[serde(default)]
     pub(super) after: Option<String>,
     #[serde(default, borrow)]
@@ -36,6 +39,8 @@ pub(super) struct ServerFrame<'a> {
     pub(super) r#ref: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,11 +11,12 @@ use quartet_proto::options::Reason;
 use quartet_telemetry::{TraceContext, TracedSpan};
 use tracing::Instrument;
 
+use super::close::Close;
 use super::connection::Connection;
-use super::credentials::{Credentials, TokenSource};
+use super::credentials::{self, Credentials, TokenSource};
 use super::limits;
 use super::sockets::{Session, Sockets};
-use crate::call::topic_stream::ClientContext;
+use crate::call::limit;
 use crate::edge::RouteTemplate;
 use crate::problem::Problem;
 use crate::request_id;
@@ -35,7 +36,7 @@ async fn connect(State(sockets): State<Sockets>, request: Request) -> Response {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
-    response.extensions_mut().insert(RouteTemplate(PATH.to_owned()));
+    response.extensions_mut().insert(RouteTemplate(PATH.into()));
     response
 }
 
@@ -43,7 +44,11 @@ async fn connect(State(sockets): State<Sockets>, request: Request) -> Response {
 /// cannot, is connected and then closed with a code.
 async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
+    let user = limit::user(Some(&sockets.verifier), &parts).await;
+    limit::count(&sockets.calls, None, user.as_ref(), &parts).await?;
+    sockets.origins.check_page(&parts.headers)?;
     let signed_in = match Credentials::of(&parts.headers) {
+        None if credentials::is_in_query(&parts.uri) => Some(Err(Close::token_in_query())),
         None => None,
         Some(credentials) => Some(sign_in(&sockets, &credentials, &parts.headers).await?),
     };
@@ -69,7 +74,8 @@ async fn handshake(sockets: Sockets, request: Request) -> Result<Response, Probl
         context.write_to(&mut parts.headers);
     }
     let open = sockets.open.token();
-    let connection = Connection::new(sockets, ClientContext::of(&parts), signed_in);
+    let context = sockets.transcoder.client_context(&parts);
+    let connection = Connection::new(sockets, context, signed_in);
     Ok(upgrade.on_upgrade(move |socket| {
         async move {
             connection.run(socket).await;
@@ -88,13 +94,13 @@ async fn sign_in(
     sockets: &Sockets,
     credentials: &Credentials,
     headers: &http::HeaderMap,
-) -> Result<Result<Session, Problem>, Problem> {
+) -> Result<Result<Session, Close>, Problem> {
     if credentials.source == TokenSource::Cookie {
         sockets.origins.check_cookie_use(headers)?;
     }
     match sockets.verify(&credentials.token).await {
         Err(problem) if credentials.source == TokenSource::Header => Err(problem),
-        outcome => Ok(outcome),
+        outcome => Ok(outcome.map_err(|problem| Close::session_over(&problem))),
     }
 }
 

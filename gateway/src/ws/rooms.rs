@@ -15,6 +15,11 @@ use tokio_util::sync::CancellationToken;
 /// Messages of a room that wait for its slowest member in this process. A member that falls further
 /// behind is closed.
 const BACKLOG: usize = 256;
+/// The same for the room of one user, which every connection of theirs is in.
+const PERSONAL_BACKLOG: usize = 64;
+
+/// What the name of the room of one user begins with. No other room has such a name.
+pub(super) const PERSONAL: char = '@';
 
 /// Carries the messages of rooms between the instances of the gateway.
 #[async_trait]
@@ -111,7 +116,10 @@ impl Rooms {
             .open
             .lock()
             .entry(room.to_owned())
-            .or_insert_with(|| broadcast::Sender::new(BACKLOG))
+            .or_insert_with(|| {
+                let is_personal = room.starts_with(PERSONAL);
+                broadcast::Sender::new(if is_personal { PERSONAL_BACKLOG } else { BACKLOG })
+            })
             .subscribe();
         Member {
             rooms: self.clone(),

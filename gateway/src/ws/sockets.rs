@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::limits::Limits;
 use super::rooms::Rooms;
 use crate::call::{Transcoder, status};
+use crate::open_streams::OpenStreams;
 use crate::origin::OriginPolicy;
 use crate::problem::Problem;
 
@@ -21,6 +22,10 @@ pub(crate) struct Sockets {
     pub(crate) transcoder: Arc<Transcoder>,
     pub(crate) rooms: Rooms,
     pub(crate) limits: Limits,
+    /// How often callers may call.
+    pub(crate) calls: quartet_limits::Limits,
+    /// How many streams a user may have open.
+    pub(crate) streams: OpenStreams,
     /// From which pages a cookie may be used.
     pub(crate) origins: OriginPolicy,
     pub(crate) clock: Clock,

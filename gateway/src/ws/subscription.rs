@@ -137,19 +137,35 @@ impl Topic {
     }
 }
 
-/// Sends the messages of a room to the client.
-pub(super) async fn follow_room(name: String, mut room: Member, queue: SendQueue, reference: Option<String>) -> Ended {
-    let mut next = Ok(subscribed(&name, reference.as_deref()));
+/// What becomes of a subscription whose client falls behind a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// It ends, and its connection.
+    Ends,
+    /// It goes on with what there still is.
+    Skips,
+}
+
+/// Sends the messages of a room to the client, behind the confirmation that it waits for.
+pub(super) async fn follow_room(
+    mut room: Member,
+    queue: SendQueue,
+    confirmation: Option<Utf8Bytes>,
+    missed: Missed,
+) -> Ended {
+    let mut next = confirmation;
     loop {
-        let Ok(text) = next else {
-            return Ended::Slow;
-        };
-        if queue.send(text).await.is_err() {
+        if let Some(text) = next.take()
+            && queue.send(text).await.is_err()
+        {
             return Ended::Quietly;
         }
         // Every message of a room was published as text.
-        let message = room.next().await;
-        next = message.map(|bytes| Utf8Bytes::try_from(bytes).unwrap_or_default());
+        match (room.next().await, missed) {
+            (Ok(bytes), _) => next = Some(Utf8Bytes::try_from(bytes).unwrap_or_default()),
+            (Err(_), Missed::Skips) => {}
+            (Err(_), Missed::Ends) => return Ended::Slow,
+        }
     }
 }
 
@@ -161,7 +177,8 @@ pub(super) fn render(problem: &Problem, context: &ClientContext) -> Box<RawValue
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-fn subscribed(topic: &str, reference: Option<&str>) -> Utf8Bytes {
+/// The confirmation of a subscription.
+pub(super) fn subscribed(topic: &str, reference: Option<&str>) -> Utf8Bytes {
     ServerFrame {
         kind: "subscribed",
         topic: Some(topic),

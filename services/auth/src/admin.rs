@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::config::Own;
 use crate::domain::{Account, Algorithm, KeyState, NewAccount, Owner, Password, PasswordHash};
-use crate::hashing::Hashing;
+use crate::hashing::{Bounds, Hashing};
 use crate::key_ring;
 use crate::store::Store;
 use crate::{Error, domain};
@@ -113,6 +113,15 @@ pub async fn rotate_keys(store: &dyn Store, clock: &Clock, config: &Own, cx: &Co
     Ok(info(&key, clock.now()))
 }
 
+/// Ends the signing key named `kid`, such as one that was stolen: within a second no process accepts
+/// a token that it has signed. If it signs now, a new one takes its place at once; users whose tokens
+/// end with it refresh them.
+///
+/// Errors: [`Error::KeyNotFound`]; another rotation is under way.
+pub async fn revoke_key(store: &dyn Store, clock: &Clock, config: &Own, kid: &str, cx: &Context) -> Result<(), Error> {
+    key_ring::revoke(store, clock, config.jwt_algorithm, kid, cx).await
+}
+
 /// Every signing key, the oldest first.
 pub async fn list_keys(store: &dyn Store, cx: &Context) -> Result<Vec<KeyInfo>, Error> {
     let keys = store.list_keys(cx).await?;
@@ -174,8 +183,13 @@ async fn open_account(
     let password_hash = match (hash, password) {
         (Some(hash), _) => hash,
         (None, Some(password)) => {
-            let hashing = Hashing::new(clock.clone(), config.hardness(), 1, 0).map_err(Error::Hashing)?;
-            hashing.hash(password, cx.deadline).await?
+            let alone = Bounds {
+                concurrency: 1,
+                waiting: 0,
+                share: 1,
+            };
+            let hashing = Hashing::new(clock.clone(), config.hardness(), alone).map_err(Error::Hashing)?;
+            hashing.hash(password, "", cx.deadline).await?
         }
         (None, None) => return Err(Fault::Internal.into()),
     };
@@ -183,6 +197,7 @@ async fn open_account(
         id: wanted.id.unwrap_or_else(|| clock.new_id()),
         username,
         email,
+        claimed_from: None,
         email_verified: wanted.email_verified,
         name: name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
         password_hash,

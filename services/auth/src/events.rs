@@ -41,6 +41,7 @@ pub(crate) fn registered(account: &NewAccount, languages: &str) -> pb::AccountRe
             "" => String::new(),
             languages => Language::preferred(languages).tag().to_owned(),
         },
+        email_claimed: account.claimed_from.is_some(),
     }
 }
 
@@ -68,6 +69,15 @@ pub(crate) fn status_changed(account: &Account) -> pb::AccountStatusChanged {
     }
 }
 
+/// The password of an account was reset by a mail.
+pub(crate) fn password_reset(account: &Account, language: Language) -> pb::PasswordReset {
+    pb::PasswordReset {
+        account_id: account.id.to_string(),
+        email: account.email.clone(),
+        language: language.tag().to_owned(),
+    }
+}
+
 /// A mail was requested.
 pub(crate) fn mail_requested(request: &MailRequest, language: Language) -> pb::MailRequested {
     pb::MailRequested {
@@ -78,9 +88,12 @@ pub(crate) fn mail_requested(request: &MailRequest, language: Language) -> pb::M
                 Purpose::EmailVerification => pb::MailPurpose::EmailVerification,
                 Purpose::EmailChange => pb::MailPurpose::EmailChange,
                 Purpose::EmailChangeNotice => pb::MailPurpose::EmailChangeNotice,
+                Purpose::EmailChangeUndo => pb::MailPurpose::EmailChangeUndo,
+                Purpose::AddressTaken => pb::MailPurpose::AddressTaken,
             } as i32,
             email: request.email_key.clone(),
             account_id: request.account_id.map(|id| id.to_string()),
+            requested_by: request.requested_by.map(|id| id.to_string()),
         }),
         language: language.tag().to_owned(),
     }

@@ -1,4 +1,7 @@
-//! Password hashing: off the async threads, a bounded number at once, and a bounded number waiting.
+//! Password hashing: off the async threads, a bounded number at once, and a bounded number waiting,
+//! of which no client address has more than its share.
+
+mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::Argon2;
 use quartet_clock::Clock;
 use quartet_kernel::{Deadline, Fault};
-use tokio::sync::Semaphore;
 
 use crate::Error;
 use crate::domain::{Hardness, Password, PasswordHash};
+
+pub use queue::Bounds;
+use queue::Queue;
 
 /// Hashes and verifies passwords. Cheap to clone; clones share their bounds.
 #[derive(Clone)]
@@ -17,20 +22,17 @@ pub struct Hashing {
     clock: Clock,
     hardness: Hardness,
     hasher: Argon2<'static>,
-    /// A permit per core at work.
-    cores: Arc<Semaphore>,
-    /// A permit per password at work or waiting.
-    places: Arc<Semaphore>,
+    queue: Arc<Queue>,
     /// Stands in for the hash of a name without an account, so that the answer takes as long.
     dummy: PasswordHash,
     dummies: Arc<AtomicU64>,
 }
 
 impl Hashing {
-    /// Hashing of this hardness, `concurrency` at once and `queue` waiting.
+    /// Hashing of this hardness within these bounds.
     ///
-    /// Errors: what is wrong with the numbers.
-    pub fn new(clock: Clock, hardness: Hardness, concurrency: usize, queue: usize) -> Result<Self, String> {
+    /// Errors: what is wrong with the hardness.
+    pub fn new(clock: Clock, hardness: Hardness, bounds: Bounds) -> Result<Self, String> {
         let hasher = hardness.hasher()?;
         let nobody: String = clock.new_token::<32>();
         let dummy = Password::presented(&nobody)
@@ -38,36 +40,37 @@ impl Hashing {
             .and_then(|password| {
                 PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string())
             })?;
-        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS / 2);
         Ok(Self {
             clock,
             hardness,
             hasher,
-            cores: Arc::new(Semaphore::new(concurrency)),
-            places: Arc::new(Semaphore::new(concurrency + queue.min(Semaphore::MAX_PERMITS / 2))),
+            queue: Queue::new(bounds),
             dummy,
             dummies: Arc::default(),
         })
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password, which comes from `origin`: see
+    /// [`origin`](crate::domain::throttle::origin).
     ///
-    /// Errors: [`Error::HashingBusy`] when the queue is full.
-    pub async fn hash(&self, password: Password, deadline: Deadline) -> Result<PasswordHash, Error> {
+    /// Errors: [`Error::HashingBusy`] when the queue is full, or the share of the origin is.
+    pub async fn hash(&self, password: Password, origin: &str, deadline: Deadline) -> Result<PasswordHash, Error> {
         let hasher = self.hasher.clone();
         let salt = self.clock.random();
-        self.work(deadline, move || PasswordHash::of(&password, salt, &hasher))
+        self.work(origin, deadline, move || PasswordHash::of(&password, salt, &hasher))
             .await?
             .map_err(|error| Error::Hashing(error.to_string()))
     }
 
-    /// Whether `password` is the one of `hash`; without a hash, the same work and no.
+    /// Whether `password`, which comes from `origin`, is the one of `hash`; without a hash, the same
+    /// work and no.
     ///
-    /// Errors: [`Error::HashingBusy`] when the queue is full.
+    /// Errors: [`Error::HashingBusy`] when the queue is full, or the share of the origin is.
     pub async fn verify(
         &self,
         password: Password,
         hash: Option<PasswordHash>,
+        origin: &str,
         deadline: Deadline,
     ) -> Result<bool, Error> {
         let known = hash.is_some();
@@ -75,7 +78,7 @@ impl Hashing {
             self.dummies.fetch_add(1, Ordering::Relaxed);
         }
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
-        let matches = self.work(deadline, move || hash.matches(&password)).await?;
+        let matches = self.work(origin, deadline, move || hash.matches(&password)).await?;
         Ok(matches && known)
     }
 
@@ -91,19 +94,13 @@ impl Hashing {
 
     async fn work<T: Send + 'static>(
         &self,
+        origin: &str,
         deadline: Deadline,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Error::HashingBusy)?;
-        let core = deadline
-            .bound(self.cores.clone().acquire_owned())
-            .await?
-            .map_err(|_| Error::HashingBusy)?;
-        // The permits live inside the task: a caller who goes away does not free the core that
+        let place = self.queue.enter(origin).ok_or(Error::HashingBusy)?;
+        let core = deadline.bound(place.core()).await?.ok_or(Error::HashingBusy)?;
+        // Core and place live inside the task: a caller who goes away does not free the core that
         // still works for them.
         let task = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -132,6 +129,12 @@ mod tests {
         parallelism: 1,
     };
 
+    const NARROW: Bounds = Bounds {
+        concurrency: 1,
+        waiting: 0,
+        share: 1,
+    };
+
     fn soon() -> Deadline {
         Deadline::after(Duration::from_secs(20))
     }
@@ -142,20 +145,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_an_account_costs_a_hash_of_the_same_hardness() {
-        let hashing = Hashing::new(Clock::system(), EASY, 1, 1).unwrap();
+        let hashing = Hashing::new(Clock::system(), EASY, NARROW).unwrap();
         assert!(!hashing.is_outdated(&hashing.dummy));
-        assert!(!hashing.verify(password(), None, soon()).await.unwrap());
+        assert!(!hashing.verify(password(), None, "", soon()).await.unwrap());
         assert_eq!(hashing.dummies(), 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_queue_refuses_and_an_abandoned_hash_keeps_its_core() {
-        let hashing = Hashing::new(Clock::system(), EASY, 1, 0).unwrap();
+        let hashing = Hashing::new(Clock::system(), EASY, NARROW).unwrap();
         let (release, gate) = std::sync::mpsc::channel::<()>();
         let (started, begun) = tokio::sync::oneshot::channel();
         let busy = hashing.clone();
         let abandoned = tokio::spawn(async move {
-            busy.work(soon(), move || {
+            busy.work("", soon(), move || {
                 let _ = started.send(());
                 gate.recv()
             })
@@ -163,12 +166,12 @@ mod tests {
         });
         begun.await.unwrap();
         abandoned.abort();
-        let refused = hashing.hash(password(), soon()).await;
+        let refused = hashing.hash(password(), "", soon()).await;
         assert!(matches!(refused, Err(Error::HashingBusy)));
 
         release.send(()).unwrap();
         let freed = async {
-            while hashing.hash(password(), soon()).await.is_err() {
+            while hashing.hash(password(), "", soon()).await.is_err() {
                 tokio::task::yield_now().await;
             }
         };

@@ -1,5 +1,5 @@
-//! The signing keys as this process holds them: read from the store every second, so that a
-//! rotation by any process is seen in time.
+//! The signing keys as this process holds them: read from the store several times a second, so that
+//! a rotation or revocation by any process is seen in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use quartet_proto::auth::v1 as pb;
 use quartet_rpc::keys::hs256_kid;
 use quartet_store::{ConnectRetry, Context};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 
 use crate::Error;
 use crate::domain::{Algorithm, KeyState, SigningKey};
@@ -20,7 +21,7 @@ use crate::rpc::convert::jwk::jwk;
 use crate::store::Store;
 
 /// How often the keys are read again.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const REFRESH_EVERY: Duration = Duration::from_millis(250);
 /// How long a new key is published before it signs: long enough for every process to have read it.
 pub(crate) const PUBLISHED_BEFORE: Duration = Duration::from_secs(5);
 
@@ -40,6 +41,8 @@ pub(crate) struct KeyRing {
     algorithm: Algorithm,
     shared: Option<Signer>,
     held: Arc<RwLock<Vec<Held>>>,
+    /// The keys that no longer verify.
+    revoked: Arc<watch::Sender<Vec<String>>>,
 }
 
 #[derive(Clone)]
@@ -69,6 +72,7 @@ impl KeyRing {
             algorithm,
             shared: shared.filter(|_| algorithm == Algorithm::Hs256),
             held: Arc::default(),
+            revoked: Arc::new(watch::Sender::new(Vec::new())),
         };
         let retry = ConnectRetry::until(deadline);
         while let Err(error) = ring.read(deadline).await {
@@ -113,7 +117,15 @@ impl KeyRing {
                 jwk: parts.1,
             });
         }
+        let now = self.clock.now();
+        let ended = held.iter().filter(|held| held.key.state(now) == KeyState::Expired);
+        let revoked: Vec<String> = ended.map(|held| held.key.kid.clone()).collect();
         *self.held.write() = held;
+        self.revoked.send_if_modified(|known| {
+            let is_new = *known != revoked;
+            *known = revoked;
+            is_new
+        });
         Ok(())
     }
 
@@ -144,6 +156,11 @@ impl KeyRing {
             .collect()
     }
 
+    /// The names of the keys that no longer verify, as they come to be.
+    pub(crate) fn revoked(&self) -> watch::Receiver<Vec<String>> {
+        self.revoked.subscribe()
+    }
+
     fn held(&self) -> Vec<Held> {
         self.held.read().clone()
     }
@@ -172,4 +189,31 @@ pub(crate) async fn rotate(
     let expires_at = active_at + token_life + Duration::from_secs(60);
     store.rotate_key(&key, expires_at, cx).await?;
     Ok(key)
+}
+
+/// Ends the key named `kid` at once: it verifies nothing any more. A key that signs now is replaced
+/// by a new one that signs at once.
+///
+/// Errors: [`Error::KeyNotFound`].
+pub(crate) async fn revoke(
+    store: &dyn Store,
+    clock: &Clock,
+    algorithm: Algorithm,
+    kid: &str,
+    cx: &Context,
+) -> Result<(), Error> {
+    let keys = store.list_keys(cx).await?;
+    let key = keys.into_iter().find(|key| key.kid == kid);
+    let key = key.ok_or_else(|| Error::KeyNotFound { kid: kid.to_owned() })?;
+    let replacement = if key.retired_at.is_none() && key.algorithm == algorithm {
+        let generator = clock.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let now = generator.now();
+            SigningKey::generate(algorithm, &generator, now)
+        });
+        Some(made.await.map_err(|_| Fault::Internal)??)
+    } else {
+        None
+    };
+    store.revoke_key(kid, replacement.as_ref(), cx).await
 }

@@ -5,14 +5,11 @@ use std::time::Duration;
 use jsonwebtoken::Header;
 use quartet_clock::Clock;
 use quartet_kernel::Fault;
-use quartet_rpc::token::{ACCESS_TYPE, AccessClaims};
+use quartet_rpc::token::{ACCESS_TYPE, ACR_PASSWORD, ACR_TWO_FACTORS, AccessClaims};
 
 use crate::Error;
-use crate::domain::{Account, RefreshToken, Session};
+use crate::domain::{Account, Assurance, OWN_CLIENT, RefreshToken, Session};
 use crate::key_ring::KeyRing;
-
-/// The one OAuth 2.0 client: whoever talks to this suite directly.
-const CLIENT_ID: &str = "quartet";
 
 /// A pair of tokens.
 #[derive(Debug)]
@@ -44,6 +41,22 @@ impl Tokens {
         tier: Option<String>,
         refresh_token: RefreshToken,
     ) -> Result<Pair, Error> {
+        let (access_token, expires_in) = self.access(account, session, tier)?;
+        Ok(Pair {
+            access_token,
+            refresh_token,
+            expires_in,
+            refresh_expires_in: seconds((session.expires_at - self.clock.now()).whole_seconds()),
+        })
+    }
+
+    /// An access token of a session, made now, and how many seconds it lives.
+    pub(crate) fn access(
+        &self,
+        account: &Account,
+        session: &Session,
+        tier: Option<String>,
+    ) -> Result<(String, i32), Error> {
         let signer = self.ring.signer().ok_or_else(|| {
             tracing::error!("there is no key to sign with");
             Fault::Internal
@@ -55,9 +68,15 @@ impl Tokens {
             iss: self.issuer.clone(),
             sub: account.id.to_string(),
             aud: self.audience.clone(),
-            client_id: CLIENT_ID.to_owned(),
+            client_id: session.client_id.clone().unwrap_or_else(|| OWN_CLIENT.to_owned()),
             exp: expires_at.unix_timestamp(),
             iat: now.unix_timestamp(),
+            auth_time: Some(session.authenticated_at.unix_timestamp()),
+            acr: Some(match session.assurance {
+                Assurance::Password => ACR_PASSWORD.to_owned(),
+                Assurance::TwoFactors => ACR_TWO_FACTORS.to_owned(),
+            }),
+            amr: session.assurance.methods().iter().map(ToString::to_string).collect(),
             jti: self.clock.new_id().to_string(),
             sid: session.id.to_string(),
             role: account.role.name().to_owned(),
@@ -68,12 +87,8 @@ impl Tokens {
             kid: Some(signer.kid),
             ..Header::new(signer.algorithm.jwt())
         };
-        Ok(Pair {
-            access_token: jsonwebtoken::encode(&header, &claims, &signer.key)?,
-            refresh_token,
-            expires_in: seconds(claims.exp - claims.iat),
-            refresh_expires_in: seconds((session.expires_at - now).whole_seconds()),
-        })
+        let token = jsonwebtoken::encode(&header, &claims, &signer.key)?;
+        Ok((token, seconds(claims.exp - claims.iat)))
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) async fn ensure(users: &Peer, call: &Call, account: &Account) -> Opti
         username: account.username.clone(),
         email: account.email.clone(),
         role: match account.role {
-            Role::User => pb::UserRole::User,
-            Role::Superuser => pb::UserRole::Superuser,
+            Role::User => pb::UserRole::RoleUser,
+            Role::Superuser => pb::UserRole::RoleSuperuser,
         } as i32,
         account_updated_at: Some(timestamp::to_proto(account.updated_at)),
     };

@@ -38,6 +38,22 @@ address-change-notice =
     .lead = Somebody, hopefully you, asked to give your account another e-mail address. It changes once the link sent to the new address is followed.
     .note = If it was not you, change your password now: that signs out every other device.
 
+address-taken =
+    .subject = Somebody tried to use your e-mail address
+    .lead = Somebody tried to register with your address, or to give it to another account. You have an account with us already, and it stays as it is.
+    .note = If it was you, sign in to that account, or set a new password if you have forgotten it. If it was not you, do nothing.
+
+address-change-undo =
+    .subject = Your e-mail address has changed
+    .lead = Your account has another e-mail address now. If it was not you, undo it: the account gets this address back, and every device is signed out. Then set a new password.
+    .action = Undo the change
+    .note = If it was you, do nothing.
+
+webhooks-paused =
+    .subject = Your webhooks are switched off
+    .lead = The password of your account was reset. Its webhooks are switched off, since somebody else may have made them. Switch those on again that you know, and delete the others.
+    .note = If you did not set a new password, do it now.
+
 reminder =
     .subject = Due soon: { $title }
     .lead = This is due soon:

@@ -1,11 +1,12 @@
 //! Settings of the jobs service.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use quartet_config::value::{Bytes, List, Span};
-use quartet_config::{Secret, Source};
+use quartet_config::value::{Bytes, List, PerTier, Span};
+use quartet_config::{Environment, Secret, Source};
 use quartet_store::database::DatabaseUrl;
 
 use crate::domain::{Cron, InvalidCron, Network};
@@ -23,8 +24,22 @@ quartet_config::settings! {
         role: Role = "JOBS_ROLE" or "both";
         /// Where the todos service is, for a jobs service that runs apart from it.
         todos_url: String = "TODOS_URL" or "http://127.0.0.1:50053";
-        /// Jobs that a worker runs at once, in each of the three queues.
+        /// Jobs that a worker runs at once, in each of the three priorities.
         concurrency: u16 = "JOBS_CONCURRENCY" or "8";
+        /// Jobs of one user that all workers run at once, in each priority; others by tier:
+        /// `4,pro=16`. Fewer than JOBS_CONCURRENCY leave workers for everybody else.
+        running_per_user: PerTier = "JOBS_RUNNING_PER_USER" or "4";
+        /// Tasks of one user that may be unfinished at once, in each priority; one more is refused
+        /// (429 `quota_exceeded`). Others by tier: `10000,free=100`.
+        unfinished_per_user: PerTier = "JOBS_UNFINISHED_PER_USER" or "10000";
+        /// Webhooks that a user may have; others by tier: `20,free=2`.
+        webhooks_per_user: PerTier = "JOBS_WEBHOOKS_PER_USER" or "20";
+        /// Deliveries to webhooks that a worker makes at once.
+        webhook_concurrency: u16 = "JOBS_WEBHOOK_CONCURRENCY" or "64";
+        /// Deliveries to one host that all workers make at once.
+        webhook_host_concurrency: u32 = "JOBS_WEBHOOK_HOST_CONCURRENCY" or "2";
+        /// Deliveries to one host per second that all workers make, at the most.
+        webhook_host_rate: NonZeroU16 = "JOBS_WEBHOOK_HOST_RATE" or "20";
         /// How long a worker's lease on a job lasts without renewal; then the job is rescued, with
         /// the attempt counted.
         lease: Span = "JOBS_LEASE" or "30s";
@@ -50,9 +65,16 @@ quartet_config::settings! {
         /// Addresses and networks that webhooks may reach besides the public internet, with commas,
         /// such as `10.1.0.0/16`.
         webhook_allow: List<Network> = "JOBS_WEBHOOK_ALLOW" or "";
+        /// Whether webhooks may be called without TLS; by default in the environment `local` alone.
+        webhook_plain_http: Option<bool> = "JOBS_WEBHOOK_PLAIN_HTTP";
         /// Whether new users receive a welcome mail. Switch it off before you import the accounts
         /// of another system.
         welcome_mail: bool = "WELCOME_MAIL" or "true";
+        /// Mails to one address per hour, reminders aside; one more is not sent, and nobody learns
+        /// of it.
+        mails_per_address: u32 = "MAILS_PER_ADDRESS_PER_HOUR" or "10";
+        /// Mails that one account requests per hour, to whichever addresses; one more is not sent.
+        mails_per_account: u32 = "MAILS_PER_ACCOUNT_PER_HOUR" or "20";
         /// Sender of mails.
         mail_from: String = "MAIL_FROM" or "Quartet <no-reply@quartet.example>";
         /// Language of mails to users whose preference is not known: `en` or `ru`.
@@ -63,14 +85,6 @@ quartet_config::settings! {
         @secret smtp_url: Option<Secret> = "SMTP_URL";
         /// Folder that mails are written to, as `.eml` files, where SMTP_URL is unset.
         mail_dir: PathBuf = "MAIL_DIR" or "data/mail";
-    }
-}
-
-quartet_config::settings! {
-    /// Settings that another service declares as well.
-    pub struct Shared {
-        /// Where the users service is, for a jobs service that runs apart from it.
-        users_url: String = "USERS_URL" or "http://127.0.0.1:50052";
     }
 }
 
@@ -94,8 +108,8 @@ pub struct Pattern(pub Option<Cron>);
 pub struct Config {
     /// Settings of the service.
     pub own: Own,
-    /// Settings that it has in common with another service.
-    pub shared: Shared,
+    /// Where the process runs.
+    pub environment: Environment,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
     /// Settings of messages.
@@ -107,7 +121,7 @@ impl Config {
     pub fn read(source: &Source) -> Result<Self, quartet_config::Error> {
         Ok(Self {
             own: Own::read(source)?,
-            shared: Shared::read(source)?,
+            environment: source.environment()?,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,
         })

@@ -1,6 +1,6 @@
 //! The event handler: what events of other services change here. Todos that change go to webhooks,
-//! accounts that are opened are welcomed, mails that auth requests are sent, and what users have is
-//! deleted with them.
+//! accounts that are opened are welcomed, webhooks of those whose password was reset are paused, mails
+//! that auth requests are sent, and what users have is deleted with them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use prost::Message as _;
 use quartet_clock::Clock;
 use quartet_messaging::{Failure, Message};
-use quartet_proto::auth::v1::{AccountRegistered, MailRequested};
+use quartet_proto::auth::v1::{AccountRegistered, MailRequested, PasswordReset};
 use quartet_proto::events::Event;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::domain::{Delivery, EventType, Kind, NewJob, Queue, SUITE, UniqueKey};
+use crate::domain::{Delivery, EventType, Kind, Lane, NewJob, Queue, SUITE, UniqueKey};
 use crate::store::{Reaction, Store};
 
 /// The name of this service in the contracts and in its inbox.
@@ -35,6 +35,8 @@ pub struct Consumer {
     pub clock: Clock,
     /// The language of a welcome where the account has none; nobody is welcomed when it is not set.
     pub welcome: Option<String>,
+    /// Deliveries to one host at once.
+    pub per_host: u32,
 }
 
 #[async_trait]
@@ -56,6 +58,7 @@ impl Consumer {
         Ok(match message.kind.as_str() {
             AccountRegistered::KIND => self.welcome(decode(message)?, now).map(Reaction::Insert),
             MailRequested::KIND => Some(Reaction::Insert(self.mail(decode(message)?, now)?)),
+            PasswordReset::KIND => Some(self.pause(decode(message)?, now)?),
             UserPurged::KIND => {
                 let owner = message
                     .subject
@@ -63,7 +66,7 @@ impl Consumer {
                     .map_err(|_| Failure::Permanent(format!("`{}` is no user", message.subject)))?;
                 Some(Reaction::DeleteAll(owner))
             }
-            _ => delivery(message)?.map(Reaction::Deliver),
+            _ => delivery(message, self.per_host)?.map(Reaction::Deliver),
         })
     }
 
@@ -77,21 +80,37 @@ impl Consumer {
             language: requested.language,
             template: Some(Template::Requested(pb::RequestedMail { request: Some(request) })),
         };
+        let lane = Lane::of_recipient(&mail.to);
         let job = NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now);
         // Somebody waits for it.
-        Ok(job.in_queue(Queue::High).once(key))
+        Ok(job.in_queue(Queue::High).in_lane(lane).once(key))
+    }
+
+    /// Switches the webhooks of an account off whose password was reset: whoever had it before may have
+    /// made them.
+    fn pause(&self, reset: PasswordReset, now: OffsetDateTime) -> Result<Reaction, Failure> {
+        let owner = Uuid::parse_str(&reset.account_id)
+            .map_err(|_| Failure::Permanent(format!("`{}` is no account", reset.account_id)))?;
+        let mail = pb::SendEmail {
+            to: reset.email,
+            language: reset.language,
+            template: Some(Template::WebhooksPaused(pb::WebhooksPausedMail { name: String::new() })),
+        };
+        let lane = Lane::of_recipient(&mail.to);
+        let job = NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now).in_lane(lane);
+        Ok(Reaction::PauseWebhooks(owner, job))
     }
 
     fn welcome(&self, account: AccountRegistered, now: OffsetDateTime) -> Option<NewJob> {
-        let fallback = self.welcome.as_ref()?;
+        let fallback = self.welcome.as_ref().filter(|_| !account.email_claimed)?;
         let mail = pb::SendEmail {
             to: account.email,
             language: or(account.language, fallback),
-            template: Some(Template::Welcome(pb::WelcomeMail {
-                name: or(account.name, &account.username),
-            })),
+            // Nobody has proven the address, so the mail carries no word of whoever registered it.
+            template: Some(Template::Welcome(pb::WelcomeMail { name: String::new() })),
         };
-        let job = NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now);
+        let lane = Lane::of_recipient(&mail.to);
+        let job = NewJob::new(self.clock.new_id(), SUITE, Kind::SendEmail, mail.encode_to_vec(), now).in_lane(lane);
         Some(job.once(UniqueKey::of("welcome", account.account_id)))
     }
 }
@@ -99,7 +118,7 @@ impl Consumer {
 /// What webhooks receive of an event of todos; `None` when it belongs to no user.
 ///
 /// Errors: permanent when the message is another event, or does not decode.
-fn delivery(message: &Message) -> Result<Option<Delivery>, Failure> {
+fn delivery(message: &Message, per_host: u32) -> Result<Option<Delivery>, Failure> {
     let text = |timestamp: Option<prost_types::Timestamp>| {
         let time = timestamp::parse(timestamp.as_ref()).ok().flatten()?;
         time.format(&Rfc3339).ok()
@@ -141,6 +160,7 @@ fn delivery(message: &Message) -> Result<Option<Delivery>, Failure> {
         owner,
         event,
         body: body.to_string(),
+        per_host,
     }))
 }
 

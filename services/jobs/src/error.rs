@@ -1,6 +1,6 @@
 //! What can go wrong, and what a caller learns of it.
 
-use quartet_kernel::{DeadlineExceeded, InvalidFields};
+use quartet_kernel::{DeadlineExceeded, EtagMismatch, InvalidFields};
 use quartet_proto::options::Reason;
 use quartet_rpc::{Failure, failure_of};
 use tonic::{Code, Status};
@@ -68,12 +68,23 @@ pub enum Error {
         /// How many there may be.
         limit: i64,
     },
+    /// The caller has as many of them as there may be.
+    #[error("there may be {limit} {quota} at once")]
+    QuotaExceeded {
+        /// Of what, such as `tasks`.
+        quota: &'static str,
+        /// How many there may be.
+        limit: i32,
+    },
     /// An answer that is made already: invalid fields, a passed deadline.
     #[error("{0:?}")]
     Refused(Failure),
     /// A file cannot be read or written.
     #[error("a file cannot be read or written: {0}")]
     File(#[from] std::io::Error),
+    /// The resource is not as the caller has seen it.
+    #[error(transparent)]
+    EtagMismatch(#[from] EtagMismatch),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] quartet_store::Error),
@@ -135,11 +146,15 @@ impl From<Error> for Status {
             Error::WebhookLimitReached { limit } => {
                 failure(Code::FailedPrecondition, Reason::WebhookLimitReached).with("limit", limit)
             }
+            Error::QuotaExceeded { quota, limit } => failure(Code::ResourceExhausted, Reason::QuotaExceeded)
+                .with("quota", quota)
+                .with("limit", limit),
             Error::Refused(failure) => failure,
             Error::File(error) => {
                 tracing::error!(%error, "a file cannot be read or written");
                 Failure::internal()
             }
+            Error::EtagMismatch(mismatch) => mismatch.into(),
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()

@@ -1,6 +1,8 @@
 //! The files that jobs make and read, one per job, in a folder that every process of the service
 //! shares.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,10 +41,10 @@ impl Files {
 
     /// Begins the file of a job. `attempt` distinguishes two writers of one job.
     pub async fn create(&self, job: Uuid, attempt: i16) -> std::io::Result<Writer> {
-        tokio::fs::create_dir_all(&self.folder).await?;
+        private_folder(&self.folder)?;
         let unfinished = self.folder.join(format!(".{job}.{attempt}.part"));
         Ok(Writer {
-            file: File::create(&unfinished).await?,
+            file: File::from_std(private_file(&unfinished)?),
             unfinished,
             finished: self.path(job),
             written: 0,
@@ -134,6 +136,21 @@ impl Drop for Writer {
     }
 }
 
+/// Makes a folder that nobody else may enter, unless it is there.
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A new or emptied file that nobody else may read.
+pub(crate) fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
 /// A renamed file is safe once its folder is.
 async fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder).await?.sync_all().await
@@ -162,7 +179,14 @@ mod tests {
         drop(writer);
         assert_eq!(std::fs::read_dir(folder.path().join("files")).unwrap().count(), 0);
 
+        let mode = |path: &Path| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(mode(&folder.path().join("files")), 0o700);
+
         let mut writer = files.create(job, 2).await.unwrap();
+        assert_eq!(mode(&writer.unfinished), 0o600);
         writer.write(b"whole").await.unwrap();
         assert_eq!(writer.finish().await.unwrap(), 5);
         let (mut file, size) = files.open(job).await.unwrap().unwrap();

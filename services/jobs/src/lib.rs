@@ -3,8 +3,8 @@
 //! Rooms in reading order: [`config`], [`domain`] (types and rules), [`rpc`] (one file per RPC),
 //! [`store`] (a trait per thing, two databases), [`events`] (what is published), [`consumer`] (what
 //! events of others change here), [`workers`] (the claims and attempts), [`kinds`] (what jobs do,
-//! one file per kind) with [`mail`], [`egress`] and [`files`] that they work with, [`notifier`],
-//! [`error`].
+//! one file per kind) with [`mail`], [`egress`] and [`files`] that they work with, `quotas` (what a
+//! user may have, by tier), [`notifier`], [`error`].
 
 pub mod config;
 pub mod consumer;
@@ -17,6 +17,8 @@ pub mod kinds;
 pub mod links;
 pub mod mail;
 pub mod notifier;
+pub mod process;
+mod quotas;
 pub mod rpc;
 pub mod store;
 pub mod workers;
@@ -25,9 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_config::Environment;
 use quartet_messaging::{Broker, Effects, Messenger};
-use quartet_rpc::Peer;
 use quartet_rpc::host::{Hosted, StartError};
+use quartet_rpc::server::Probe;
+use quartet_rpc::{Peer, Revocations};
 use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
@@ -36,13 +40,14 @@ pub use config::Config;
 pub use error::Error;
 
 use consumer::{CONSUMER, Consumer};
-use domain::{EgressPolicy, Kind};
+use domain::{EgressPolicy, Kind, MailLimits};
 use egress::{EgressClient, Resolve};
 use files::Files;
 use kinds::Dependencies;
 use links::Links;
 use mail::{FileTransport, SmtpTransport, Transport};
 use notifier::JobNotifier;
+use quotas::Quotas;
 use workers::{Handlers, Pace, Worker};
 
 /// Bound on the effects of events that are handled together.
@@ -65,12 +70,15 @@ pub struct Deps {
     pub users: Peer,
     /// Signs links to files: `host.key_for(links::PURPOSE)`.
     pub link_key: [u8; 32],
+    /// The ended sessions, with which links end: `host.revocations()`.
+    pub revocations: Revocations,
     /// What names mean, for webhooks: [`egress::SystemResolver`].
     pub names: Arc<dyn Resolve>,
 }
 
 /// The service, built and ready to be served.
 pub struct Service {
+    database: Database,
     rpc: rpc::Rpc,
     messenger: Messenger,
     worker: Option<Worker>,
@@ -79,9 +87,9 @@ pub struct Service {
 /// Opens the store, migrates it if the settings allow it, and builds the service. Binds nothing.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, StartError> {
     let database = Database::open(&config.own.database_url, &config.store).await?;
-    if config.store.migrate_on_start {
-        store::MIGRATIONS.up(&database).await?;
-    }
+    store::MIGRATIONS
+        .at_start(&database, config.store.migrate_on_start)
+        .await?;
     over(config, deps, database, |handlers| handlers)
 }
 
@@ -93,7 +101,13 @@ pub fn over(
     database: Database,
     adapt: impl FnOnce(Handlers) -> Handlers,
 ) -> Result<Service, StartError> {
-    let Config { own, messaging, .. } = config;
+    let Config {
+        own,
+        messaging,
+        environment,
+        ..
+    } = config;
+    let probed = database.clone();
     let Deps {
         clock,
         broker,
@@ -101,6 +115,7 @@ pub fn over(
         auth,
         users,
         link_key,
+        revocations,
         names,
     } = deps;
     let messenger = Messenger::new(database.clone(), broker.clone(), clock.clone(), messaging);
@@ -110,10 +125,13 @@ pub fn over(
         store: store.clone(),
         clock: clock.clone(),
         welcome: own.welcome_mail.then(|| own.mail_language.clone()),
+        per_host: own.webhook_host_concurrency,
     };
     let effects = Effects::new(consumer, clock.clone()).within(EFFECTS_TIMEOUT);
     let files = Files::new(&own.files_dir);
-    let egress = Arc::new(EgressPolicy::new(own.webhook_allow.0.clone()));
+    let plain_http = own.webhook_plain_http.unwrap_or(environment == Environment::Local);
+    let egress = EgressPolicy::new(own.webhook_allow.0.clone()).encrypted(!plain_http);
+    let egress = Arc::new(egress);
 
     let worker = match broker.filter(|_| own.role.works()) {
         None => None,
@@ -126,9 +144,14 @@ pub fn over(
                 users,
                 mails: mail_transport(&own)?,
                 mail_language: own.mail_language.clone(),
+                mail_limits: MailLimits {
+                    per_address: own.mails_per_address.into(),
+                    per_account: own.mails_per_account.into(),
+                },
                 egress: EgressClient::new(egress.clone(), names)?,
                 remind_within: own.remind_within.0,
                 purge_after: own.purge_after.0,
+                webhook_gap: Duration::from_secs(1) / u32::from(own.webhook_host_rate.get()),
             };
             let schedules = [
                 (Kind::RemindDue, own.remind_schedule.0.clone()),
@@ -149,6 +172,7 @@ pub fn over(
                 files: files.clone(),
                 pace: Pace {
                     concurrency: own.concurrency,
+                    deliveries: own.webhook_concurrency,
                     lease: own.lease.0,
                     poll: own.poll_interval.0,
                     redeliver_after: own.redeliver_after.0,
@@ -162,11 +186,20 @@ pub fn over(
         notifier,
         files,
         links: Links::new(link_key),
+        revocations,
         link_ttl: own.link_ttl.0,
         upload_limit: own.upload_limit.0,
         egress,
+        quotas: Arc::new(Quotas {
+            running: own.running_per_user,
+            unfinished: own.unfinished_per_user,
+            per_host: own.webhook_host_concurrency,
+            webhooks: own.webhooks_per_user,
+        }),
+        replies: Arc::new(messenger.replies()),
     };
     Ok(Service {
+        database: probed,
         rpc,
         messenger: messenger.consuming(CONSUMER, Arc::new(effects)),
         worker,
@@ -188,6 +221,14 @@ fn mail_transport(own: &config::Own) -> Result<Arc<dyn Transport>, StartError> {
 impl Hosted for Service {
     fn add_to(&self, routes: &mut RoutesBuilder) {
         self.rpc.clone().add_to(routes);
+    }
+
+    fn probe(&self) -> Probe {
+        let database = self.database.clone();
+        Probe::of(move || {
+            let database = database.clone();
+            async move { database.answers(Probe::BOUND).await }
+        })
     }
 
     async fn run(self, stop: CancellationToken) {

@@ -1,27 +1,19 @@
-//! The jobs service alone, from settings.
+//! The jobs service alone.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use quartet_jobs::{Config, Deps, PACKAGES, build, egress, links};
-use quartet_rpc::Upstream;
-use quartet_rpc::host::{self, Host};
+use quartet_rpc::host::{answer_arguments, use_small_pages};
+
+/// This allocator needs less memory and time for many small requests on many threads than the
+/// system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    host::main("jobs", PACKAGES, async |source, host: &Host| {
-        let config = Config::read(source)?;
-        let address = config.own.grpc_address;
-        let deps = Deps {
-            clock: host.clock(),
-            broker: quartet_messaging::rabbit::connect(&config.messaging, "jobs", host.clock())?,
-            todos: host.peer(Upstream::remote("todos", &config.own.todos_url)?),
-            auth: host.auth(),
-            users: host.peer(Upstream::remote("users", &config.shared.users_url)?),
-            link_key: host.key_for(links::PURPOSE),
-            names: Arc::new(egress::SystemResolver),
-        };
-        Ok((address, build(config, deps).await?))
-    })
-    .await
+    use_small_pages();
+    match answer_arguments("jobs") {
+        Some(code) => code,
+        None => quartet_jobs::process::main().await,
+    }
 }

@@ -7,6 +7,8 @@
 mod access;
 #[path = "service/attempts.rs"]
 mod attempts;
+#[path = "service/egress.rs"]
+mod egress;
 #[path = "service/files.rs"]
 mod files;
 #[path = "service/harness.rs"]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "store/lanes.rs"]
+mod lanes;
 #[path = "store/queues.rs"]
 mod queues;
 #[path = "store/redacted_payloads.rs"]
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use quartet_clock::Clock;
-use quartet_jobs::domain::{Job, Kind, NewJob};
+use quartet_jobs::domain::{Ending, Job, Kind, LaneBounds, NewJob, Queue};
 use quartet_jobs::notifier::JobNotifier;
 use quartet_jobs::store::{Lease, MIGRATIONS, Store, over};
 use quartet_kernel::Deadline;
@@ -76,35 +78,65 @@ impl Harness {
         self.store.find_any_job(id, &self.cx()).await.unwrap().unwrap()
     }
 
-    /// Begins an attempt, for a minute.
-    async fn claim(&self, job: Uuid) -> Option<(Lease, Job)> {
-        let lease = Lease {
-            job,
-            id: self.clock.new_id(),
-        };
-        let until = self.clock.now() + Duration::MINUTE;
-        let claimed = self.store.claim(lease, until, &self.cx()).await.unwrap();
-        claimed.map(|job| (lease, job))
+    /// Begins an attempt at the next job of the default queue, for a minute.
+    async fn claim_next(&self) -> Option<(Lease, Job)> {
+        self.claim_of(Queue::Default).await
     }
 
-    /// Messages that bring this job to a worker.
-    async fn messages_of(&self, job: Uuid) -> i64 {
-        let sql = "select count(*) from outbox where subject = $1 and kind = 'jobs.task.queued.v1'";
-        let subject = job.to_string();
+    /// Begins an attempt at the next job of a queue, for a minute.
+    async fn claim_of(&self, queue: Queue) -> Option<(Lease, Job)> {
+        let until = self.clock.now() + Duration::MINUTE;
+        let lease = self.clock.new_id();
+        self.store.claim(queue, lease, until, &self.cx()).await.unwrap()
+    }
+
+    /// Begins an attempt at this job, for a minute; those that come before it are released.
+    async fn claim(&self, job: Uuid) -> Option<(Lease, Job)> {
+        let queue = self.find(job).await.queue;
+        let (mut others, mut found) = (Vec::new(), None);
+        while let Some((lease, claimed)) = self.claim_of(queue).await {
+            if claimed.id == job {
+                found = Some((lease, claimed));
+                break;
+            }
+            others.push((lease, claimed));
+        }
+        for (lease, other) in others {
+            let released = self.store.finish(lease, &other, &Ending::Released, &self.cx()).await;
+            assert!(released.unwrap().is_some());
+        }
+        found
+    }
+
+    /// Messages that bring workers to jobs.
+    async fn messages(&self) -> i64 {
+        self.number("select count(*) from outbox where kind = 'jobs.task.queued.v1'")
+            .await
+    }
+
+    /// Executes a statement.
+    async fn execute(&self, sql: &'static str) {
         match &self.database {
-            Database::Postgres(pool) => sqlx::query_scalar(sql)
-                .bind(subject)
-                .fetch_one(pool.pool())
-                .await
-                .unwrap(),
-            Database::Sqlite(pool) => sqlx::query_scalar(sql)
-                .bind(subject)
-                .fetch_one(pool.pool())
-                .await
-                .unwrap(),
+            Database::Postgres(pool) => drop(sqlx::query(sql).execute(pool.pool()).await.unwrap()),
+            Database::Sqlite(pool) => drop(sqlx::query(sql).execute(pool.pool()).await.unwrap()),
+        }
+    }
+
+    /// What a query returns.
+    async fn number(&self, sql: &'static str) -> i64 {
+        match &self.database {
+            Database::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool.pool()).await.unwrap(),
+            Database::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool.pool()).await.unwrap(),
         }
     }
 }
+
+/// Bounds of lanes.
+const BOUNDS: LaneBounds = LaneBounds {
+    per_owner: 2,
+    limit: Some(5),
+    per_host: 2,
+};
 
 fn first_page<K>(size: i32) -> Page<K> {
     Page {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use quartet_config::Source;
-use quartet_config::value::Span;
+use quartet_config::value::{PerTier, Span};
 use quartet_store::database::DatabaseUrl;
 
 quartet_config::settings! {
@@ -22,6 +22,11 @@ quartet_config::settings! {
         watch_send_timeout: Span = "TODOS_WATCH_SEND_TIMEOUT" or "30s";
         /// How long the todos of a deleted user are kept, in case the user is restored.
         purge_after: Span = "TODOS_PURGE_AFTER" or "30d";
+        /// Todos that a user may have, deleted ones aside; one more is refused (429
+        /// `quota_exceeded`). Others by tier: `100000,free=500`.
+        todos_per_user: PerTier = "TODOS_PER_USER" or "100000";
+        /// Tags that a user may have. Others by tier: `1000,free=50`.
+        tags_per_user: PerTier = "TAGS_PER_USER" or "1000";
     }
 }
 
@@ -38,6 +43,10 @@ pub struct Config {
     pub watch_send_timeout: Duration,
     /// How long the todos of a deleted user are kept.
     pub purge_after: Duration,
+    /// Todos that a user may have.
+    pub todos_per_user: PerTier,
+    /// Tags that a user may have.
+    pub tags_per_user: PerTier,
     /// Settings that all stores share.
     pub store: quartet_store::Config,
     /// Settings of messages.
@@ -53,6 +62,8 @@ impl Config {
             feed_retention,
             watch_send_timeout,
             purge_after,
+            todos_per_user,
+            tags_per_user,
         } = Own::read(source)?;
         Ok(Self {
             grpc_address,
@@ -60,6 +71,8 @@ impl Config {
             feed_retention: feed_retention.0,
             watch_send_timeout: watch_send_timeout.0,
             purge_after: purge_after.0,
+            todos_per_user,
+            tags_per_user,
             store: quartet_store::Config::read(source)?,
             messaging: quartet_messaging::Config::read(source)?,
         })

@@ -1,6 +1,6 @@
 //! What can go wrong, and the status for it.
 
-use quartet_kernel::{DeadlineExceeded, InvalidFields};
+use quartet_kernel::{DeadlineExceeded, EtagMismatch, InvalidFields};
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
 use tonic::{Code, Status};
@@ -36,9 +36,20 @@ pub enum Error {
         /// The user.
         id: Uuid,
     },
+    /// The caller has as many of them as there may be.
+    #[error("there may be {limit} {quota}")]
+    QuotaExceeded {
+        /// Of what, such as `todos`.
+        quota: &'static str,
+        /// How many there may be.
+        limit: i64,
+    },
     /// An answer that is made already: invalid fields, a passed deadline.
     #[error("{0:?}")]
     Refused(Failure),
+    /// The resource is not as the caller has seen it.
+    #[error(transparent)]
+    EtagMismatch(#[from] EtagMismatch),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] quartet_store::Error),
@@ -83,7 +94,13 @@ impl From<Error> for Status {
             Error::OwnerDeleted { id } => {
                 Failure::new(Code::NotFound, Reason::UserNotFound, message).with("user_id", id)
             }
+            Error::QuotaExceeded { quota, limit } => {
+                Failure::new(Code::ResourceExhausted, Reason::QuotaExceeded, message)
+                    .with("quota", quota)
+                    .with("limit", limit)
+            }
             Error::Refused(failure) => failure,
+            Error::EtagMismatch(mismatch) => mismatch.into(),
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()

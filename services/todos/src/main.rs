@@ -1,21 +1,19 @@
-//! The todos service alone, from settings.
+//! The todos service alone.
 
 use std::process::ExitCode;
 
-use quartet_rpc::host::{self, Host};
-use quartet_todos::{Config, Deps, PACKAGES, build};
+use quartet_rpc::host::{answer_arguments, use_small_pages};
+
+/// This allocator needs less memory and time for many small requests on many threads than the
+/// system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    host::main("todos", PACKAGES, async |source, host: &Host| {
-        let config = Config::read(source)?;
-        let address = config.grpc_address;
-        let deps = Deps {
-            clock: host.clock(),
-            broker: quartet_messaging::rabbit::connect(&config.messaging, "todos", host.clock())?,
-        };
-        let service = build(config, deps).await?;
-        Ok((address, service))
-    })
-    .await
+    use_small_pages();
+    match answer_arguments("todos") {
+        Some(code) => code,
+        None => quartet_todos::process::main().await,
+    }
 }

@@ -51,6 +51,7 @@ impl Todos {
         let deps = Deps {
             clock: clock.clone(),
             broker: None,
+            cache: quartet_cache::Cache::none(),
         };
         let service = build(config, deps).await.unwrap();
         let host = stack::host("todos", &clock, Upstream::local("auth").0);
@@ -156,6 +157,7 @@ async fn a_mask_decides_what_an_update_writes() {
         update_mask: Some(prost_types::FieldMask {
             paths: paths.iter().map(ToString::to_string).collect(),
         }),
+        etag: String::new(),
     };
 
     let cleared = todos
@@ -294,6 +296,7 @@ async fn only_superusers_purge() {
     let todo = todos.create(titled("mine")).await.unwrap();
     let purge = || pb::PurgeTodoRequest {
         todo_id: todo.id.clone(),
+        etag: String::new(),
     };
     let status = todos.client.purge_todo(todos.user.request(purge())).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);

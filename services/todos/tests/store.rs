@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "store/etags.rs"]
+mod etags;
 #[path = "store/feed.rs"]
 mod feed;
+#[path = "store/idempotency.rs"]
+mod idempotency;
 #[path = "store/lists.rs"]
 mod lists;
+#[path = "store/quotas.rs"]
+mod quotas;
 #[path = "store/tags.rs"]
 mod tags;
 #[path = "store/todos.rs"]
@@ -21,7 +27,7 @@ use quartet_clock::Clock;
 use quartet_kernel::Deadline;
 use quartet_messaging::{Message, Publisher};
 use quartet_proto::events::Event;
-use quartet_store::{Context, Database};
+use quartet_store::{Context, Database, Timestamp};
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{NewTodo, Priority, Tag, Title};
 use quartet_todos::store::{MIGRATIONS, Store, over};
@@ -83,7 +89,49 @@ impl Fixture {
     async fn insert(&self, todo: NewTodo) -> Uuid {
         self.clock.advance(time::Duration::seconds(1));
         let id = todo.id;
-        self.store.insert_todos(self.owner, &[todo], &self.cx()).await.unwrap();
+        self.store
+            .insert_todos(self.owner, &[todo], None, &self.cx())
+            .await
+            .unwrap();
+        id
+    }
+
+    /// How many rows of each thing there are, and where the feeds are.
+    async fn rows(&self) -> Vec<i64> {
+        let mut rows = Vec::new();
+        for sql in [
+            "select count(*) from todos",
+            "select count(*) from tags",
+            "select count(*) from changes",
+            "select count(*) from outbox",
+            "select cast(coalesce(sum(head + live), 0) as bigint) from feeds",
+        ] {
+            rows.push(match &self.database {
+                Database::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool.pool()).await.unwrap(),
+                Database::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool.pool()).await.unwrap(),
+            });
+        }
+        rows
+    }
+
+    /// Makes a tag as the version before did, whose tables know no keys of names.
+    async fn insert_unkeyed(&self, name: &str) -> Uuid {
+        let id = self.clock.new_id();
+        let sql = "insert into tags (id, user_id, name, created_at, updated_at) values ($1, $2, $3, $4, $4)";
+        let now = Timestamp(self.clock.now());
+        let deadline = self.cx().deadline;
+        match &self.database {
+            Database::Postgres(database) => {
+                let mut connection = database.read(deadline).await.unwrap();
+                let query = sqlx::query(sql).bind(id).bind(self.owner).bind(name).bind(now);
+                query.execute(&mut *connection).await.unwrap();
+            }
+            Database::Sqlite(database) => {
+                let mut connection = database.pool().acquire().await.unwrap();
+                let query = sqlx::query(sql).bind(id).bind(self.owner).bind(name).bind(now);
+                query.execute(&mut *connection).await.unwrap();
+            }
+        }
         id
     }
 
@@ -96,7 +144,7 @@ impl Fixture {
             created_at: now,
             updated_at: now,
         };
-        self.store.insert_tag(&tag, &self.cx()).await.unwrap();
+        self.store.insert_tag(&tag, None, &self.cx()).await.unwrap();
         tag.id
     }
 }

@@ -28,6 +28,7 @@ impl Todos {
         let deps = Deps {
             clock: clock.clone(),
             broker: None,
+            cache: quartet_cache::Cache::none(),
         };
         let service = build(config, deps).await.unwrap();
         let host = stack::host("todos", &clock, Upstream::local("auth").0);
@@ -49,6 +50,7 @@ impl Todos {
             user_id: self.user.clone(),
             import_id: import_id.into(),
             rows,
+            tier: String::new(),
         });
         self.client.import_todos(request).await.unwrap().into_inner()
     }

@@ -4,6 +4,7 @@
 //! Every change here is two changes, one in each service, and either service may fail between them.
 //! The order makes each failure harmless and each retry right:
 //!
+//! - An account is opened in auth first, whose event makes the user if this service cannot.
 //! - A name or address changes in auth first, since auth alone can refuse it. What the account then
 //!   has is copied here: an address is copied once it is proven. If the copy is lost, the account's
 //!   next login or refresh brings it (EnsureUser), and a repeated request for the same name leaves
@@ -20,10 +21,11 @@
 
 use std::time::Duration;
 
-use quartet_kernel::{Deadline, DeadlineExceeded, Email, Username};
+use quartet_kernel::{Deadline, DeadlineExceeded, DisplayName, Email, Role, Username, id};
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::options::Reason;
+use quartet_proto::users::v1::CreateUserRequest;
 use quartet_rpc::failure::reason_of;
 use quartet_rpc::{Call, Failure, Peer, Upstream, timestamp};
 use tonic::{Code, Request, Response, Status};
@@ -31,7 +33,7 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::UserEdit;
+use crate::domain::{Account, UserEdit};
 
 /// How long a pending change waits for auth: shorter than others wait for the store's one writer.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,6 +48,37 @@ impl Accounts {
     /// The accounts of the service `auth`.
     pub fn new(auth: Peer) -> Self {
         Self { auth }
+    }
+
+    /// Opens an account for a new user. Auth checks the fields, which have the same names there.
+    ///
+    /// Errors: invalid fields; [`Error::UsernameTaken`], [`Error::EmailTaken`]; UNAVAILABLE when auth is
+    /// away.
+    pub async fn open(&self, call: &Call, wanted: CreateUserRequest) -> Result<Account, Error> {
+        let name = DisplayName::optional(&wanted.name).ok().flatten();
+        let message = pb::OpenAccountRequest {
+            name: wanted.name,
+            username: wanted.username,
+            email: wanted.email,
+            password: wanted.password,
+        };
+        let answer = self
+            .send(call, call.deadline, message, async |mut client, request| {
+                client.open_account(request).await
+            })
+            .await?;
+        let account = answer
+            .map_err(|status| self.refusal(Uuid::nil(), "", &status))?
+            .into_inner();
+        let broken = |_| Failure::internal();
+        Ok(Account {
+            id: id::parse(&account.id).map_err(broken)?,
+            name,
+            username: Username::parse(&account.username).map_err(broken)?,
+            email: Email::parse(&account.email).map_err(broken)?,
+            role: Role::User,
+            updated_at: timestamp::parse(account.updated_at.as_ref()).map_err(broken)?,
+        })
     }
 
     /// Gives the account the user name and the address of `edit`, and `edit` what the account then
@@ -64,8 +97,11 @@ impl Accounts {
                 client.update_account(request).await
             })
             .await?;
-        let account = answer.map_err(|status| self.refusal(id, &status))?.into_inner();
+        let account = answer
+            .map_err(|status| self.refusal(id, "user.", &status))?
+            .into_inner();
         edit.account_at = timestamp::parse(account.updated_at.as_ref()).map_err(|_| Failure::internal())?;
+        edit.pending_email = account.pending_email;
         if edit.username.is_some() {
             let username = Username::parse(&account.username).map_err(|_| Failure::internal())?;
             edit.username = Some(username);
@@ -96,7 +132,7 @@ impl Accounts {
             Ok(_) => Ok(()),
             // Nobody can sign in with an account that is gone: that is what was requested.
             Err(status) if is(&status, Reason::AccountNotFound) => Ok(()),
-            Err(status) => Err(self.refusal(id, &status)),
+            Err(status) => Err(self.refusal(id, "user.", &status)),
         }
     }
 
@@ -115,7 +151,7 @@ impl Accounts {
                 async |mut client, request| client.reopen_account(request).await,
             )
             .await?;
-        answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
+        answer.map(|_| ()).map_err(|status| self.refusal(id, "user.", &status))
     }
 
     /// Deletes the account for good.
@@ -133,7 +169,7 @@ impl Accounts {
                 async |mut client, request| client.purge_account(request).await,
             )
             .await?;
-        answer.map(|_| ()).map_err(|status| self.refusal(id, &status))
+        answer.map(|_| ()).map_err(|status| self.refusal(id, "user.", &status))
     }
 
     /// Sends one request and waits for its answer until `deadline`, or the caller's if that is
@@ -163,7 +199,8 @@ impl Accounts {
         }
     }
 
-    fn refusal(&self, id: Uuid, status: &Status) -> Error {
+    /// The error of a refusal. `path` leads to the fields that auth names.
+    fn refusal(&self, id: Uuid, path: &str, status: &Status) -> Error {
         if is(status, Reason::UsernameTaken) {
             return Error::UsernameTaken;
         }
@@ -182,7 +219,7 @@ impl Accounts {
             Some(bad) if is(status, Reason::ValidationFailed) => {
                 let mut violations = bad.field_violations;
                 for violation in &mut violations {
-                    violation.field = format!("user.{}", violation.field);
+                    violation.field.insert_str(0, path);
                 }
                 Failure::invalid(violations, 0).into()
             }

@@ -1,6 +1,6 @@
 //! What can go wrong, and what a caller learns of it.
 
-use quartet_kernel::{DeadlineExceeded, InvalidFields};
+use quartet_kernel::{DeadlineExceeded, EtagMismatch, InvalidFields};
 use quartet_proto::options::Reason;
 use quartet_rpc::Failure;
 use tonic::{Code, Status};
@@ -29,9 +29,9 @@ pub enum Error {
         /// The requested id.
         id: Uuid,
     },
-    /// Deleted users are for superusers to see.
-    #[error("only superusers may list deleted users")]
-    DeletedNotShown,
+    /// Deleted users, and filters by name and address, are for superusers.
+    #[error("only superusers may list deleted users, or filter by name or address")]
+    NotForUsers,
     /// The auth service has given the user name to another account.
     #[error("the user name is taken")]
     UsernameTaken,
@@ -87,6 +87,9 @@ pub enum Error {
     /// is away.
     #[error("{0:?}")]
     Refused(Failure),
+    /// The resource is not as the caller has seen it.
+    #[error(transparent)]
+    EtagMismatch(#[from] EtagMismatch),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] quartet_store::Error),
@@ -135,7 +138,7 @@ impl From<Error> for Status {
                 failure(Code::NotFound, Reason::UserNotFound).with("username", username)
             }
             Error::NotYourUser { id } => failure(Code::PermissionDenied, Reason::NotYourUser).with("user_id", id),
-            Error::DeletedNotShown => failure(Code::PermissionDenied, Reason::PermissionDenied),
+            Error::NotForUsers => failure(Code::PermissionDenied, Reason::PermissionDenied),
             Error::UsernameTaken => failure(Code::AlreadyExists, Reason::UsernameTaken),
             Error::EmailTaken => failure(Code::AlreadyExists, Reason::EmailTaken),
             Error::LastSuperuser => failure(Code::FailedPrecondition, Reason::LastSuperuser),
@@ -151,6 +154,7 @@ impl From<Error> for Status {
                 failure(Code::AlreadyExists, Reason::RateLimitNameTaken).with("name", name)
             }
             Error::Refused(failure) => failure,
+            Error::EtagMismatch(mismatch) => mismatch.into(),
             Error::Store(error) => error.into_fault().into(),
         };
         failure.into()

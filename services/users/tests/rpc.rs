@@ -58,6 +58,7 @@ impl Users {
             clock: clock.clone(),
             auth: host.auth(),
             broker: None,
+            cache: quartet_cache::Cache::none(),
         };
         let service = build(config, deps).await.unwrap();
         let upstream = stack::upstream(&host, PACKAGES, &service).await;
@@ -71,9 +72,9 @@ impl Users {
             clock,
             _fresh: fresh,
         };
-        users.ensure(&users.ada.clone(), "ada", pb::UserRole::User).await;
+        users.ensure(&users.ada.clone(), "ada", pb::UserRole::RoleUser).await;
         users
-            .ensure(&users.superuser.clone(), "root", pb::UserRole::Superuser)
+            .ensure(&users.superuser.clone(), "root", pb::UserRole::RoleSuperuser)
             .await;
         users
     }
@@ -81,7 +82,7 @@ impl Users {
     /// Another user who is there.
     async fn join(&mut self, username: &str) -> Identity {
         let identity = Identity::user(&self.clock);
-        self.ensure(&identity, username, pb::UserRole::User).await;
+        self.ensure(&identity, username, pb::UserRole::RoleUser).await;
         identity
     }
 

@@ -5,6 +5,7 @@
 //! them; [`value`] has the types that a setting may have.
 
 pub mod example;
+pub mod foreign;
 mod macros;
 mod source;
 pub mod value;

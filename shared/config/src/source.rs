@@ -52,6 +52,13 @@ impl FromStr for Environment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().to_ascii_lowercase();
+        let name = match text.as_str() {
+            "prod" => "production",
+            "stage" | "stg" => "staging",
+            "development" | "develop" => "dev",
+            other => other,
+        };
         [
             Self::Local,
             Self::Dev,
@@ -62,7 +69,7 @@ impl FromStr for Environment {
             Self::Production,
         ]
         .into_iter()
-        .find(|environment| environment.name().eq_ignore_ascii_case(text))
+        .find(|environment| environment.name() == name)
         .ok_or_else(|| "expected local, dev, uat, uatbiz, sanity, staging or production".into())
     }
 }
@@ -91,7 +98,11 @@ impl Source {
             .cloned()
             .or_else(|| source.raw("ENVIRONMENT").map(str::to_owned));
         if let Some(name) = name {
-            source.add_file(&folder.join(format!(".env.{}", name.to_ascii_lowercase())))?;
+            // One file, whichever alias the environment is called by.
+            let name = name
+                .parse()
+                .map_or(name.to_ascii_lowercase(), |known: Environment| known.name().to_owned());
+            source.add_file(&folder.join(format!(".env.{name}")))?;
         }
         for (name, value) in environment {
             source.set(name, value, "the environment".into());
@@ -126,6 +137,11 @@ impl Source {
             .filter(|value| !value.is_empty())
     }
 
+    /// The names that a layer sets.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
     /// The layer that set `name`.
     pub fn origin(&self, name: &str) -> &str {
         self.values.get(name).map_or("its default", |(_, origin)| origin)
@@ -145,6 +161,17 @@ impl Source {
             origin: self.origin(setting.name).to_owned(),
             rule: expected::<T>(&rule.to_string()),
         })
+    }
+
+    /// Where the process runs.
+    pub fn environment(&self) -> Result<Environment, Error> {
+        let setting = Setting {
+            name: "ENVIRONMENT",
+            default: None,
+            doc: &[],
+            secret: false,
+        };
+        Ok(self.read(&setting)?.unwrap_or(Environment::Local))
     }
 
     /// Sets a value of a later layer. An empty value counts as unset, and leaves the layers below
@@ -263,5 +290,23 @@ mod tests {
             error.starts_with("PORT: expected a whole number") && error.contains("`x`") && error.contains("the caller"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_environment_has_its_usual_aliases_in_any_case_and_one_file() {
+        for (text, expected) in [
+            ("PROD", Environment::Production),
+            ("Production", Environment::Production),
+            ("development", Environment::Dev),
+            (" Stage ", Environment::Staging),
+            ("LOCAL", Environment::Local),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        assert!("prd".parse::<Environment>().is_err());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env.production"), "A=production\n").unwrap();
+        let source = Source::load_from(folder.path(), environment(&[("ENVIRONMENT", "Prod")])).unwrap();
+        assert_eq!(source.raw("A"), Some("production"));
     }
 }

@@ -97,6 +97,42 @@ impl FromStr for Bytes {
     }
 }
 
+/// A number for everybody, and others for the users of tiers: `100`, or `100,pro=1000,free=20`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerTier {
+    everybody: u32,
+    tiers: Vec<(String, u32)>,
+}
+
+impl PerTier {
+    /// The number for a user of this tier, or of none.
+    pub fn of(&self, tier: Option<&str>) -> u32 {
+        let set = self.tiers.iter().find(|(name, _)| Some(name.as_str()) == tier);
+        set.map_or(self.everybody, |(_, number)| *number)
+    }
+}
+
+impl FromStr for PerTier {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const RULE: &str = "expected a number, and others by tier if you like, such as `100,pro=1000`";
+        let number = |text: &str| text.trim().parse().map_err(|_| RULE);
+        let mut items = text.split(',');
+        let everybody = number(items.next().unwrap_or_default())?;
+        let mut tiers: Vec<(String, u32)> = Vec::new();
+        for item in items {
+            let (tier, limit) = item.split_once('=').ok_or(RULE)?;
+            let tier = tier.trim();
+            if tier.is_empty() || tiers.iter().any(|(known, _)| known == tier) {
+                return Err(RULE.into());
+            }
+            tiers.push((tier.to_owned(), number(limit)?));
+        }
+        Ok(Self { everybody, tiers })
+    }
+}
+
 /// A setting without a default: `Option<T>`.
 pub trait Optional {
     /// The type of the value when it is set.
@@ -132,6 +168,16 @@ mod tests {
     fn sizes_take_binary_units() {
         assert_eq!("2MiB".parse(), Ok(Bytes(2 << 20)));
         assert!("2MB".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn a_number_may_differ_by_tier() {
+        let limits: PerTier = "100, pro=1000,free=0".parse().unwrap();
+        let of = [None, Some("pro"), Some("free"), Some("other")].map(|tier| limits.of(tier));
+        assert_eq!(of, [100, 1000, 0, 100]);
+        for wrong in ["", "pro=1", "1,pro", "1,=2", "1,pro=1,pro=2", "1,pro=-1", "many"] {
+            assert!(wrong.parse::<PerTier>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -28,5 +28,8 @@ quartet_config::settings! {
         /// How long a consumer remembers that it has handled a message. A duplicate that arrives
         /// later takes effect again, so this is longer than any message can be in flight.
         inbox_retention: Span = "INBOX_RETENTION" or "14d";
+        /// How long the reply to a request with an Idempotency-Key is kept. A repeat that arrives
+        /// later takes effect again.
+        idempotency_key_retention: Span = "IDEMPOTENCY_KEY_RETENTION" or "24h";
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quartet_cache::Cache;
 use quartet_clock::Clock;
 use quartet_store::Database;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Broker, Config, Handler, Publisher, Queue, Relay, Stats, Subscription, Wake, stats};
+use crate::outdated::Outdated;
+use crate::{Broker, Config, Handler, Publisher, Queue, Relay, Replies, Stats, Subscription, Wake, stats};
 
 /// The pause after a declaration of the queues that failed.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -20,6 +22,7 @@ pub struct Messenger {
     settings: Config,
     wake: Wake,
     stats: Stats,
+    outdated: Outdated,
     consumer: Option<(&'static str, Arc<dyn Handler>)>,
 }
 
@@ -34,7 +37,17 @@ impl Messenger {
             settings,
             wake: Wake::default(),
             stats: Stats::default(),
+            outdated: Outdated::new(Cache::none()),
             consumer: None,
+        }
+    }
+
+    /// Forgets replies in `cache` that the service's writes make outdated.
+    #[must_use]
+    pub fn caching(self, cache: Cache) -> Self {
+        Self {
+            outdated: Outdated::new(cache),
+            ..self
         }
     }
 
@@ -51,7 +64,7 @@ impl Messenger {
 
     /// What the units of work of the store publish through.
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.clock.clone(), self.wake.clone())
+        Publisher::new(self.clock.clone(), self.wake.clone()).with(self.outdated.clone())
     }
 
     /// How far behind the relay is.
@@ -59,8 +72,21 @@ impl Messenger {
         self.stats.clone()
     }
 
+    /// The replies to requests with a key, in the store of the service.
+    pub fn replies(&self) -> Replies {
+        Replies::new(self.database.clone(), self.clock.clone())
+    }
+
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        let replies = self
+            .replies()
+            .prune(self.settings.idempotency_key_retention.0, stop.clone());
+        tokio::join!(replies, self.transport(stop));
+    }
+
+    /// Publishes and consumes until `stop`.
+    async fn transport(self, stop: CancellationToken) {
         let Some(broker) = self.broker else {
             tracing::info!("RABBITMQ_URL is not set: the events of this service wait in its outbox");
             return stop.cancelled().await;
@@ -85,7 +111,9 @@ impl Messenger {
             .map(|(consumer, _)| Queue::of_service(consumer).name)
             .collect();
         let metrics = stats::record(broker.as_ref(), &queues, &stop);
-        let relay = Relay::new(self.database, broker.clone(), self.clock, self.settings).with(self.wake, self.stats);
+        let relay = Relay::new(self.database, broker.clone(), self.clock, self.settings)
+            .with(self.wake, self.stats)
+            .outdating(self.outdated);
         tokio::join!(relay.run(stop.clone()), consume, metrics);
     }
 }

@@ -4,8 +4,12 @@
 use async_trait::async_trait;
 use sqlx::{Database, PgConnection, QueryBuilder, SqliteConnection};
 
+use quartet_store::Error;
+
 use crate::Message;
-use crate::store::{postgres, sqlite};
+use crate::store::{Rows, postgres, sqlite};
+
+pub use crate::store::Lag;
 
 /// A connection to a database with an `outbox` table, of either kind.
 #[async_trait]
@@ -54,4 +58,12 @@ pub async fn append_all<C: Outbox>(connection: &mut C, messages: &[Message]) -> 
         [] => Ok(()),
         messages => connection.append_all(messages).await,
     }
+}
+
+/// How far behind the outbox in `database` is.
+///
+/// # Errors
+/// When the store is away, or has no outbox yet.
+pub async fn lag(database: &quartet_store::Database) -> Result<Lag, Error> {
+    Rows::of(database, 1).lag().await
 }

@@ -7,21 +7,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use quartet_cache::Cache;
 use quartet_clock::Clock;
 use quartet_store::{Database, Error};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Published;
 use crate::failpoint::pass;
+use crate::outdated::Outdated;
 use crate::store::{Row, Rows};
 use crate::{Broker, Config, Message, Stats};
 
 /// Batches in flight at once.
 const LANES: usize = 3;
+/// Claims are so far apart while there is no backlog, so that what is committed meanwhile is sent together:
+/// a claim and its end cost the database as much for one message as for ten.
+const GATHERING: Duration = Duration::from_millis(4);
 /// How often the lag is measured and old rows are deleted.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 /// Rows that one statement prunes; locks are held briefly.
@@ -39,6 +47,11 @@ pub struct Relay {
     settings: Config,
     wake: Wake,
     stats: Stats,
+    outdated: Outdated,
+    /// The time from which a lane may claim; held by the lane that waits for it.
+    next_claim: Mutex<Instant>,
+    /// The last claim has left rows behind.
+    is_behind: AtomicBool,
 }
 
 /// Wakes a relay after a commit. To be called after the commit; a call that is lost costs the poll
@@ -64,7 +77,16 @@ impl Relay {
             settings,
             wake: Wake::default(),
             stats: Stats::default(),
+            outdated: Outdated::new(Cache::none()),
+            next_claim: Mutex::new(Instant::now()),
+            is_behind: AtomicBool::new(false),
         }
+    }
+
+    /// The same, which forgets cached replies that events make outdated.
+    #[must_use]
+    pub(crate) fn outdating(self, outdated: Outdated) -> Self {
+        Self { outdated, ..self }
     }
 
     /// As [`Relay::new`], woken by `wake` and counting in `stats`.
@@ -112,11 +134,14 @@ impl Relay {
             if let Err(error) = &batch {
                 tracing::warn!(%error, "the outbox cannot be worked on for now");
             }
-            let failing = !matches!(batch, Ok(Batch::Sent | Batch::Empty));
+            let failing = !matches!(batch, Ok(Batch::Sent { .. } | Batch::Empty));
             let wait = match batch {
-                Ok(Batch::Sent) => {
+                Ok(Batch::Sent { more }) => {
                     (limit, pause) = ((limit * 2).min(full), PAUSES.0);
-                    continue;
+                    if more {
+                        continue;
+                    }
+                    self.settings.relay_poll_interval.0
                 }
                 Ok(Batch::Empty) => self.settings.relay_poll_interval.0,
                 Ok(Batch::Failed) | Err(_) => {
@@ -137,25 +162,47 @@ impl Relay {
         }
     }
 
+    /// Waits until it is time for another claim. `false` where another lane waits already: its claim is yet
+    /// to come, and sees what this one would have seen.
+    async fn gather(&self) -> bool {
+        if self.is_behind.load(Relaxed) {
+            return true;
+        }
+        let Ok(mut next) = self.next_claim.try_lock() else {
+            return false;
+        };
+        tokio::time::sleep_until(*next).await;
+        *next = Instant::now() + GATHERING;
+        true
+    }
+
     async fn send_batch(&self, limit: i64) -> Result<Batch, Error> {
+        if !self.gather().await {
+            return Ok(Batch::Empty);
+        }
         let now = self.clock.now();
         let claimed = self.rows.claim(now, now + self.settings.relay_lease.0, limit).await?;
+        let is_full = claimed.len() as i64 == limit;
+        // Ordered rows make room for the next of their subject.
+        let more = is_full || claimed.iter().any(|(_, message)| message.ordered);
+        self.is_behind.store(more, Relaxed);
         if claimed.is_empty() {
             return Ok(Batch::Empty);
         }
-        if claimed.len() as i64 == limit {
+        if is_full {
             // There may be more than one lane carries.
             self.wake.wake();
         }
         pass!("relay-claimed");
         let (rows, messages): (Vec<Row>, Vec<Message>) = claimed.into_iter().unzip();
         let outcomes = self.broker.publish(&messages).await;
+        self.outdated.published(&messages).await;
         pass!("relay-published");
         let failed = self.record(&rows, &outcomes).await?;
         pass!("relay-recorded");
         match failed {
             true => Ok(Batch::Failed),
-            false => Ok(Batch::Sent),
+            false => Ok(Batch::Sent { more }),
         }
     }
 
@@ -236,9 +283,8 @@ impl Relay {
 enum Batch {
     /// There was nothing to send.
     Empty,
-    /// It was sent. More may be there, also since ordered rows made room for the next of their
-    /// subject.
-    Sent,
+    /// It was sent, and more may be there that nobody wakes this relay for.
+    Sent { more: bool },
     /// The broker failed some of it.
     Failed,
 }

@@ -13,13 +13,16 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use quartet_cache::Cache;
 use quartet_clock::Clock;
+use quartet_kernel::Scope;
 use quartet_proto::events::Event;
 use quartet_store::{Backend, Context, Error, RowLock};
 use uuid::Uuid;
 
 use crate::inbox::{self, Inbox};
 use crate::outbox::{self, Outbox};
+use crate::outdated::Outdated;
 use crate::{Message, Wake};
 
 /// What units of work publish through: it draws the ids of messages, and wakes the relay. Clones
@@ -28,12 +31,28 @@ use crate::{Message, Wake};
 pub struct Publisher {
     clock: Clock,
     relay: Wake,
+    outdated: Outdated,
 }
 
 impl Publisher {
     /// Publishes through the relay that `relay` wakes.
     pub fn new(clock: Clock, relay: Wake) -> Self {
-        Self { clock, relay }
+        Self {
+            clock,
+            relay,
+            outdated: Outdated::new(Cache::none()),
+        }
+    }
+
+    /// The same, where writes make replies outdated that are cached.
+    #[must_use]
+    pub(crate) fn with(self, outdated: Outdated) -> Self {
+        Self { outdated, ..self }
+    }
+
+    /// Forgets the cached replies with these tags, for a write without a unit of work.
+    pub async fn outdate(&self, tags: &[String]) {
+        self.outdated.forget(tags).await;
     }
 
     /// Publishes where no relay runs in this process: one that runs elsewhere finds the messages
@@ -51,7 +70,7 @@ impl Publisher {
 /// What a store adds to the commit of a unit, such as a feed of changes. [`OutboxAlone`] adds
 /// nothing.
 #[async_trait]
-pub trait Journal<B: Backend>: Send {
+pub trait Journal<B: Backend>: Send + 'static {
     /// What can go wrong in a store of this journal.
     type Error: From<Error> + From<sqlx::Error> + Send;
 
@@ -65,6 +84,11 @@ pub trait Journal<B: Backend>: Send {
         messages: &[Message],
         cx: &Context,
     ) -> Result<(), Self::Error>;
+
+    /// The tags of cached replies that what was written makes outdated, beside those of the events.
+    fn outdated(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Notifies those in this process who wait for the write. The transaction is committed.
     fn committed(self);
@@ -100,9 +124,15 @@ pub struct Unit<B: Backend, J: Journal<B> = OutboxAlone> {
     publisher: Publisher,
     /// Begun by the first query, so that a unit of a single statement needs no transaction.
     transaction: Option<B::Transaction>,
+    /// Of a unit that is one statement.
+    single: Option<B::Single>,
     /// Rows that are locked when it begins.
     locks: Vec<RowLock>,
     messages: Vec<Message>,
+    /// Tags of cached replies that the write makes outdated.
+    outdated: Vec<String>,
+    /// The events among all messages of the unit that make replies outdated.
+    outdating: Vec<Uuid>,
     journal: J,
     /// Whether messages were written before the commit.
     has_published: bool,
@@ -127,8 +157,11 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
             cx: cx.clone(),
             publisher: publisher.clone(),
             transaction: None,
+            single: None,
             locks: Vec::new(),
             messages: Vec::new(),
+            outdated: Vec::new(),
+            outdating: Vec::new(),
             journal,
             has_published: false,
         }
@@ -159,15 +192,50 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
     pub async fn connection(&mut self) -> Result<&mut B::Connection, Error> {
         let transaction = match self.transaction.take() {
             Some(transaction) => transaction,
-            None => self.database.begin(self.cx.deadline, &self.locks).await?,
+            None => self.begin().await?,
         };
         Ok(self.transaction.insert(transaction))
+    }
+
+    /// The connection for the only statement of a unit without messages: it needs no transaction
+    /// around it, unless it is there already, or the unit is part of a scope. A read that explains why it has written
+    /// nothing may follow.
+    pub async fn statement(&mut self) -> Result<&mut B::Connection, Error> {
+        if self.cx.scope.is_some() || self.transaction.is_some() {
+            return self.connection().await;
+        }
+        let single = match self.single.take() {
+            Some(single) => single,
+            None => self.database.single(self.cx.deadline).await?,
+        };
+        Ok(self.single.insert(single))
+    }
+
+    /// Begins the transaction, or goes on with the one of the scope.
+    async fn begin(&self) -> Result<B::Transaction, Error> {
+        match self.cx.scope.as_ref().and_then(Scope::resume::<B::Transaction>) {
+            Some(mut transaction) => {
+                B::lock(&mut transaction, &self.locks).await?;
+                Ok(transaction)
+            }
+            None => self.database.begin(self.cx.deadline, &self.locks).await,
+        }
     }
 
     /// Collects an event about `subject`. It is published after every earlier one about it.
     pub fn publish<E: Event>(&mut self, subject: impl fmt::Display, event: &E) {
         let message = Message::of(&self.publisher.clock, subject, event).in_order();
+        let tags = event.tags();
+        if !tags.is_empty() {
+            self.outdated.extend(tags);
+            self.outdating.push(message.id);
+        }
         self.enqueue(message);
+    }
+
+    /// Has cached replies with this tag forgotten with the commit, for a write without an event.
+    pub fn outdate(&mut self, tag: String) {
+        self.outdated.push(tag);
     }
 
     /// Collects a message, with the time and the trace of this work.
@@ -195,28 +263,51 @@ impl<B: Backend, J: Journal<B>> Unit<B, J> {
         Ok(())
     }
 
-    /// Writes what was collected in one statement, commits, and wakes whoever waits for it.
+    /// Writes what was collected in one statement, commits, and wakes whoever waits for it. Within a
+    /// scope, both are left to the scope.
     pub async fn commit(mut self) -> Result<(), J::Error> {
-        match self.transaction.take() {
-            Some(transaction) => {
-                self.transaction = Some(transaction);
-                self.flush().await?;
-                if let Some(transaction) = self.transaction.take() {
-                    B::commit(transaction).await?;
+        let is_empty = self.messages.is_empty() && self.journal.is_empty();
+        if let Some(single) = self.single.take() {
+            debug_assert!(is_empty, "a unit of one statement collects nothing");
+            B::finish(single).await?;
+        } else if self.transaction.is_some() || (self.cx.scope.is_some() && !is_empty) {
+            self.flush().await?;
+            if let Some(transaction) = self.transaction.take() {
+                match &self.cx.scope {
+                    Some(scope) => scope.suspend(transaction),
+                    None => B::commit(transaction).await?,
                 }
             }
-            None if self.messages.is_empty() && self.journal.is_empty() => return Ok(()),
-            None => {
-                let mut single = self.database.single(self.cx.deadline).await?;
-                self.journal.write(&mut single, &self.messages, &self.cx).await?;
-                self.has_published |= !self.messages.is_empty();
-                B::finish(single).await?;
+        } else if is_empty {
+            return Ok(());
+        } else {
+            let mut single = self.database.single(self.cx.deadline).await?;
+            self.journal.write(&mut single, &self.messages, &self.cx).await?;
+            self.has_published |= !self.messages.is_empty();
+            B::finish(single).await?;
+        }
+        // Before the write is answered: whoever made it sees it at once.
+        let mut outdated = std::mem::take(&mut self.outdated);
+        outdated.extend(self.journal.outdated());
+        outdated.sort_unstable();
+        outdated.dedup();
+        let (has_published, publisher, journal) = (self.has_published, self.publisher, self.journal);
+        let (outdating, is_outdating) = (self.outdating, !outdated.is_empty());
+        let committed = async move {
+            publisher.outdated.committed(&outdated, &outdating).await;
+            if has_published {
+                publisher.relay.wake();
             }
+            journal.committed();
+        };
+        match &self.cx.scope {
+            Some(scope) => scope.after_commit(move || committed),
+            None if is_outdating => {
+                // In a task of its own: a caller who goes away now does not keep it from happening.
+                let _ = tokio::spawn(committed).await;
+            }
+            None => committed.await,
         }
-        if self.has_published {
-            self.publisher.relay.wake();
-        }
-        self.journal.committed();
         Ok(())
     }
 }

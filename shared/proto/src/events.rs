@@ -4,6 +4,15 @@
 pub trait Event: prost::Message + Default {
     /// Its kind, such as `auth.account.registered.v1`; the version is that of the message.
     const KIND: &'static str;
+
+    /// The tags of cached replies that it makes outdated.
+    fn tags(&self) -> Vec<String>;
+}
+
+/// The tags of cached replies that an event of this kind makes outdated; none where it is not one
+/// of ours.
+pub fn tags(kind: &str, payload: &[u8]) -> Vec<String> {
+    decoded_tags(kind, payload).unwrap_or_default()
 }
 
 /// The kinds of events that the service named `consumer` takes.

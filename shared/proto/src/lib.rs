@@ -1,8 +1,9 @@
 //! The contracts of the suite, compiled from `proto/`.
 //!
 //! Reading order: the generated modules (one per proto package), then [`descriptors`] (the same
-//! contracts as data, for the gateway, reflection and the access layer), [`events`] (what travels
-//! between services) and [`options`] (what a method declares about itself).
+//! contracts as data, for the gateway, reflection and the access layer), [`bounded`] (the codec of
+//! their methods), [`events`] (what travels between services) and [`options`] (what a method
+//! declares about itself).
 
 #![expect(
     missing_docs,
@@ -11,6 +12,7 @@
     reason = "generated items carry the comments of the protos, and the generator's own attributes"
 )]
 
+pub mod bounded;
 pub mod descriptors;
 pub mod events;
 pub mod options;

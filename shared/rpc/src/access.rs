@@ -1,10 +1,9 @@
 //! The layer in front of every method of every service: deadline, identity, policy, panic guard,
 //! and the end of a stream whose caller is no longer welcome.
 //!
-//! The policies come from the descriptors, so a method cannot be forgotten; one that they do not
-//! know is denied.
+//! The [`crate::policies`] come from the descriptors, so a method cannot be forgotten; one that they do
+//! not know is denied.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,129 +14,39 @@ use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
 use quartet_kernel::{Deadline, DeadlineExceeded};
-use quartet_proto::descriptors;
-use quartet_proto::options::{self, Access, Reason};
-use quartet_telemetry::{TraceContext, TracedSpan};
+use quartet_limits::{Limits, Subject};
+use quartet_telemetry::{TraceContext, TracedSpan, error_reports};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::guard::GuardedBody;
+use crate::idempotency::CallKey;
+use crate::policies::{Policies, Policy, Streams};
 use crate::served::Served;
 use crate::{Call, Caller, Failure, User, Verifier, timeout};
 
 /// Metadata in which the gateway proves itself by a service token, beside the client's own token.
 pub const GATEWAY_TOKEN: &str = "x-gateway-token";
 
-/// The policy of every method, by its path, such as `/quartet.todos.v1.TodoService/GetTodo`.
-#[derive(Clone)]
-pub struct Policies(Arc<HashMap<String, Policy>>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Policy {
-    /// The method's name, such as `quartet.todos.v1.TodoService/GetTodo`.
-    name: Arc<str>,
-    access: Access,
-    streams: Streams,
-}
-
-/// How a method's replies come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Streams {
-    /// One reply.
-    No,
-    /// A file in pieces: it ends by itself, and whoever was let in at its start may have all of it.
-    File,
-    /// Replies that may go on for as long as anybody listens.
-    Endless,
-}
-
-impl Policies {
-    /// The policies that the contracts declare, and those of health checks and reflection, which
-    /// anybody may call.
-    pub fn from_descriptors() -> Self {
-        let methods = descriptors::pool()
-            .services()
-            .flat_map(|service| service.methods().collect::<Vec<_>>());
-        let declared = methods.filter_map(|method| {
-            let name = format!("{}/{}", method.parent_service().full_name(), method.name());
-            let streams = match (method.is_server_streaming(), method.output().full_name()) {
-                (false, _) => Streams::No,
-                (true, "google.api.HttpBody") => Streams::File,
-                (true, _) => Streams::Endless,
-            };
-            Some(Policy {
-                name: name.into(),
-                access: options::access(&method)?,
-                streams,
-            })
-        });
-        let standard = [
-            "grpc.health.v1.Health/Check",
-            "grpc.health.v1.Health/Watch",
-            "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-            "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        ];
-        // They reveal nobody's data, so that nobody's session matters to their streams.
-        let standard = standard.into_iter().map(|name| Policy {
-            name: name.into(),
-            access: Access::Public,
-            streams: Streams::No,
-        });
-        let by_path = |policy: Policy| (format!("/{}", policy.name), policy);
-        Self(Arc::new(declared.chain(standard).map(by_path).collect()))
-    }
-
-    /// Whether `caller` may call the method at `path`.
-    pub fn admit(&self, path: &str, caller: &Caller) -> Result<(), Failure> {
-        let denied = |message: &str| Err(Failure::new(Code::PermissionDenied, Reason::PermissionDenied, message));
-        match (self.0.get(path).map(|policy| policy.access), caller) {
-            (None | Some(Access::Unspecified), _) => denied("there is no such method for you"),
-            (Some(Access::Public), _)
-            | (Some(Access::User), Caller::User(_))
-            | (Some(Access::Service), Caller::Service(_)) => Ok(()),
-            (Some(Access::Superuser), Caller::User(user)) if user.is_superuser() => Ok(()),
-            (Some(Access::User | Access::Superuser | Access::Service), Caller::Anonymous) => Err(Failure::new(
-                Code::Unauthenticated,
-                Reason::TokenMissing,
-                "an access token is required",
-            )),
-            (Some(Access::Superuser), Caller::User(_)) => denied("only superusers may do this"),
-            (Some(Access::Service), Caller::User(_)) => denied("only services of the suite may do this"),
-            (Some(Access::User | Access::Superuser), Caller::Service(_)) => denied("services may not do this"),
-        }
-    }
-
-    /// The method's name, if there is such a method.
-    fn name(&self, path: &str) -> Option<Arc<str>> {
-        self.0.get(path).map(|policy| policy.name.clone())
-    }
-
-    fn is_public(&self, path: &str) -> bool {
-        self.0.get(path).is_some_and(|policy| policy.access == Access::Public)
-    }
-
-    fn streams(&self, path: &str) -> Streams {
-        self.0.get(path).map_or(Streams::No, |policy| policy.streams)
-    }
-}
-
-/// Puts [`Access`] in front of a service.
+/// Puts identity and policy in front of a service.
 #[derive(Clone)]
 pub struct AccessLayer {
     policies: Policies,
     verifier: Verifier,
+    limits: Limits,
     default_deadline: Duration,
 }
 
 impl AccessLayer {
     /// A layer with the policies of the contracts. `default_deadline` is for callers that set none.
-    pub fn new(verifier: Verifier, default_deadline: Duration) -> Self {
+    pub fn new(verifier: Verifier, limits: Limits, default_deadline: Duration) -> Self {
         Self {
             policies: Policies::from_descriptors(),
             verifier,
+            limits,
             default_deadline,
         }
     }
@@ -195,23 +104,50 @@ where
         let cause = TraceContext::of(request.headers());
         let traced_span = TracedSpan::child_of(span, cause.as_ref());
         call.trace = traced_span.context();
-        let served = Served::begin(traced_span.clone(), layer.policies.name(request.uri().path()));
-        let streams = layer.policies.streams(request.uri().path());
+        let policy = layer.policies.of(request.uri().path());
+        let served = Served::begin(traced_span.clone(), policy.name.clone());
+        let streams = policy.streams;
 
         let work = async move {
             if deadline.has_passed() {
                 return Ok(refuse(DeadlineExceeded.into()));
             }
             match deadline
-                .bound(layer.identify(request.uri().path(), request.headers()))
+                .bound(layer.identify(&policy, request.uri().path(), request.headers()))
                 .await
             {
-                Ok(Ok(caller)) => call.caller = caller,
-                Ok(Err(failure)) => return Ok(refuse(failure)),
+                Ok(Ok(caller)) => {
+                    if let Caller::User(user) = &caller {
+                        error_reports::set_user(user.id);
+                        call.stale_after = layer.verifier.stale_after(user);
+                    }
+                    call.caller = caller;
+                }
+                Ok(Err(failure)) => {
+                    // Whoever tries tokens is counted by their address.
+                    if !layer.is_from_gateway(request.headers()).await
+                        && let Err(limited) = layer.count(&policy, request.uri().path(), &call).await
+                    {
+                        return Ok(refuse(limited));
+                    }
+                    return Ok(refuse(failure));
+                }
                 Err(late) => return Ok(refuse(late.into())),
             }
+            match layer.key(&policy, request.headers(), &call.caller) {
+                Ok(key) => call.idempotency = key.map(Arc::new),
+                Err(failure) => return Ok(refuse(failure)),
+            }
+            if policy.needs_fresh_proof()
+                && let Err(failure) = call.fresh_proof()
+            {
+                return Ok(refuse(failure));
+            }
+            call.needs_precondition = policy.needs_precondition;
             if layer.is_from_gateway(request.headers()).await {
                 call.trust_gateway(request.headers());
+            } else if let Err(failure) = layer.count(&policy, request.uri().path(), &call).await {
+                return Ok(refuse(failure));
             }
             let user = match (&call.caller, streams) {
                 (_, Streams::No) | (Caller::Anonymous | Caller::Service(_), _) => None,
@@ -246,6 +182,16 @@ impl AccessLayer {
         GuardedBody::around(body, async move { verifier.until_unwelcome(&user, past_expiry).await })
     }
 
+    /// The idempotency key of the request, if the method takes one.
+    fn key(&self, policy: &Policy, headers: &HeaderMap, caller: &Caller) -> Result<Option<CallKey>, Failure> {
+        match (&policy.name, caller) {
+            (Some(method), Caller::User(_) | Caller::Anonymous) => {
+                CallKey::read(headers, method, policy.idempotency, self.verifier.fingerprint_secret())
+            }
+            (None, _) | (_, Caller::Service(_)) => Ok(None),
+        }
+    }
+
     /// Whether the gateway sent the call, which its own token beside the client's proves.
     async fn is_from_gateway(&self, headers: &HeaderMap) -> bool {
         let Some(token) = headers.get(GATEWAY_TOKEN).and_then(|token| token.to_str().ok()) else {
@@ -254,19 +200,62 @@ impl AccessLayer {
         matches!(self.verifier.verify(token).await, Ok(Caller::Service(name)) if name == "gateway")
     }
 
+    /// Counts a call that the gateway has not counted; only users and anonymous clients have limits.
+    async fn count(&self, policy: &Policy, path: &str, call: &Call) -> Result<(), Failure> {
+        let user = match &call.caller {
+            Caller::Service(_) => return Ok(()),
+            Caller::Anonymous => None,
+            Caller::User(user) => Some(user),
+        };
+        if !policy.is_limited {
+            return Ok(());
+        }
+        let subject = Subject {
+            user: user.map(|user| user.id),
+            tier: user.and_then(|user| user.tier.as_deref()),
+            address: call.client_address,
+        };
+        let verdict = self.limits.take(Some(path), subject).await;
+        verdict.admitted().map_err(|refused| Failure::rate_limited(&refused))
+    }
+
     /// Who calls, if they may.
-    async fn identify(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Failure> {
+    async fn identify(&self, policy: &Policy, path: &str, headers: &HeaderMap) -> Result<Caller, Failure> {
         let caller = match bearer(headers) {
             None => Caller::Anonymous,
             Some(token) => match self.verifier.verify(token).await {
                 Ok(caller) => caller,
                 // A public method takes anybody, so a stale token is no reason to refuse.
-                Err(_) if self.policies.is_public(path) => Caller::Anonymous,
+                Err(_) if policy.is_public() => Caller::Anonymous,
                 Err(failure) => return Err(failure),
             },
         };
-        self.policies.admit(path, &caller).map(|()| caller)
+        match policy.admit(&caller) {
+            Ok(()) => Ok(caller),
+            Err(failure) => {
+                record_denial(path, &caller, &failure);
+                Err(failure)
+            }
+        }
     }
+}
+
+/// Writes that somebody who is known may not call a method, for the audit trail: a line to a log target of
+/// its own.
+fn record_denial(path: &str, caller: &Caller, failure: &Failure) {
+    let actor = match caller {
+        Caller::Anonymous => return,
+        Caller::User(user) => user.id.to_string(),
+        Caller::Service(name) => name.clone(),
+    };
+    tracing::info!(
+        target: "quartet::security",
+        event_type = "authz_fail",
+        actor,
+        detail = path,
+        reason = failure.reason().code(),
+        "security event"
+    );
 }
 
 /// The token of the `Authorization` header (RFC 6750 §2.1), if it has the form of one.
@@ -277,34 +266,4 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn refuse(failure: Failure) -> Response<Body> {
     Status::from(failure).into_http()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_method_that_the_contracts_do_not_know_is_denied_to_everybody() {
-        let policies = Policies::from_descriptors();
-        for caller in [Caller::Anonymous, Caller::Service("todos".into())] {
-            let failure = policies
-                .admit("/quartet.todos.v1.TodoService/Drop", &caller)
-                .unwrap_err();
-            assert_eq!(failure.code(), Code::PermissionDenied);
-        }
-    }
-
-    #[test]
-    fn every_method_of_the_contracts_has_a_policy() {
-        let policies = Policies::from_descriptors();
-        for service in descriptors::pool()
-            .services()
-            .filter(|service| service.full_name().starts_with("quartet."))
-        {
-            for method in service.methods() {
-                let path = format!("/{}/{}", service.full_name(), method.name());
-                assert!(policies.0.contains_key(&path), "{path}");
-            }
-        }
-    }
 }

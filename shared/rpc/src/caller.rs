@@ -1,5 +1,7 @@
 //! Who is calling.
 
+use std::sync::Arc;
+
 use quartet_kernel::Role;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -24,12 +26,21 @@ pub struct User {
     pub session_id: Uuid,
     /// What the user may do.
     pub role: Role,
+    /// The user is a superuser who lacks the second factor that the settings demand, and has the role of
+    /// a user meanwhile.
+    pub lacks_second_factor: bool,
     /// The user's tier, if they have one.
     pub tier: Option<String>,
+    /// When they last proved who they are, by a password or a second factor: `auth_time`.
+    pub authenticated_at: OffsetDateTime,
     /// When the token was issued.
     pub issued_at: OffsetDateTime,
     /// When the token expires.
     pub expires_at: OffsetDateTime,
+    /// The OAuth 2.0 client that the token was issued to: `client_id`.
+    pub client_id: Arc<str>,
+    /// The key that signed the token: `kid`.
+    pub key_id: Arc<str>,
 }
 
 impl User {

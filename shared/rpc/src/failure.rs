@@ -5,15 +5,16 @@ mod bounds;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use quartet_limits::Refused;
 use quartet_proto::options::Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::token::ACR_TWO_FACTORS;
 use bounds::Bounded;
 pub use bounds::{MAX_BYTES, MAX_VIOLATIONS, OMITTED};
 
-/// The `domain` of every `google.rpc.ErrorInfo` of the suite.
-pub const DOMAIN: &str = "quartet";
+pub use quartet_proto::bounded::DOMAIN;
 
 /// An error answer in the making. `Status::from` finishes it.
 #[derive(Debug, Clone)]
@@ -57,6 +58,35 @@ impl Failure {
         .with("what", what)
     }
 
+    /// RESOURCE_EXHAUSTED: a limit refuses the call.
+    pub fn rate_limited(refused: &Refused) -> Self {
+        let message = format!("too many requests: the limit `{}` is used up", refused.limit);
+        Self::new(Code::ResourceExhausted, Reason::RateLimited, message)
+            .with("limit", &refused.limit)
+            .retry_after(refused.retry_after)
+    }
+
+    /// UNAUTHENTICATED: the method demands a proof of who calls that is at most `window` old (RFC 9470
+    /// §3).
+    pub fn insufficient_authentication(window: Duration) -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            Reason::InsufficientUserAuthentication,
+            "prove who you are once more, by Reauthenticate or a new login",
+        )
+        .with("max_age", window.as_secs())
+    }
+
+    /// UNAUTHENTICATED: the method demands a proof of who calls by two factors (RFC 9470 §3).
+    pub fn second_factor_required() -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            Reason::InsufficientUserAuthentication,
+            "prove who you are by a code of your second factor",
+        )
+        .with("acr_values", ACR_TWO_FACTORS)
+    }
+
     /// INVALID_ARGUMENT with fields that break their rules, and how many more there are.
     pub fn invalid(violations: Vec<FieldViolation>, omitted: usize) -> Self {
         let message = match violations.as_slice() {
@@ -68,6 +98,13 @@ impl Failure {
             omitted,
             ..Self::new(Code::InvalidArgument, Reason::ValidationFailed, message)
         }
+    }
+
+    /// What is wrong with a message of a stream that could not be decoded; `None` for any other
+    /// status.
+    pub fn of_message(status: &Status) -> Option<Self> {
+        let bad = status.get_details_bad_request()?;
+        Some(Self::invalid(bad.field_violations, 0))
     }
 
     /// Adds a datum that the reason is about, such as `todo_id`.

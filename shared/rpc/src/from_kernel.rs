@@ -1,6 +1,6 @@
 //! The errors of the crates below gRPC, as answers.
 
-use quartet_kernel::{DeadlineExceeded, Fault, InvalidFields};
+use quartet_kernel::{DeadlineExceeded, EtagMismatch, Fault, InvalidFields};
 use quartet_proto::options::Reason;
 use tonic::Code;
 use tonic_types::FieldViolation;
@@ -23,6 +23,12 @@ impl From<InvalidFields> for Failure {
 impl From<DeadlineExceeded> for Failure {
     fn from(late: DeadlineExceeded) -> Self {
         Self::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, late.to_string())
+    }
+}
+
+impl From<EtagMismatch> for Failure {
+    fn from(mismatch: EtagMismatch) -> Self {
+        Self::new(Code::Aborted, Reason::EtagMismatch, mismatch.to_string())
     }
 }
 

@@ -7,8 +7,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use quartet_cache::Cache;
 use quartet_clock::Clock;
 use quartet_config::{Error as SettingError, Secret, Source};
+use quartet_limits::Limits;
+use quartet_limits::counters::Counters;
+use quartet_proto::descriptors;
+use quartet_redis::Redis;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,10 +24,12 @@ use tonic::service::RoutesBuilder;
 use crate::access::AccessLayer;
 use crate::keys::Keys;
 use crate::revocations::Revocations;
-use crate::server::Stack;
+use crate::server::{Probe, Stack};
+use crate::service_keys::PrivateKey;
+use crate::tls::ServerTls;
 use crate::token::ServiceTokens;
-use crate::upstream::LocalSlot;
-use crate::{Config, Peer, Upstream, Verifier};
+use crate::upstream::{LocalSlot, Upstreams};
+use crate::{Config, Peer, Upstream, Verifier, rate_limits};
 
 /// Why a process does not start. It is shown to a person, who wants one line.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +38,9 @@ pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Hosted: Sized + Send + 'static {
     /// Adds the service's gRPC methods to a server.
     fn add_to(&self, routes: &mut RoutesBuilder);
+
+    /// Whether the service's store answers.
+    fn probe(&self) -> Probe;
 
     /// Does the service's background work until `stop`.
     fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send;
@@ -43,17 +53,29 @@ pub struct Host {
     name: Arc<str>,
     config: Config,
     secret: Secret,
+    private_key: Option<PrivateKey>,
     clock: Clock,
     auth: Upstream,
+    users: Upstream,
+    keys: Keys,
     revocations: Revocations,
     verifier: Verifier,
+    limits: Limits,
+    cache: Cache,
 }
 
 impl Host {
-    /// The host of the process `name`, which reaches the auth service at `auth`.
+    /// The host of the process `name`, which reaches the auth service at `auth` and the users
+    /// service at `users`. It limits nobody; see [`Host::limited`].
     ///
     /// Errors: a setting that is missing or too short, by name.
-    pub fn new(name: &str, config: Config, clock: Clock, auth: Upstream) -> Result<Self, SettingError> {
+    pub fn new(
+        name: &str,
+        config: Config,
+        clock: Clock,
+        auth: Upstream,
+        users: Upstream,
+    ) -> Result<Self, SettingError> {
         let secret = long_enough("SERVICE_TOKEN_SECRET", config.service_token_secret.as_ref())?;
         let secret = secret.ok_or_else(|| {
             missing(
@@ -64,16 +86,44 @@ impl Host {
         let hs256 = long_enough("JWT_HS256_SECRET", config.jwt_hs256_secret.as_ref())?;
         let keys = Keys::new(Arc::new(auth.clone()), hs256.as_ref());
         let revocations = Revocations::new(clock.clone(), config.revocation_grace.0);
-        let verifier = Verifier::new(&config, &secret, keys, revocations.clone(), clock.clone());
+        let verifier = Verifier::new(&config, &secret, keys.clone(), revocations.clone(), clock.clone())?;
+        let private_key = config.service_key_file.as_deref().map(PrivateKey::open).transpose()?;
         Ok(Self {
             name: name.into(),
             config,
             secret,
+            private_key,
             clock,
             auth,
+            users,
+            keys,
             revocations,
             verifier,
+            limits: Limits::none(),
+            cache: Cache::none(),
         })
+    }
+
+    /// The same host, which limits how often its callers may call.
+    #[must_use]
+    pub fn limited(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same host, which caches replies.
+    #[must_use]
+    pub fn caching(self, cache: Cache) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// Where replies are cached, for whoever makes them outdated.
+    pub fn cache(&self) -> Cache {
+        self.cache.clone()
+    }
+
+    /// How often callers may call.
+    pub fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 
     /// Time, ids and randomness.
@@ -89,11 +139,7 @@ impl Host {
     /// A key that every process of the suite has and nobody else: drawn from the shared secret for
     /// one `purpose`, so that what is signed for one is worth nothing for another.
     pub fn key_for(&self, purpose: &str) -> [u8; 32] {
-        Sha256::new()
-            .chain_update(Sha256::digest(self.secret.expose()))
-            .chain_update(purpose)
-            .finalize()
-            .into()
+        key_for(&self.secret, purpose)
     }
 
     /// The sessions that no longer count.
@@ -103,7 +149,11 @@ impl Host {
 
     /// The layer in front of every method.
     pub fn access(&self) -> AccessLayer {
-        AccessLayer::new(self.verifier.clone(), self.config.default_deadline.0)
+        AccessLayer::new(
+            self.verifier.clone(),
+            self.limits.clone(),
+            self.config.default_deadline.0,
+        )
     }
 
     /// The service behind `upstream`, to be called in this process's name.
@@ -113,7 +163,11 @@ impl Host {
 
     /// Tokens that speak for `service`, for what this process does in its name.
     pub fn tokens(&self, service: &str) -> ServiceTokens {
-        ServiceTokens::new(service, &self.config.token_audience, &self.secret, self.clock.clone())
+        let audience = &self.config.token_audience;
+        match &self.private_key {
+            Some(key) => ServiceTokens::signed_with(service, audience, key.clone(), self.clock.clone()),
+            None => ServiceTokens::new(service, audience, &self.secret, self.clock.clone()),
+        }
     }
 
     /// The auth service.
@@ -121,16 +175,31 @@ impl Host {
         self.peer(self.auth.clone())
     }
 
-    /// Keeps the list of ended sessions up to date, until `stop`.
-    pub async fn watch_revocations(self, stop: CancellationToken) {
-        let auth = self.auth();
-        self.revocations.watch(auth, stop).await;
+    /// The users service.
+    pub fn users(&self) -> Peer {
+        self.peer(self.users.clone())
+    }
+
+    /// Keeps the list of ended sessions, the keys and the limits of tiers up to date, until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        let limits = rate_limits::watch(self.limits.clone(), self.users(), stop.clone());
+        let keys = self.keys.clone().watch(stop.clone());
+        let revocations = self.revocations.clone().watch(self.auth(), self.keys.clone(), stop);
+        tokio::join!(limits, keys, revocations);
     }
 }
 
+/// See [`Host::key_for`].
+pub(crate) fn key_for(secret: &Secret, purpose: &str) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(Sha256::digest(secret.expose()))
+        .chain_update(purpose)
+        .finalize()
+        .into()
+}
+
 /// Runs one service as a process: reads the settings, has `build` make the service and return its
-/// address, and serves it until SIGTERM or SIGINT. The service named `auth` reaches itself without
-/// the network.
+/// address, and serves it until SIGTERM or SIGINT.
 pub async fn main<S: Hosted>(
     name: &str,
     packages: &[&str],
@@ -138,7 +207,7 @@ pub async fn main<S: Hosted>(
 ) -> ExitCode {
     let started = async {
         let source = Source::load()?;
-        let telemetry = quartet_telemetry::start(&quartet_telemetry::Config::read(&source)?, name)?;
+        let telemetry = quartet_telemetry::start(&source, name)?;
         let served = run(name, packages, &source, build).await;
         telemetry.finish().await;
         served
@@ -152,6 +221,38 @@ pub async fn main<S: Hosted>(
     }
 }
 
+/// Has the kernel give this process memory in small pages alone. The allocator asks for huge ones, each of
+/// which is cleared as a whole and counts as a whole: a process that waits has 20 MiB in place of 50, and
+/// creations cost less CPU time. Call it first, before much memory is in use.
+pub fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    // A kernel that cannot serves all the same.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Answers the command line of a process that only serves: `--version` and `--help`. `None` when there
+/// is nothing on it, and the process is to serve.
+pub fn answer_arguments(name: &str) -> Option<ExitCode> {
+    match std::env::args().nth(1)?.as_str() {
+        "--version" | "-V" => {
+            println!("{name} {}", quartet_telemetry::build_info::text());
+            Some(ExitCode::SUCCESS)
+        }
+        "--help" | "-h" => {
+            println!(
+                "Serves {name} of the Quartet suite until SIGTERM or SIGINT.\n\nUsage: {name} [--version | --help]\n\n\
+                 Settings come from .env, .env.{{ENVIRONMENT}}, the environment and files of secrets;\n\
+                 `quartet config` prints them, and .env.example documents each."
+            );
+            Some(ExitCode::SUCCESS)
+        }
+        other => {
+            eprintln!("{name}: unknown argument `{other}`; see {name} --help");
+            Some(ExitCode::from(2))
+        }
+    }
+}
+
 async fn run<S: Hosted>(
     name: &str,
     packages: &[&str],
@@ -159,43 +260,82 @@ async fn run<S: Hosted>(
     build: impl AsyncFnOnce(&Source, &Host) -> Result<(SocketAddr, S), StartError>,
 ) -> Result<(), StartError> {
     let config = Config::read(source)?;
-    let (auth, own_slot) = auth_upstream(name, &config)?;
     let grace = config.shutdown_timeout.0;
-    let host = Host::new(name, config, Clock::system(), auth)?;
+    let reflects = config.reflects(source)?;
+    let tls = ServerTls::read(source)?;
+    let (own, slot) = Upstream::local(name);
+    let upstreams = Upstreams::read(source)?;
+    let auth = neighbour("auth", "AUTH_URL", &config.auth_url, &own, &upstreams)?;
+    let users = neighbour("users", "USERS_URL", &config.users_url, &own, &upstreams)?;
+    let redis = Redis::open(&quartet_redis::Config::read(source)?)?;
+    let host = Host::new(name, config, Clock::system(), auth, users)?
+        .limited(limits(source, redis.as_ref())?)
+        .caching(shared_cache(source, redis)?);
     let (address, service) = build(source, &host).await?;
-    serve(name, packages, host, own_slot, address, service, grace).await
+    serve(name, packages, host, slot, address, service, grace, reflects, tls).await
 }
 
-fn auth_upstream(name: &str, config: &Config) -> Result<(Upstream, Option<LocalSlot>), StartError> {
-    if name == "auth" {
-        let (upstream, slot) = Upstream::local("auth");
-        return Ok((upstream, Some(slot)));
+/// A service that every process calls; the process of that service reaches itself without the
+/// network.
+fn neighbour(
+    name: &str,
+    setting: &str,
+    address: &str,
+    own: &Upstream,
+    upstreams: &Upstreams,
+) -> Result<Upstream, StartError> {
+    if name == own.name() {
+        return Ok(own.clone());
     }
-    let upstream =
-        Upstream::remote("auth", &config.auth_url).map_err(|error| missing("AUTH_URL", &error.to_string()))?;
-    Ok((upstream, None))
+    Ok(upstreams
+        .remote(name, address)
+        .map_err(|error| missing(setting, &error.to_string()))?)
 }
 
+/// The cache of the settings that several processes share, in Redis; none without it. Call it inside
+/// a tokio runtime.
+///
+/// Errors: a setting that is malformed, by name.
+pub fn shared_cache(source: &Source, redis: Option<Redis>) -> Result<Cache, SettingError> {
+    let is_on = quartet_cache::Config::read(source)?.cache_enabled;
+    Ok(redis.filter(|_| is_on).map_or_else(Cache::none, Cache::shared))
+}
+
+/// The limits of the settings, counted in Redis where there is one.
+///
+/// Errors: a setting that is malformed, by name.
+pub fn limits(source: &Source, redis: Option<&Redis>) -> Result<Limits, SettingError> {
+    let counters = match redis {
+        Some(redis) => Counters::shared(redis.clone()),
+        None => Counters::local(),
+    };
+    Limits::new(&quartet_limits::Config::read(source)?, descriptors::pool(), counters)
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that a process is made of, in one place")]
 async fn serve<S: Hosted>(
     name: &str,
     packages: &[&str],
     host: Host,
-    own_slot: Option<LocalSlot>,
+    own: LocalSlot,
     address: SocketAddr,
     service: S,
     grace: std::time::Duration,
+    reflects: bool,
+    tls: Option<ServerTls>,
 ) -> Result<(), StartError> {
-    let stack = Stack::new(host.access(), packages, |routes| service.add_to(routes)).await?;
-    if let Some(slot) = own_slot {
-        slot.fill(stack.local());
-    }
+    let stack = Stack::new(host.access(), packages, reflects, |routes| service.add_to(routes)).await?;
+    let stack = stack.over(tls);
+    own.fill(stack.local());
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(host.watch_revocations(stop.clone()));
+    let revocations = host.revocations();
+    tasks.spawn(stack.watch(vec![service.probe()], revocations, stop.clone()).await);
+    tasks.spawn(host.watch(stop.clone()));
     tasks.spawn(service.run(stop.clone()));
     tasks.spawn(stop_at_signal(stop.clone()));
     tasks.close();
@@ -239,5 +379,37 @@ fn missing(name: &str, expected: &str) -> SettingError {
     SettingError::Missing {
         name: name.to_owned(),
         expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_does_not_start_without_secrets_of_its_own() {
+        let long = "0123456789abcdef0123456789abcdef";
+        for (settings, wrong) in [
+            (vec![], Some("SERVICE_TOKEN_SECRET")),
+            (vec![("SERVICE_TOKEN_SECRET", "secret")], Some("SERVICE_TOKEN_SECRET")),
+            (vec![("SERVICE_TOKEN_SECRET", &long[1..])], Some("SERVICE_TOKEN_SECRET")),
+            (
+                vec![("SERVICE_TOKEN_SECRET", long), ("JWT_HS256_SECRET", "secret")],
+                Some("JWT_HS256_SECRET"),
+            ),
+            (vec![("SERVICE_TOKEN_SECRET", long)], None),
+        ] {
+            let config = Config::read(&Source::of(settings.clone())).unwrap();
+            let away = |name| Upstream::local(name).0;
+            let host = Host::new("todos", config, Clock::system(), away("auth"), away("users"));
+            match (host, wrong) {
+                (Ok(_), None) => {}
+                (Err(error), Some(name)) => {
+                    let text = error.to_string();
+                    assert!(text.contains(name) && !text.contains(long), "{text}");
+                }
+                (host, _) => panic!("{settings:?}: {:?}", host.err()),
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The public keys that verify access tokens, kept as fresh as tokens need them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,11 +15,15 @@ use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Failure, Upstream};
 
 /// The key set is fetched again after this long, so that a retired key is forgotten.
 const MAX_AGE: Duration = Duration::from_secs(300);
+/// The key set is fetched this often without any token that needs it, since tokens that were
+/// verified before need none.
+const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// A token that names an unknown key causes a fetch, but not more often than this.
 const MIN_AGE: Duration = Duration::from_secs(1);
 /// Bound on one fetch.
@@ -59,6 +64,8 @@ pub(crate) struct Key {
 pub struct Keys {
     source: Arc<dyn KeySource>,
     known: Arc<RwLock<Known>>,
+    /// Counts the times that a key left the set.
+    departures: Arc<AtomicU64>,
     fetching: Arc<Mutex<()>>,
     shared: Option<(String, Key)>,
 }
@@ -66,6 +73,8 @@ pub struct Keys {
 #[derive(Default)]
 struct Known {
     keys: HashMap<String, Key>,
+    /// Keys that no longer verify, whatever a replica of the source that is behind still lists.
+    revoked: HashSet<String>,
     fetched_at: Option<Instant>,
     /// When the last fetch failed, if it was the last.
     failed_at: Option<Instant>,
@@ -87,6 +96,7 @@ impl Keys {
         Self {
             source,
             known: Arc::default(),
+            departures: Arc::default(),
             fetching: Arc::default(),
             shared,
         }
@@ -100,6 +110,9 @@ impl Keys {
             && shared_kid == kid
         {
             return Ok(Some(key.clone()));
+        }
+        if self.is_revoked(kid) {
+            return Ok(None);
         }
         let (found, age) = self.look_up(kid);
         let stale = match (&found, age) {
@@ -130,6 +143,46 @@ impl Keys {
         }
     }
 
+    /// Records that these keys no longer verify: tokens that they have signed are refused from now
+    /// on, also those that were verified before.
+    pub fn revoke(&self, kids: impl IntoIterator<Item = String>) {
+        let mut known = self.known.write();
+        for kid in kids {
+            if !known.revoked.insert(kid.clone()) {
+                continue;
+            }
+            if known.keys.remove(&kid).is_some() {
+                self.departures.fetch_add(1, Ordering::Release);
+                // The key that has taken its place is fetched as soon as a token names it.
+                known.fetched_at = None;
+            }
+        }
+    }
+
+    /// Whether the key named `kid` was revoked.
+    pub(crate) fn is_revoked(&self, kid: &str) -> bool {
+        self.known.read().revoked.contains(kid)
+    }
+
+    /// Changes whenever a key leaves the set; what was verified before that is to be verified again.
+    pub(crate) fn departures(&self) -> u64 {
+        self.departures.load(Ordering::Acquire)
+    }
+
+    /// Fetches the set from time to time until `stop`, so that a key that has left it is forgotten
+    /// also where every token was verified before.
+    pub(crate) async fn watch(self, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(REFRESH_EVERY))
+            .await
+            .is_some()
+        {
+            let _guard = self.fetching.lock().await;
+            // A failure was logged; the keys that are known go on.
+            let _ = stop.run_until_cancelled(self.fetch()).await;
+        }
+    }
+
     /// Forgets how fresh the set is, so that the next look-up fetches it. For the service that has
     /// just rotated its own keys.
     pub fn expire(&self) {
@@ -154,16 +207,19 @@ impl Keys {
                 return Err(failure);
             }
         };
-        let keys = set
+        let mut known = self.known.write();
+        let keys: HashMap<String, Key> = set
             .keys
             .iter()
+            .filter(|jwk| !known.revoked.contains(&jwk.kid))
             .filter_map(|jwk| Some((jwk.kid.clone(), decode(jwk)?)))
             .collect();
-        *self.known.write() = Known {
-            keys,
-            fetched_at: Some(Instant::now()),
-            failed_at: None,
-        };
+        if known.keys.keys().any(|kid| !keys.contains_key(kid)) {
+            self.departures.fetch_add(1, Ordering::Release);
+        }
+        known.keys = keys;
+        known.fetched_at = Some(Instant::now());
+        known.failed_at = None;
         Ok(())
     }
 }
@@ -197,4 +253,50 @@ fn decode(jwk: &pb::Jwk) -> Option<Key> {
         algorithm,
         key: Arc::new(key.ok()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists whatever it was last given.
+    #[derive(Default)]
+    struct Listed(RwLock<Vec<String>>);
+
+    #[async_trait]
+    impl KeySource for Listed {
+        async fn fetch(&self) -> Result<pb::JwkSet, Failure> {
+            let jwk = |kid: &String| pb::Jwk {
+                kid: kid.clone(),
+                kty: "OKP".into(),
+                alg: "EdDSA".into(),
+                x: Some("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into()),
+                ..pb::Jwk::default()
+            };
+            let keys = self.0.read().iter().map(jwk).collect();
+            Ok(pb::JwkSet { keys })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_leaves_the_set_is_counted_and_a_revoked_one_never_returns() {
+        let source = Arc::new(Listed(RwLock::new(vec!["old".into(), "new".into()])));
+        let keys = Keys::new(source.clone(), None);
+        assert!(keys.find("old").await.unwrap().is_some());
+        let before = keys.departures();
+        keys.fetch().await.unwrap();
+        assert_eq!(keys.departures(), before, "nothing has left");
+
+        source.0.write().retain(|kid| kid != "old");
+        keys.fetch().await.unwrap();
+        assert_ne!(keys.departures(), before);
+        assert!(keys.find("old").await.unwrap().is_none());
+
+        // The source that is asked next is a replica that is behind.
+        let before = keys.departures();
+        keys.revoke(["new".to_owned()]);
+        assert_ne!(keys.departures(), before);
+        keys.fetch().await.unwrap();
+        assert!(keys.find("new").await.unwrap().is_none());
+    }
 }

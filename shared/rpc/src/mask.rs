@@ -2,9 +2,7 @@
 
 use prost_types::FieldMask;
 use quartet_kernel::{Rule, Violations};
-
-/// Paths in a mask at most: more than any resource has fields.
-const MAX_PATHS: usize = 100;
+use quartet_proto::bounded::MAX_PATHS;
 
 /// The fields to write: those of `mask` among `fields`, or all of them when the mask is unset,
 /// empty or `*`. A path that names no field is noted in `violations`.

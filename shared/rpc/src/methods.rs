@@ -18,7 +18,11 @@ use crate::{Call, Failure};
 /// Each RPC is a module of its name with `handle(rpc: &Rpc, call: &Call, request) -> Result<Reply,
 /// Error>`, where the error converts into a `tonic::Status`. For an RPC with a stream of replies,
 /// the module has a type `Stream` as well, and the line gives the name that the generated trait has
-/// for it. A stream of requests is written as the type `tonic::Streaming<…>`.
+/// for it. A stream of requests is written `stream pb::Message`; its handler returns an
+/// [`idempotency::Reply`](crate::idempotency::Reply), since only it can compare two requests.
+///
+/// A request with an idempotency key is answered once: the type has a field `replies`, an
+/// `Arc<dyn KeptReplies>`, and is `Clone`.
 #[macro_export]
 macro_rules! methods {
     (impl $service:ident for $rpc:ty { $($methods:tt)* }) => {
@@ -47,6 +51,20 @@ macro_rules! methods {
             }
         } $($rest)*);
     };
+    (@implement $service:ident, $rpc:ty, { $($done:tt)* }
+        $name:ident(stream $request:ty) -> $reply:ty; $($rest:tt)*) => {
+        $crate::methods!(@implement $service, $rpc, {
+            $($done)*
+
+            async fn $name(
+                &self,
+                request: ::tonic::Request<::tonic::Streaming<$request>>,
+            ) -> Result<::tonic::Response<$reply>, ::tonic::Status> {
+                let (call, request) = $crate::methods::split(request)?;
+                Ok($name::handle(self, &call, request).await?.into())
+            }
+        } $($rest)*);
+    };
     (@implement $service:ident, $rpc:ty, { $($done:tt)* } $name:ident($request:ty) -> $reply:ty; $($rest:tt)*) => {
         $crate::methods!(@implement $service, $rpc, {
             $($done)*
@@ -56,7 +74,14 @@ macro_rules! methods {
                 request: ::tonic::Request<$request>,
             ) -> Result<::tonic::Response<$reply>, ::tonic::Status> {
                 let (call, request) = $crate::methods::split(request)?;
-                Ok(::tonic::Response::new($name::handle(self, &call, request).await?))
+                let Some(keyed) = $crate::idempotency::request(&call, &request) else {
+                    return Ok(::tonic::Response::new($name::handle(self, &call, request).await?));
+                };
+                let (rpc, replies) = (self.clone(), self.replies.clone());
+                $crate::idempotency::run(replies, call, keyed, move |call| async move {
+                    $name::handle(&rpc, &call, request).await
+                })
+                .await
             }
         } $($rest)*);
     };

@@ -10,9 +10,11 @@ use quartet_clock::Clock;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::keys::Keys;
 use crate::{Peer, User};
 
 /// The auth service sends something at least every five seconds; a stream that is silent for longer
@@ -27,6 +29,8 @@ pub struct Revocations {
     clock: Clock,
     grace: Duration,
     state: Arc<RwLock<State>>,
+    /// Whether the set was ever complete.
+    complete: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Default)]
@@ -43,13 +47,14 @@ struct State {
 pub(crate) enum Standing {
     Counts,
     Ended,
-    /// The stream is lost for longer than the grace, and the token is from before the loss.
+    /// The set was never complete; or the stream is lost for longer than the grace, and the token is
+    /// from before the loss.
     Unknown,
 }
 
 impl Revocations {
-    /// An empty set whose stream is not up yet. `grace` bounds how long tokens are taken without a
-    /// stream.
+    /// An empty set whose stream is not up yet: no token counts before it was complete once. `grace`
+    /// bounds how long tokens are taken after the stream is lost.
     pub fn new(clock: Clock, grace: Duration) -> Self {
         let lost_since = Some(clock.now());
         Self {
@@ -59,6 +64,7 @@ impl Revocations {
                 lost_since,
                 ..State::default()
             })),
+            complete: Arc::new(watch::Sender::new(false)),
         }
     }
 
@@ -96,6 +102,26 @@ impl Revocations {
     /// Records that the set is complete and stays so.
     pub fn up(&self) {
         self.state.write().lost_since = None;
+        self.complete
+            .send_if_modified(|complete| !std::mem::replace(complete, true));
+    }
+
+    /// Whether the set was ever complete; no token counts before.
+    pub fn is_known(&self) -> bool {
+        *self.complete.borrow()
+    }
+
+    /// Whether a session has ended, or nobody knows.
+    pub fn has_ended(&self, session_id: Uuid) -> bool {
+        !self.is_known() || self.state.read().ended.contains_key(&session_id)
+    }
+
+    /// Waits until the set was complete once, but no longer than `patience`.
+    pub(crate) async fn first_snapshot(&self, patience: Duration) {
+        if !self.is_known() {
+            let mut complete = self.complete.subscribe();
+            let _ = tokio::time::timeout(patience, complete.wait_for(|complete| *complete)).await;
+        }
     }
 
     /// Notes that the stream is lost, if it was up.
@@ -119,16 +145,20 @@ impl Revocations {
         if state.ended.contains_key(&user.session_id) {
             return Standing::Ended;
         }
+        if !self.is_known() {
+            return Standing::Unknown;
+        }
         match state.lost_since {
             Some(lost) if user.issued_at <= lost && self.clock.now() - lost > self.grace => Standing::Unknown,
             _ => Standing::Counts,
         }
     }
 
-    /// Keeps the set equal to what the auth service streams, until `stop`.
-    pub async fn watch(self, auth: Peer, stop: CancellationToken) {
+    /// Keeps the set, and the `keys` that no longer verify, equal to what the auth service streams,
+    /// until `stop`.
+    pub(crate) async fn watch(self, auth: Peer, keys: Keys, stop: CancellationToken) {
         loop {
-            let result = stop.run_until_cancelled(self.follow(&auth)).await;
+            let result = stop.run_until_cancelled(self.follow(&auth, &keys)).await;
             self.lost();
             match result {
                 None => return,
@@ -143,7 +173,7 @@ impl Revocations {
         }
     }
 
-    async fn follow(&self, auth: &Peer) -> Result<(), tonic::Status> {
+    async fn follow(&self, auth: &Peer, keys: &Keys) -> Result<(), tonic::Status> {
         let request = auth.open_ended(pb::WatchRevocationsRequest {})?;
         let late = |_| tonic::Status::deadline_exceeded("the stream fell silent");
         let mut client = AuthServiceClient::new(auth.upstream());
@@ -153,6 +183,7 @@ impl Revocations {
         let mut stream = reply.into_inner();
         while let Some(message) = tokio::time::timeout(SILENCE, stream.message()).await.map_err(late)?? {
             self.add(message.revoked.iter().filter_map(parse));
+            keys.revoke(message.revoked_key_ids);
             if message.snapshot_complete {
                 self.up();
             }
@@ -222,6 +253,34 @@ mod tests {
         // Whoever comes later is notified as well.
         let late = revocations.watch_session(mine);
         assert!(tokio::time::timeout(Duration::from_secs(5), late.ended()).await.is_ok());
+    }
+
+    #[test]
+    fn no_token_counts_before_the_first_snapshot_and_a_grace_begins_after_it() {
+        let (clock, revocations) = revocations();
+        let user = |issued_at| User {
+            authenticated_at: issued_at,
+            lacks_second_factor: false,
+            id: clock.new_id(),
+            session_id: clock.new_id(),
+            role: quartet_kernel::Role::User,
+            tier: None,
+            issued_at,
+            expires_at: issued_at + time::Duration::hours(1),
+            client_id: "quartet".into(),
+            key_id: "key".into(),
+        };
+        let early = user(clock.now());
+        assert_eq!(revocations.standing(&early), Standing::Unknown);
+        assert!(!revocations.is_known());
+        revocations.up();
+        assert_eq!(revocations.standing(&early), Standing::Counts);
+        revocations.lost();
+        assert_eq!(revocations.standing(&early), Standing::Counts);
+        clock.advance(time::Duration::minutes(2));
+        assert_eq!(revocations.standing(&early), Standing::Unknown);
+        assert_eq!(revocations.standing(&user(clock.now())), Standing::Counts);
+        assert!(revocations.is_known());
     }
 
     #[test]

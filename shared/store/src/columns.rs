@@ -1,5 +1,7 @@
 //! Column types that both databases store alike.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
@@ -36,6 +38,14 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
             .ok()
             .map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    /// Reads a number of microseconds, as SQLite has it in JSON.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let micros = i64::deserialize(deserializer)?;
+        Self::from_micros(micros).ok_or_else(|| D::Error::custom(format!("{micros} µs is no time")))
     }
 }
 

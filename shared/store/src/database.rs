@@ -8,9 +8,15 @@ mod sqlite;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-pub use postgres::{Postgres, Read as PostgresRead};
-pub use sqlite::{Sqlite, Write as SqliteWrite};
+use deadpool::managed::{Manager, Object, Pool, PoolError};
+use quartet_kernel::Deadline;
+
+pub use postgres::{
+    Connections as PostgresConnections, Postgres, Read as PostgresRead, Transaction as PostgresTransaction,
+};
+pub use sqlite::{Read as SqliteRead, Sqlite, Write as SqliteWrite};
 
 use crate::{Config, Error};
 
@@ -33,12 +39,41 @@ impl Database {
         }
     }
 
+    /// Whether the database takes writes, as it shows within `bound`: a server that is no standby, or
+    /// a file that nobody else has locked.
+    pub async fn answers(&self, bound: Duration) -> bool {
+        let probe = async {
+            match self {
+                Self::Postgres(database) => {
+                    let mut connection = database.read(Deadline::after(bound)).await?;
+                    let probe = sqlx::query_scalar("select not pg_is_in_recovery()");
+                    Ok::<bool, Error>(probe.fetch_one(&mut *connection).await?)
+                }
+                Self::Sqlite(database) => database.write(Deadline::after(bound)).await.map(|_| true),
+            }
+        };
+        matches!(tokio::time::timeout(bound, probe).await, Ok(Ok(true)))
+    }
+
     /// Closes every connection; statements in flight end first.
     pub async fn close(&self) {
         match self {
             Self::Postgres(database) => database.close().await,
             Self::Sqlite(database) => database.close().await,
         }
+    }
+}
+
+/// The next connection of the pool, which is waited for at most `timeout`.
+async fn acquire<M>(pool: &Pool<M>, timeout: Duration) -> Result<Object<M>, Error>
+where
+    M: Manager<Error = sqlx::Error>,
+{
+    match tokio::time::timeout(timeout, pool.get()).await {
+        Ok(Ok(object)) => Ok(object),
+        Ok(Err(PoolError::Backend(error))) => Err(error.into()),
+        Ok(Err(PoolError::Closed)) => Err(sqlx::Error::PoolClosed.into()),
+        Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
     }
 }
 

@@ -70,6 +70,12 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// Whether the writer of the SQLite file is taken by another process: SQLITE_BUSY and its kinds.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("5" | "261" | "517" | "773"))
+}
+
 /// Whether the database does not answer, or has no connection to give.
 pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     match error {
@@ -82,10 +88,8 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
             // PostgreSQL: serialization failure and deadlock, of which one of the two may try
             // again; no connection left, shutting down, starting up, read-only during a fail-over.
             Some("40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25006") => true,
-            // SQLite: SQLITE_BUSY and its kinds; the writer is taken by another process.
-            Some("5" | "261" | "517" | "773") => true,
             // PostgreSQL: connection exceptions.
-            code => code.is_some_and(|code| code.starts_with("08")),
+            code => is_busy(error) || code.is_some_and(|code| code.starts_with("08")),
         },
         _ => false,
     }

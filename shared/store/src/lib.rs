@@ -10,6 +10,7 @@
 //! - [`columns`]: column types that both databases store alike;
 //! - [`error`]: what can go wrong, by what a caller can do about it;
 //! - [`page`]: pages by number and by opaque keyset token;
+//! - [`snapshot`]: copies of several SQLite databases at one moment;
 //! - [`connect_retry`]: waiting for a database that is away while a process starts.
 
 pub mod backend;
@@ -22,12 +23,13 @@ pub mod dialect;
 pub mod error;
 pub mod migrations;
 pub mod page;
+pub mod snapshot;
 
-pub use backend::{Backend, RowLock};
+pub use backend::{Backend, Reader, RowLock};
 pub use columns::Timestamp;
 pub use config::Config;
 pub use connect_retry::ConnectRetry;
-pub use context::Context;
-pub use database::{Database, Postgres, Sqlite};
+pub use context::{Context, Provenance};
+pub use database::{Database, Postgres, PostgresConnections, Sqlite};
 pub use error::Error;
 pub use migrations::Migrations;

@@ -27,6 +27,26 @@ pub struct Standing {
     pub applied: bool,
 }
 
+/// The migrator, which leaves migrations alone that only a newer program has: after a rollback, the older
+/// program starts on the newer store.
+fn forward(migrator: &Migrator) -> Migrator {
+    let mut forward = Migrator::with_migrations(migrator.iter().cloned().collect());
+    forward.set_ignore_missing(true);
+    forward
+}
+
+/// SQLite has no lock for migrations: of two processes that start at once, one may find that the other
+/// has been faster, and goes on from there.
+async fn up_sqlite(migrator: &Migrator, pool: &SqlitePool) -> Result<(), MigrateError> {
+    loop {
+        let before = applied_sqlite(pool).await?.len();
+        let done = migrator.run(pool).await;
+        if done.is_ok() || applied_sqlite(pool).await?.len() == before {
+            return done;
+        }
+    }
+}
+
 /// On a connection of its own, without the bound on every statement: a migration may take long, and
 /// so may the wait for another process's.
 async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), MigrateError> {
@@ -35,7 +55,7 @@ async fn run_unbounded(migrator: &Migrator, pool: &PgPool) -> Result<(), Migrate
     sqlx::query("set statement_timeout = 0")
         .execute(&mut *connection)
         .await?;
-    migrator.run(&mut *connection).await
+    forward(migrator).run(&mut *connection).await
 }
 
 impl Migrations {
@@ -44,7 +64,7 @@ impl Migrations {
     pub async fn up(&self, database: &Database) -> Result<(), MigrateError> {
         let database = match database {
             Database::Postgres(database) => database,
-            Database::Sqlite(database) => return self.sqlite.run(database.pool()).await,
+            Database::Sqlite(database) => return up_sqlite(&forward(self.sqlite), database.pool()).await,
         };
         let retry = database.connect_retry();
         loop {
@@ -56,6 +76,23 @@ impl Migrations {
                 return done;
             }
         }
+    }
+
+    /// Applies what has not been applied if `on_start` says so, and warns of it otherwise.
+    pub async fn at_start(&self, database: &Database, on_start: bool) -> Result<(), MigrateError> {
+        if on_start {
+            return self.up(database).await;
+        }
+        let standings = self.status(database).await?;
+        let pending: Vec<_> = standings.iter().filter(|standing| !standing.applied).collect();
+        if let Some(first) = pending.first() {
+            tracing::warn!(
+                pending = pending.len(),
+                first = format!("{:04} {}", first.version, first.description),
+                "migrations of the store are pending, and DATABASE_MIGRATE_ON_START is off: run `quartet migrate up`"
+            );
+        }
+        Ok(())
     }
 
     /// Takes back the newest applied migration; `None` when none is applied.

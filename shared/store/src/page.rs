@@ -280,6 +280,31 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_was_changed_is_refused_or_a_token_of_the_list() {
+        let good = encode("numbers", (9, true), &2_i64);
+        let parts = [
+            good.as_str(),
+            &good[..8],
+            &good[8..],
+            "=",
+            "{}",
+            "e30",
+            "A",
+            "_",
+            "-",
+            "\u{0}",
+        ];
+        quartet_testkit::random::rounds(5_000, |random| {
+            let text = random.text(&parts, 4);
+            let mut violations = Violations::new();
+            let page: Option<Page<i64>> = Page::parse(request(&text), "numbers", &mut violations);
+            if let Some(page) = page {
+                assert!(page.known_total().unwrap_or_default() >= 0, "{text:?}");
+            }
+        });
+    }
+
+    #[test]
     fn a_token_of_another_list_is_refused() {
         let token = encode("numbers of A", (9, true), &2_i64);
         let mut violations = Violations::new();

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::traced_span::context_of;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -58,9 +59,7 @@ impl TraceContext {
 
     /// The context of the current span; `None` outside of any trace.
     pub fn current() -> Option<Self> {
-        let context = Span::current().context();
-        let context = context.span().span_context().clone();
-        context.is_valid().then_some(Self(context))
+        context_of(&Span::current()).map(Self)
     }
 
     /// The value of `traceparent`.

@@ -24,6 +24,9 @@ impl InMemoryExporter {
     }
 
     pub(crate) fn install_with_sampler(sampler: Sampler) -> (Self, DefaultGuard) {
+        // Whether a callsite is of interest is cached for all threads. Without a subscriber everywhere, a
+        // thread without one that is first at a callsite would turn it off for this one too.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let exporter = Self::default();
         let provider = SdkTracerProvider::builder()
             .with_simple_exporter(exporter.clone())

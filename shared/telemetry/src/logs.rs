@@ -1,20 +1,31 @@
-//! Log lines: which are written, and in which format.
+//! Log lines: which are written, in which format, and where to.
 
-use std::fmt;
+pub(crate) mod export;
+mod file;
+mod json;
+mod text;
+mod writer;
+
 use std::io::IsTerminal;
 use std::str::FromStr;
 
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Json, JsonFields, Writer};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use tracing::Subscriber;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::fmt as lines;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::time::SystemTime;
-use tracing_subscriber::fmt::{self as lines, FmtContext};
+use tracing_subscriber::layer;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::Config;
-use crate::traced_span::Ids;
 use crate::traces::is_ours;
+use crate::{Config, Error};
+use writer::Writing;
+
+type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 
 /// A checked filter, in the syntax of `tracing_subscriber::EnvFilter`.
 #[derive(Debug, Clone)]
@@ -24,9 +35,36 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        EnvFilter::try_new(text).map_err(|error| error.to_string())?;
-        Ok(Self(text.to_owned()))
+        let directives: Vec<_> = text.split(',').map(with_known_level).collect();
+        let text = directives.join(",");
+        // As the name of a module it would silence everything else.
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if is_word && !text.is_empty() && LevelFilter::from_str(&text).is_err() {
+            return Err(
+                "expected trace, debug, info, warn, error, off, or levels of modules such as `info,sqlx=debug`".into(),
+            );
+        }
+        EnvFilter::try_new(&text).map_err(|error| error.to_string())?;
+        Ok(Self(text))
     }
+}
+
+/// A directive with its level by our name, in place of one that other systems of logs have for it. A
+/// word that is no level would be the name of a module, and nothing else would be logged.
+fn with_known_level(directive: &str) -> String {
+    let (target, level) = match directive.rsplit_once('=') {
+        Some((target, level)) => (format!("{target}="), level),
+        None => (String::new(), directive),
+    };
+    let level = match level.trim().to_ascii_lowercase().as_str() {
+        "warning" => "warn",
+        "critical" | "fatal" => "error",
+        "notset" => "trace",
+        "none" => "off",
+        "information" => "info",
+        _ => level,
+    };
+    format!("{target}{level}")
 }
 
 /// The format of log lines.
@@ -44,7 +82,7 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "auto" => Ok(Self::Auto),
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
@@ -53,143 +91,133 @@ impl FromStr for Format {
     }
 }
 
-/// Writes lines to standard error.
-pub(crate) fn layer<S>(config: &Config) -> Box<dyn Layer<S> + Send + Sync>
+/// Threads that write lines. They write what is left when this is dropped.
+#[must_use = "lines that are not written yet are lost unless it is kept until the end"]
+pub(crate) struct Writers {
+    _stderr: Writing,
+    _file: Option<WorkerGuard>,
+}
+
+/// Writes lines to standard error, to a file where one is set, and to `exporter`.
+pub(crate) fn layers<S>(
+    config: &Config,
+    exporter: Option<&SdkLoggerProvider>,
+) -> Result<(Vec<BoxedLayer<S>>, Writers), Error>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let terminal = std::io::stderr().is_terminal();
-    let layer = lines::layer().with_writer(std::io::stderr);
-    let text = match config.log_format {
+    let is_text = match config.log_format {
         Format::Json => false,
         Format::Auto => terminal,
         Format::Text => true,
     };
-    // A line that is written carries the fields of its request, however strict the filter is.
-    let filter = EnvFilter::new(&config.log_filter.0).or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)));
-    match text {
-        true => layer.with_ansi(terminal).with_filter(filter).boxed(),
+    let started = writer::to(std::io::stderr(), |lost| {
+        tracing::warn!(lost, "log lines were lost: whoever reads standard error is too slow");
+    });
+    let (stderr, writing) = started.map_err(|error| Error::LogThread(error.to_string()))?;
+    let mut layers = vec![lines_to(config, stderr, is_text, terminal)];
+    let mut writers = Writers {
+        _stderr: writing,
+        _file: None,
+    };
+    if let Some(path) = &config.log_file {
+        let opened = file::open(path, config.log_file_max_size, config.log_file_keep);
+        let (writer, writing) = opened.map_err(|error| Error::LogFile(format!("{}: {error}", path.display())))?;
+        layers.push(lines_to(config, writer, config.log_format == Format::Text, false));
+        writers._file = Some(writing);
+    }
+    if let Some(exporter) = exporter {
+        // What the exporter and its connection log would be exported, and logged again.
+        let own = filter_fn(|metadata| {
+            let of_exporter = ["opentelemetry", "h2", "hyper", "tonic", "tower"];
+            !of_exporter.iter().any(|library| metadata.target().starts_with(library))
+        });
+        let records = export::Records::new(exporter).with_filter(filter(config).and(own));
+        layers.push(records.boxed());
+    }
+    Ok((layers, writers))
+}
+
+fn lines_to<S, W>(config: &Config, writer: W, is_text: bool, has_colours: bool) -> BoxedLayer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = lines::layer().with_writer(writer);
+    let filter = filter(config);
+    match is_text {
+        true => layer
+            .with_ansi(has_colours)
+            .fmt_fields(text::Fields)
+            .event_format(text::Text(SystemTime))
+            .with_filter(filter)
+            .boxed(),
         false => layer
             .fmt_fields(JsonFields::new())
-            .event_format(Traced::default())
+            .event_format(json::Traced)
             .with_filter(filter)
             .boxed(),
     }
 }
 
-/// Formats a line as a JSON object that begins with the ids of its trace, if it has one.
-struct Traced(format::Format<Json, SystemTime>);
-
-impl Default for Traced {
-    fn default() -> Self {
-        Self(format::format().json().flatten_event(true))
-    }
+/// What is logged. A line that is written carries the fields of its request, however strict the setting
+/// is.
+fn filter<S>(config: &Config) -> impl layer::Filter<S> + use<S> {
+    let spans = filter_fn(|metadata| metadata.is_span() && is_ours(metadata));
+    let text = &config.log_filter.0;
+    // Without directives about spans, which few people write, nothing has to be kept of each span.
+    let lines: Box<dyn layer::Filter<S> + Send + Sync> = match targets(text) {
+        Some(targets) => Box::new(targets),
+        None => Box::new(EnvFilter::new(text)),
+    };
+    lines.or(spans.with_max_level_hint(LevelFilter::INFO))
 }
 
-impl<S, N> FormatEvent<S, N> for Traced
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let ids = context
-            .event_scope()
-            .and_then(|mut scope| scope.find_map(|span| span.extensions().get::<Ids>().copied()));
-        let Some(ids) = ids else {
-            return self.0.format_event(context, writer, event);
-        };
-        let mut line = String::with_capacity(512);
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        write!(writer, r#"{{"trace_id":"{}","span_id":"{}","#, ids.trace, ids.span)?;
-        if let Some(linked) = ids.linked {
-            write!(writer, r#""linked_trace_id":"{linked}","#)?;
-        }
-        // A timestamp and a level always follow the brace.
-        writer.write_str(line.strip_prefix('{').unwrap_or(&line))
-    }
+/// The filter, where it is about nothing but targets and levels. What is left empty in it means something
+/// else there.
+fn targets(text: &str) -> Option<Targets> {
+    let is_plain = |directive: &str| !directive.trim().is_empty() && !directive.trim().ends_with('=');
+    let is_about_targets = !text.contains('[') && text.split(',').all(is_plain);
+    is_about_targets.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use opentelemetry_sdk::trace::SdkTracerProvider;
-    use parking_lot::Mutex;
-    use serde_json::Value;
-    use tracing_subscriber::layer::SubscriberExt;
-
     use super::*;
-    use crate::{TraceContext, TracedSpan, traces};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The lines that `work` writes while nothing is exported.
-    fn written(work: impl FnOnce()) -> Vec<Value> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = lines::layer()
-            .with_writer(move || writer.clone())
-            .fmt_fields(JsonFields::new())
-            .event_format(Traced::default());
-        let provider = SdkTracerProvider::builder()
-            .with_sampler(traces::sampler(&"always_off".parse().unwrap(), 0.0))
-            .build();
-        let subscriber = tracing_subscriber::registry()
-            .with(traces::layer(&provider))
-            .with(layer);
-        tracing::subscriber::with_default(subscriber, work);
-        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_line_within_a_span_has_its_ids_and_one_outside_has_none() {
-        let lines = written(|| {
-            tracing::info!("before");
-            let cause = TraceContext::parse(CLIENT, None).unwrap();
-            let traced_span = TracedSpan::child_of(tracing::info_span!("request", request_id = "r-1"), Some(&cause));
-            traced_span.span().in_scope(|| {
-                tracing::info!(answer = 42, "within");
-                tracing::info_span!("deeper").in_scope(|| tracing::info!("deeper"));
-            });
-        });
-        assert_eq!(lines[0]["trace_id"], Value::Null);
-        for line in &lines[1..] {
-            assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{line}");
-            let span = line["span_id"].as_str().unwrap();
-            assert!(span.len() == 16 && span != "00f067aa0ba902b7", "{line}");
+    fn levels_are_read_in_any_case_and_by_the_names_of_other_systems() {
+        for (text, expected) in [
+            ("WARNING", "warn"),
+            ("Critical", "error"),
+            ("INFO", "INFO"),
+            (
+                "info,sqlx=WARNING,quartet_gateway=debug",
+                "info,sqlx=warn,quartet_gateway=debug",
+            ),
+            ("quartet_auth", "quartet_auth"),
+        ] {
+            assert_eq!(text.parse::<Filter>().unwrap().0, expected, "{text}");
         }
-        assert_eq!(
-            (&lines[1]["answer"], &lines[1]["message"]),
-            (&42.into(), &"within".into())
-        );
-        assert_eq!(lines[1]["span"]["request_id"], "r-1");
+        // One word that is neither would silence all modules but one that is not there.
+        assert!("verbose".parse::<Filter>().unwrap_err().contains("info"));
+        assert_eq!("JSON".parse(), Ok(Format::Json));
     }
 
     #[test]
-    fn a_line_of_a_linked_trace_names_the_trace_of_its_cause() {
-        let lines = written(|| {
-            let cause = TraceContext::parse(CLIENT, None).unwrap();
-            let traced_span = TracedSpan::linked_to(tracing::info_span!(parent: None, "job"), Some(cause));
-            traced_span.span().in_scope(|| tracing::info!("within"));
-        });
-        assert_eq!(lines[0]["linked_trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_ne!(lines[0]["trace_id"], lines[0]["linked_trace_id"]);
-        assert_eq!(lines[0]["trace_id"].as_str().unwrap().len(), 32);
+    fn only_what_means_the_same_is_taken_for_a_filter_of_targets() {
+        for plain in ["info", "info,sqlx=warn", "off,quartet_todos=debug"] {
+            assert!(targets(plain).is_some(), "{plain}");
+        }
+        for other in [
+            "info,",
+            "sqlx=",
+            "info,,sqlx=warn",
+            "quartet_todos[{user_id}]=debug",
+            "[request]=trace",
+        ] {
+            assert!(targets(other).is_none(), "{other}");
+        }
     }
 }

@@ -4,6 +4,9 @@
 //! Prometheus. The values of a label are bounded: routes are patterns, methods and kinds those of
 //! the contracts, queues those that are declared; never an id.
 
+pub(crate) mod export;
+pub mod process;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,7 +20,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::{describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_util::layers::FanoutBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long the edge took for a request, its reply included, in seconds. Labels: method, route,
@@ -25,6 +29,22 @@ use tokio::net::{TcpListener, TcpStream};
 pub const HTTP_SERVER_REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 /// How long a service took for a call, its stream included, in seconds. Labels: method, status.
 pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
+/// Further attempts at a call to another service. Labels: upstream, outcome (answered, unavailable,
+/// broken).
+pub const RPC_CLIENT_RETRIES: &str = "rpc_client_retries_total";
+/// Further attempts that were not made because the budget was used up. Label: upstream.
+pub const RPC_CLIENT_RETRIES_WITHHELD: &str = "rpc_client_retries_withheld_total";
+/// Calls that were refused because too many were in flight. Labels: upstream, kind (call, stream).
+pub const RPC_CLIENT_SHED_CALLS: &str = "rpc_client_shed_calls_total";
+/// Calls and streams in flight. Labels: upstream, kind (call, stream).
+pub const RPC_CLIENT_CALLS_IN_FLIGHT: &str = "rpc_client_calls_in_flight";
+/// Instances that are connected. Label: upstream.
+pub const RPC_CLIENT_CONNECTED_INSTANCES: &str = "rpc_client_connected_instances";
+/// Instances that get no calls because they failed. Label: upstream.
+pub const RPC_CLIENT_EJECTED_INSTANCES: &str = "rpc_client_ejected_instances";
+/// Whether calls reach a backend: 0 they do, 1 single calls probe it, 2 they fail at once. Label:
+/// upstream.
+pub const RPC_CLIENT_BREAKER_STATE: &str = "rpc_client_breaker_state";
 /// How long a handler took for a message, in seconds. Labels: kind, outcome (done, retry, dead).
 pub const MESSAGING_PROCESS_DURATION: &str = "messaging_process_duration_seconds";
 /// Messages that the broker has confirmed. Label: service.
@@ -48,6 +68,28 @@ pub const JOB_QUEUE_DEPTH: &str = "job_queue_depth";
 /// How long the oldest of those has been due, in seconds. Label: queue.
 pub const JOB_QUEUE_OLDEST_AGE: &str = "job_queue_oldest_age_seconds";
 
+/// Attempts to sign in with a password. Label: outcome (ok, wrong_password, disabled, throttled, failed).
+pub const AUTH_SIGN_INS: &str = "auth_sign_ins_total";
+/// Refresh tokens that came a second time, so that their session was ended.
+pub const AUTH_REFRESH_REUSES: &str = "auth_refresh_reuses_total";
+/// Lookups of new passwords among breached ones. Label: outcome (breached, unknown, away).
+pub const AUTH_BREACH_CHECKS: &str = "auth_breach_checks_total";
+/// Connections of a pool. Labels: db_client_connection_pool_name, db_client_connection_state (idle, used).
+pub const DB_CLIENT_CONNECTION_COUNT: &str = "db_client_connection_count";
+/// How many connections a pool may have. Label: db_client_connection_pool_name.
+pub const DB_CLIENT_CONNECTION_MAX: &str = "db_client_connection_max";
+
+/// Whether Redis answers: 1, or 0 while it is done without.
+pub const REDIS_UP: &str = "redis_up";
+/// Commands to Redis that failed or took too long.
+pub const REDIS_FAILURES: &str = "redis_failures_total";
+/// Calls that a limit refused. Label: limit.
+pub const RATE_LIMITED: &str = "rate_limited_total";
+/// Look-ups in the cache of replies. Labels: route, outcome (hit, not_modified, miss, shared, off).
+pub const CACHE_LOOKUPS: &str = "cache_lookups_total";
+/// Log lines that were lost because whoever reads standard error was too slow.
+pub const LOG_LINES_LOST: &str = "log_lines_lost_total";
+
 /// The buckets that the semantic conventions advise for requests, in seconds.
 const REQUESTS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -66,31 +108,64 @@ pub fn is_on() -> bool {
     ON.load(Relaxed)
 }
 
-/// Records metrics from now on, and serves them at `address`.
-pub(crate) fn serve(address: SocketAddr) -> Result<(), String> {
+/// Records metrics from now on: serves them at `address`, and has `exporter` send them.
+pub(crate) fn start(address: Option<SocketAddr>, exporter: Option<export::Recorder>) -> Result<(), String> {
+    let served = address.map(serve).transpose()?;
+    let installed = match (served, exporter) {
+        (None, None) => return Ok(()),
+        (Some(served), None) => metrics::set_global_recorder(served).map_err(|error| error.to_string()),
+        (None, Some(exporter)) => metrics::set_global_recorder(exporter).map_err(|error| error.to_string()),
+        (Some(served), Some(exporter)) => {
+            let both = FanoutBuilder::default().add_recorder(served).add_recorder(exporter);
+            metrics::set_global_recorder(both.build()).map_err(|error| error.to_string())
+        }
+    };
+    installed?;
+    ON.store(true, Relaxed);
+    describe();
+    tokio::spawn(process::record(tokio::runtime::Handle::current()));
+    Ok(())
+}
+
+/// Serves what the recorder records at `address`.
+fn serve(address: SocketAddr) -> Result<PrometheusRecorder, String> {
     let cannot = |error: std::io::Error| format!("cannot listen on {address}: {error}");
     let listener = std::net::TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
     let listener = TcpListener::from_std(listener).map_err(cannot)?;
-    let handle = recorder()?;
+    let recorder = recorder()?;
     tracing::info!(%address, "metrics are served at /metrics");
-    tokio::spawn(upkeep(handle.clone()));
-    tokio::spawn(accept(listener, handle));
-    Ok(())
+    tokio::spawn(upkeep(recorder.handle()));
+    tokio::spawn(accept(listener, recorder.handle()));
+    Ok(recorder)
 }
 
-fn recorder() -> Result<PrometheusHandle, String> {
-    let full = |name: &str| Matcher::Full(name.to_owned());
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(full(HTTP_SERVER_REQUEST_DURATION), &REQUESTS)
-        .and_then(|builder| builder.set_buckets_for_metric(full(RPC_SERVER_CALL_DURATION), &REQUESTS))
-        .and_then(|builder| builder.set_buckets_for_metric(full(MESSAGING_PROCESS_DURATION), &REQUESTS))
-        .and_then(|builder| builder.set_buckets_for_metric(full(JOB_ATTEMPT_DURATION), &JOBS_BUCKETS))
-        .map_err(|error| error.to_string())?;
-    let handle = builder.install_recorder().map_err(|error| error.to_string())?;
-    ON.store(true, Relaxed);
-    describe();
-    Ok(handle)
+/// The histograms.
+const HISTOGRAMS: [&str; 4] = [
+    HTTP_SERVER_REQUEST_DURATION,
+    RPC_SERVER_CALL_DURATION,
+    MESSAGING_PROCESS_DURATION,
+    JOB_ATTEMPT_DURATION,
+];
+
+/// The buckets of a histogram, in seconds; `None` for anything else.
+fn buckets(name: &str) -> Option<&'static [f64]> {
+    match name {
+        HTTP_SERVER_REQUEST_DURATION | RPC_SERVER_CALL_DURATION | MESSAGING_PROCESS_DURATION => Some(&REQUESTS),
+        JOB_ATTEMPT_DURATION => Some(&JOBS_BUCKETS),
+        _ => None,
+    }
+}
+
+fn recorder() -> Result<PrometheusRecorder, String> {
+    let mut builder = PrometheusBuilder::new();
+    for name in HISTOGRAMS {
+        let bounds = buckets(name).unwrap_or_default();
+        builder = builder
+            .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(builder.build_recorder())
 }
 
 fn describe() {
@@ -101,6 +176,25 @@ fn describe() {
     describe_histogram!(
         RPC_SERVER_CALL_DURATION,
         "How long a service took for a call, its stream included."
+    );
+    describe_counter!(RPC_CLIENT_RETRIES, "Further attempts at a call to another service.");
+    describe_counter!(
+        RPC_CLIENT_RETRIES_WITHHELD,
+        "Further attempts that were not made because the budget was used up."
+    );
+    describe_counter!(
+        RPC_CLIENT_SHED_CALLS,
+        "Calls that were refused because too many were in flight."
+    );
+    describe_gauge!(RPC_CLIENT_CALLS_IN_FLIGHT, "Calls and streams in flight.");
+    describe_gauge!(RPC_CLIENT_CONNECTED_INSTANCES, "Instances that are connected.");
+    describe_gauge!(
+        RPC_CLIENT_EJECTED_INSTANCES,
+        "Instances that get no calls because they failed."
+    );
+    describe_gauge!(
+        RPC_CLIENT_BREAKER_STATE,
+        "Whether calls reach a backend: 0 they do, 1 single calls probe it, 2 they fail at once."
     );
     describe_histogram!(MESSAGING_PROCESS_DURATION, "How long a handler took for a message.");
     describe_counter!(
@@ -122,6 +216,22 @@ fn describe() {
     );
     describe_gauge!(MESSAGING_QUEUE_CONSUMERS, "Consumers of a queue.");
     describe_histogram!(JOB_ATTEMPT_DURATION, "How long an attempt at a job took.");
+    describe_counter!(AUTH_SIGN_INS, "Attempts to sign in with a password.");
+    describe_counter!(AUTH_BREACH_CHECKS, "Lookups of new passwords among breached ones.");
+    describe_counter!(
+        AUTH_REFRESH_REUSES,
+        "Refresh tokens that came a second time, so that their session was ended."
+    );
+    describe_gauge!(DB_CLIENT_CONNECTION_COUNT, "Connections of a pool.");
+    describe_gauge!(DB_CLIENT_CONNECTION_MAX, "How many connections a pool may have.");
+    describe_gauge!(REDIS_UP, "Whether Redis answers.");
+    describe_counter!(REDIS_FAILURES, "Commands to Redis that failed or took too long.");
+    describe_counter!(RATE_LIMITED, "Calls that a limit refused.");
+    describe_counter!(CACHE_LOOKUPS, "Look-ups in the cache of replies.");
+    describe_counter!(
+        LOG_LINES_LOST,
+        "Log lines that were lost because whoever reads standard error was too slow."
+    );
     describe_gauge!(JOBS, "Jobs that are scheduled, queued, running or dead.");
     describe_gauge!(JOB_QUEUE_DEPTH, "Jobs that wait for a worker.");
     describe_gauge!(
@@ -197,7 +307,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        serve(address).unwrap();
+        start(Some(address), None).unwrap();
         metrics::histogram!(JOB_ATTEMPT_DURATION, "kind" => "export_todos", "outcome" => "succeeded").record(0.2);
         metrics::gauge!(OUTBOX_UNSENT_MESSAGES, "service" => "todos").set(3);
         let answer = get(address, "/metrics").await;
@@ -214,6 +324,6 @@ mod tests {
             );
         }
         assert!(get(address, "/").await.starts_with("HTTP/1.1 404"));
-        assert!(serve(address).is_err(), "the address is in use");
+        assert!(start(Some(address), None).is_err(), "the address is in use");
     }
 }

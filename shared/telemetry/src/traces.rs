@@ -1,8 +1,8 @@
 //! Where spans are exported to, and which of them.
 //!
 //! The exporter uses OTLP over gRPC: tonic is a dependency already, so it adds no crate but
-//! OpenTelemetry's own. Without an endpoint the same spans begin and none is recorded, so that log
-//! lines have their ids and the client's sampling decision is passed on.
+//! OpenTelemetry's own. Without an endpoint nothing is recorded of spans (see [`crate::traced_span`]):
+//! log lines have their ids and the client's sampling decision is passed on all the same.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvi
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::Layer;
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample};
+use tracing::{Level, Metadata};
+use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::{Config, Error};
 
@@ -25,7 +25,7 @@ pub(crate) const LAST_EXPORT: Duration = Duration::from_secs(3);
 
 /// Where the collector is: `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone)]
-pub struct Endpoint(String);
+pub struct Endpoint(pub(crate) String);
 
 impl FromStr for Endpoint {
     type Err = &'static str;
@@ -85,34 +85,26 @@ impl FromStr for Ratio {
     }
 }
 
-/// Creates spans, and exports them where an endpoint is set.
-pub(crate) fn provider(config: &Config, service: &str) -> Result<SdkTracerProvider, Error> {
-    let builder = SdkTracerProvider::builder();
+/// What records spans: the layer of [`layer`] on a registry.
+pub(crate) type Recorder = OpenTelemetryLayer<Registry, SdkTracer>;
+
+/// Records spans and exports them, where an endpoint is set.
+pub(crate) fn provider(config: &Config, resource: Resource) -> Result<Option<SdkTracerProvider>, Error> {
     let Some(endpoint) = &config.otlp_endpoint else {
-        let nothing = Choice {
-            root: Root::None,
-            parent_based: true,
-        };
-        return Ok(builder.with_sampler(sampler(&nothing, 0.0)).build());
+        return Ok(None);
     };
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint.0).build();
     let exporter = exporter.map_err(|error| Error::Exporter(error.to_string()))?;
-    let resource = Resource::builder()
-        .with_service_name(service.to_owned())
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
-    Ok(builder
+    let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_sampler(sampler(&config.traces_sampler, config.traces_sampler_arg.0))
         .with_resource(resource)
-        .build())
+        .build();
+    Ok(Some(provider))
 }
 
 /// Exports the spans of this suite's crates, with the warnings and errors within them as events.
-pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+pub fn layer(provider: &SdkTracerProvider) -> impl Layer<Registry> + use<> {
     let wanted =
         |metadata: &Metadata<'_>| is_ours(metadata) && (metadata.is_span() || *metadata.level() <= Level::WARN);
     tracing_opentelemetry::layer()

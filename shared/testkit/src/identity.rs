@@ -7,6 +7,7 @@ use quartet_kernel::Role;
 use quartet_rpc::access::GATEWAY_TOKEN;
 use quartet_rpc::keys;
 use quartet_rpc::token::{ACCESS_TYPE, AccessClaims, ServiceTokens};
+use time::OffsetDateTime;
 use tonic::Request;
 use uuid::Uuid;
 
@@ -38,15 +39,20 @@ impl Identity {
     }
 
     fn with_role(clock: &Clock, role: Role) -> Self {
-        Self::signed(clock, clock.new_id(), clock.new_id(), role)
+        Self::signed(clock, clock.new_id(), clock.new_id(), role, clock.now())
     }
 
     /// The same user in the same session, with a new token.
     pub fn renewed(&self, clock: &Clock) -> Self {
-        Self::signed(clock, self.id, self.session_id, Role::User)
+        Self::signed(clock, self.id, self.session_id, Role::User, clock.now())
     }
 
-    fn signed(clock: &Clock, id: Uuid, session_id: Uuid, role: Role) -> Self {
+    /// The same user in the same session, who proved who they are at `authenticated_at`.
+    pub fn authenticated(&self, clock: &Clock, authenticated_at: OffsetDateTime) -> Self {
+        Self::signed(clock, self.id, self.session_id, Role::User, authenticated_at)
+    }
+
+    fn signed(clock: &Clock, id: Uuid, session_id: Uuid, role: Role, authenticated_at: OffsetDateTime) -> Self {
         let now = clock.now().unix_timestamp();
         let claims = AccessClaims {
             iss: "quartet".into(),
@@ -55,6 +61,9 @@ impl Identity {
             client_id: "quartet".into(),
             exp: now + 900,
             iat: now,
+            auth_time: Some(authenticated_at.unix_timestamp()),
+            acr: None,
+            amr: Vec::new(),
             jti: clock.new_id().to_string(),
             sid: session_id.to_string(),
             role: role.name().into(),

@@ -9,19 +9,22 @@ use quartet_rpc::{Config, Upstream};
 use crate::identity::{HS256_SECRET, SERVICE_SECRET};
 
 /// A host that accepts the tokens of [`crate::identity`]; only the tested service itself calls
-/// `auth`.
+/// `auth`. It knows of no ended session.
 pub fn host(name: &str, clock: &Clock, auth: Upstream) -> Host {
     let source = Source::of([
         ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
         ("JWT_HS256_SECRET", HS256_SECRET),
     ]);
     let config = Config::read(&source).expect("the settings are valid");
-    Host::new(name, config, clock.clone(), auth).expect("the secrets are long enough")
+    let (users, _) = Upstream::local("users");
+    let host = Host::new(name, config, clock.clone(), auth, users).expect("the secrets are long enough");
+    host.revocations().up();
+    host
 }
 
 /// The service as an upstream, behind the whole stack of layers.
 pub async fn upstream<S: Hosted>(host: &Host, packages: &[&str], service: &S) -> Upstream {
-    let stack = Stack::new(host.access(), packages, |routes| service.add_to(routes))
+    let stack = Stack::new(host.access(), packages, true, |routes| service.add_to(routes))
         .await
         .expect("the stack is built");
     let (upstream, slot) = Upstream::local(packages[0]);

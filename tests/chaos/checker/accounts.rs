@@ -9,9 +9,10 @@ use super::results::Results;
 use super::{count, count_of};
 use crate::cluster::Cluster;
 use crate::effect_log;
-use crate::model::{Deletion, User, hex_id};
+use crate::model::{Deletion, User};
 use crate::stores::Stores;
 use crate::workload::PASSWORD;
+use quartet_tests::subscriber::hex_id;
 
 pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Results) -> Result<(), sqlx::Error> {
     check_api(cluster, users, results).await;

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use quartet_tests::subscriber::{Event, hex_id};
 use serde_json::Value;
 
 use super::results::Results;
 use super::{count, count_of};
 use crate::cluster::Cluster;
 use crate::effect_log;
-use crate::model::{Deletion, User, hex_id};
+use crate::model::{Deletion, User};
 use crate::stores::Stores;
-use crate::workload::subscriber::Event;
 
 /// How long subscribers may take to receive the last change once all nodes are up: a silent stream
 /// reconnects after some seconds.

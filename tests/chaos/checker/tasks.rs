@@ -7,9 +7,14 @@ use super::results::Results;
 use super::{count, count_of};
 use crate::cluster::Cluster;
 use crate::effect_log;
-use crate::model::{Task, TaskKind, User, hex_id};
+use crate::model::{Task, TaskKind, User};
 use crate::stores::Stores;
+use quartet_tests::subscriber::hex_id;
 
+/// The kind that a schedule makes jobs of, also while the checkers read.
+const SCHEDULED: &str = "remind_due";
+/// The kind of deliveries to webhooks, which events make.
+const DELIVERY: &str = "webhook";
 /// The final statuses of a task.
 const FINAL: [&str; 4] = ["succeeded", "failed", "cancelled", "dead"];
 
@@ -35,7 +40,7 @@ pub(super) async fn unfinished(stores: &Stores) -> Result<Vec<String>, sqlx::Err
     let statuses = FINAL.map(|status| format!("'{status}'")).join(", ");
     let sql = format!(
         "select {}, kind, status, cast(attempts as text), coalesce(problem_reason, ''), coalesce(problem_message, '')
-           from jobs where status not in ({statuses})",
+           from jobs where status not in ({statuses}) and kind <> '{SCHEDULED}'",
         stores.id("id")
     );
     let rows = stores.query("jobs", &sql).await?;
@@ -59,7 +64,8 @@ pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Resul
         };
         (id, row)
     });
-    let rows: BTreeMap<String, Row> = rows.collect();
+    let rows: BTreeMap<String, Row> = rows.filter(|(_, row)| row.kind != SCHEDULED).collect();
+    check_schedule(stores, results).await?;
     results.add_none("unfinished tasks", &unfinished(stores).await?);
     check_accepted(&rows, users, results);
     check_unknown(&rows, users, results);
@@ -74,6 +80,21 @@ pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Resul
         *stats.tasks.entry(format!("{} {}", row.kind, row.status)).or_default() += 1;
     }
     Ok(stats)
+}
+
+/// Checks that the jobs of the schedule were made and finished once, whichever workers there were.
+async fn check_schedule(stores: &Stores, results: &mut Results) -> Result<(), sqlx::Error> {
+    let ids = format!("select {} from jobs where kind = '{SCHEDULED}'", stores.id("id"));
+    let ids: Vec<String> = stores.query("jobs", &ids).await?.into_iter().flatten().collect();
+    let log = effect_log::read(stores, "jobs").await?;
+    let [created, finished] = ["task created", "task finished"].map(|name| effect_log::count(&log, name));
+    let wrong = ids.iter().filter_map(|id| {
+        let (created, finished) = (count_of(&created, id), count_of(&finished, id));
+        (created != 1 || finished > 1).then(|| format!("{id}: created {created}, finished {finished} times"))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    results.add("jobs of a schedule were made and finished once", ids.len(), &wrong);
+    Ok(())
 }
 
 fn tasks_of(users: &[User]) -> impl Iterator<Item = (&User, &Task)> {
@@ -133,7 +154,7 @@ fn check_unknown(rows: &BTreeMap<String, Row>, users: &[User], results: &mut Res
     let mut wrong = Vec::new();
     for (id, row) in rows
         .iter()
-        .filter(|(id, row)| row.owner != suite && !known.contains(*id))
+        .filter(|(id, row)| row.owner != suite && row.kind != DELIVERY && !known.contains(*id))
     {
         match invoked.get_mut(&format!("{} {}", row.owner, row.unique_key)) {
             Some(left) if *left > 0 => *left -= 1,

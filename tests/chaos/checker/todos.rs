@@ -1,14 +1,15 @@
 //! Every acknowledged todo is there as it was returned last; its events were published once, and it
 //! was deleted once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::results::Results;
 use super::{count, count_of};
 use crate::cluster::Cluster;
 use crate::effect_log;
-use crate::model::{Deletion, Todo, TodoState, User, hex_id};
+use crate::model::{Deletion, Todo, TodoState, User};
 use crate::stores::Stores;
+use quartet_tests::subscriber::hex_id;
 
 pub(super) async fn check(cluster: &Cluster, users: &[User], results: &mut Results) -> Result<(), sqlx::Error> {
     check_api(cluster, users, results).await;
@@ -58,6 +59,15 @@ async fn check_store(stores: &Stores, users: &[User], results: &mut Results) -> 
         .query("todos", &format!("select {}, title from todos", columns.join(", ")))
         .await?;
     let stored: BTreeSet<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+
+    // Every title is unique, also where a request was repeated with its key until it was answered.
+    let mut titles: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &rows {
+        *titles.entry(row[4].as_str()).or_default() += 1;
+    }
+    let twice = titles.iter().filter(|(_, count)| **count > 1);
+    let twice: Vec<String> = twice.map(|(title, count)| format!("`{title}` {count} times")).collect();
+    results.add("creations took effect once, those with a key too", titles.len(), &twice);
 
     let acknowledged = || {
         users

@@ -7,11 +7,13 @@ use quartet_tests::{Rest, programs};
 use super::node::{Node, NodeSpec};
 use super::{Cluster, distributed, servers, settings};
 use crate::stores::Stores;
+use crate::workload::receiver::Receiver;
 
-pub(super) fn build() -> Cluster {
+pub(super) async fn build(further: &[(&str, &str)]) -> Cluster {
     let folder = Folder::new();
     let [http, grpc] = [(); 2].map(|()| format!("127.0.0.1:{}", servers::free_port(1)));
     let mut settings = settings();
+    settings.extend(further.iter().map(|(name, value)| ((*name).into(), (*value).into())));
     settings.insert("HTTP_ADDRESS".into(), http.clone());
     settings.insert("GRPC_ADDRESS".into(), grpc);
     let store = |name: &str| folder.path().join(format!("data/{name}.db"));
@@ -30,7 +32,8 @@ pub(super) fn build() -> Cluster {
         fault_weights: vec![1],
         stores: Stores::Sqlite(stores.into()),
         rest: Rest::new(&http),
-        address: http,
+        gateways: vec![http],
+        receiver: Receiver::start().await,
         rabbit: None,
         local_broker: Some(store("broker")),
         settings,

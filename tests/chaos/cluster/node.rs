@@ -47,6 +47,11 @@ impl Node {
         self.spec.name
     }
 
+    /// Whether it is a program of the suite, not a server that it needs.
+    pub fn is_program(&self) -> bool {
+        !self.spec.may_exit_on_start
+    }
+
     /// The path of its log.
     pub fn log(&self) -> PathBuf {
         self.spec.folder.join(format!("{}.log", self.spec.name))

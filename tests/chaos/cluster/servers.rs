@@ -117,6 +117,44 @@ pub fn rabbitmq(folder: &Folder) -> (NodeSpec, String, Epmd) {
     (spec, url, Epmd::kill_at_exit(port + 2))
 }
 
+/// A Redis server and its URL. It keeps nothing over a restart.
+pub fn redis(folder: &Folder) -> (NodeSpec, String) {
+    let port = free_port(1);
+    let arguments = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        &folder.path().display().to_string(),
+    ]
+    .map(OsString::from);
+    let spec = NodeSpec {
+        name: "redis",
+        command: std::iter::once(OsString::from(redis_program()))
+            .chain(arguments)
+            .collect(),
+        folder: folder.path().to_owned(),
+        settings: Vec::new(),
+        address: format!("127.0.0.1:{port}"),
+        may_exit_on_start: true,
+    };
+    (spec, format!("redis://127.0.0.1:{port}/0"))
+}
+
+/// The program that the test scripts found, else the one of the machine.
+fn redis_program() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a parameter of a test run is no setting of the product"
+    )]
+    std::env::var(quartet_testkit::redis::PROGRAM).unwrap_or_else(|_| "/usr/bin/redis-server".into())
+}
+
 /// Ends Erlang's name server (epmd), which a node starts and leaves running, when this process
 /// exits.
 pub struct Epmd(#[expect(dead_code, reason = "its pipe closes with this process")] Child);

@@ -5,9 +5,9 @@ use quartet_tests::app::unique;
 use serde_json::json;
 
 use super::client::{Body, Completion};
-use super::subscriber::Subscriber;
 use super::{Worker, text};
 use crate::model::{Deletion, User};
+use quartet_tests::subscriber::{Subscriber, Transport};
 
 /// The password of every user.
 pub const PASSWORD: &str = "correct horse battery";
@@ -33,7 +33,12 @@ impl Worker {
                 user.refresh_tokens.push(text(&registered["refresh_token"]));
                 let subscribers = self.users.iter().filter(|user| user.subscriber.is_some()).count();
                 if subscribers < MAX_SUBSCRIBERS {
-                    user.subscriber = Some(Subscriber::start(&self.address, &user.access_token));
+                    let gateway = &self.gateways[subscribers % self.gateways.len()];
+                    let transport = match subscribers % 2 {
+                        0 => Transport::ServerSentEvents,
+                        _ => Transport::WebSocket,
+                    };
+                    user.subscriber = Some(Subscriber::start(gateway, &user.access_token, transport));
                 }
             }
             Completion::Fail(status, code) => self

@@ -36,7 +36,9 @@ pub(super) enum Body {
 
 /// A client of one worker.
 pub(super) struct Client {
-    rest: Rest,
+    /// The gateways, which take the requests by turns.
+    gateways: Vec<Rest>,
+    turn: usize,
     process: Process,
     history: Arc<History>,
     /// Whether the last request completed as `info`.
@@ -44,9 +46,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(rest: Rest, process: Process, history: Arc<History>) -> Self {
+    pub(super) fn new(gateways: Vec<Rest>, process: Process, history: Arc<History>) -> Self {
         Self {
-            rest,
+            gateways,
+            turn: 0,
             process,
             history,
             last_was_info: false,
@@ -54,9 +57,23 @@ impl Client {
     }
 
     pub(super) async fn invoke(&mut self, token: &str, method: Method, path: &str, body: Body) -> Completion {
+        self.invoke_keyed(token, method, path, body, None).await
+    }
+
+    /// The same, with an idempotency key.
+    pub(super) async fn invoke_keyed(
+        &mut self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Body,
+        key: Option<&str>,
+    ) -> Completion {
+        self.turn = (self.turn + 1) % self.gateways.len();
+        let rest = &self.gateways[self.turn];
         let rest = match token {
-            "" => self.rest.clone(),
-            token => self.rest.with_token(token),
+            "" => rest.clone(),
+            token => rest.with_token(token),
         };
         let operation = format!("{method} {}", path.split(['/', '?']).nth(3).unwrap_or_default());
         let call = rest.call(method, path);
@@ -64,6 +81,10 @@ impl Client {
             Body::Empty => call,
             Body::Json(body) => call.json(&body),
             Body::Csv(body) => call.body("text/csv", body),
+        };
+        let call = match key {
+            Some(key) => call.header("idempotency-key", key),
+            None => call,
         };
         self.record(Type::Invoke, &operation);
         let reply = tokio::time::timeout(REQUEST_TIMEOUT, call.try_send()).await;

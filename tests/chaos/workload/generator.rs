@@ -13,6 +13,8 @@ pub(super) enum Operation {
     Refresh,
     CreateTodo,
     UpdateTodo,
+    /// Reads a todo, or the list, through the other gateway.
+    ReadTodo,
     CompleteTodo,
     DeleteTodo,
     Export,
@@ -21,16 +23,18 @@ pub(super) enum Operation {
     RepeatTask,
     CancelTask,
     ReadTask,
+    CreateWebhook,
     DeleteUser,
 }
 
 /// The mix of operations, by weight.
-const MIX: [(Operation, usize); 13] = [
+const MIX: [(Operation, usize); 15] = [
     (Operation::Register, 10),
     (Operation::Login, 5),
     (Operation::Refresh, 6),
     (Operation::CreateTodo, 40),
     (Operation::UpdateTodo, 13),
+    (Operation::ReadTodo, 20),
     (Operation::CompleteTodo, 6),
     (Operation::DeleteTodo, 7),
     (Operation::Export, 8),
@@ -38,6 +42,7 @@ const MIX: [(Operation, usize); 13] = [
     (Operation::RepeatTask, 5),
     (Operation::CancelTask, 2),
     (Operation::ReadTask, 4),
+    (Operation::CreateWebhook, 4),
     (Operation::DeleteUser, 3),
 ];
 

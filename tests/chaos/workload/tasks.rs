@@ -1,4 +1,4 @@
-//! Tasks: exports and imports, their repetition, their cancellation.
+//! Tasks: exports and imports, their repetition, their cancellation; and webhooks.
 
 use http::Method;
 use serde_json::json;
@@ -57,6 +57,31 @@ impl Worker {
         let path = self.task_path(user, index);
         let completion = self.invoke_as(user, Method::GET, &path, Body::Empty).await;
         self.apply_task(user, index, completion);
+    }
+
+    /// Creates the user's webhook, once, and then looks whether it is active.
+    pub(super) async fn create_webhook(&mut self, user: usize) {
+        if self.users[user].hooked_since.is_some() {
+            return;
+        }
+        if let Some(hook) = self.users[user].hook.clone() {
+            let path = format!("/api/v1/webhooks/{hook}");
+            let found = self.invoke_as(user, Method::GET, &path, Body::Empty).await;
+            if matches!(&found, Completion::Ok(hook) if hook["status"] == "WEBHOOK_STATUS_ACTIVE") {
+                self.users[user].hooked_since = Some(self.users[user].todos.len());
+            }
+            return;
+        }
+        let body = json!({"url": self.hook, "events": ["todos.todo.created"]});
+        let created = self
+            .invoke_as(user, Method::POST, "/api/v1/webhooks", Body::Json(body))
+            .await;
+        match created {
+            // What happens before its target has answered the challenge is not delivered.
+            Completion::Ok(hook) => self.users[user].hook = Some(text(&hook["id"])),
+            // A user has so many webhooks at the most; some were made without an answer.
+            Completion::Fail(..) | Completion::Info => {}
+        }
     }
 
     async fn create_task(&mut self, user: usize, kind: TaskKind) {

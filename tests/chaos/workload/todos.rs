@@ -1,5 +1,7 @@
 //! Todos: creation, updates, completion, deletion.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -7,18 +9,38 @@ use super::client::{Body, Completion};
 use super::{Worker, text};
 use crate::model::{Todo, TodoState};
 
+/// How often a request with a key is sent.
+const KEYED_TRIES: usize = 6;
+/// The pause before a request is repeated.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
 impl Worker {
     pub(super) async fn create_todo(&mut self, user: usize) {
         let title = self.unique_name();
         let body = json!({"title": title, "description": "of the workload"});
-        let state = match self
-            .invoke_as(user, Method::POST, "/api/v1/todos", Body::Json(body))
-            .await
-        {
-            Completion::Ok(todo) => TodoState::Known(todo),
-            Completion::Fail(..) => return,
-            Completion::Info => TodoState::CreationUnknown,
-        };
+        // With a key, a client repeats the request until it has an answer.
+        let key = self.generator.percent(60).then(|| title.replace(' ', "-"));
+        let tries = if key.is_some() { KEYED_TRIES } else { 1 };
+        let mut state = TodoState::CreationUnknown;
+        for _ in 0..tries {
+            let token = self.users[user].access_token.clone();
+            let sent = Body::Json(body.clone());
+            let completion = self
+                .client
+                .invoke_keyed(&token, Method::POST, "/api/v1/todos", sent, key.as_deref())
+                .await;
+            match completion {
+                Completion::Ok(todo) => {
+                    state = TodoState::Known(todo);
+                    break;
+                }
+                // The first request is still running.
+                Completion::Fail(_, code) if code == "idempotency_key_in_use" => {}
+                Completion::Fail(..) => return,
+                Completion::Info => {}
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
         self.users[user].todos.push(Todo {
             title,
             updates: 0,
@@ -36,6 +58,43 @@ impl Worker {
             .invoke_as(user, Method::PATCH, &path(&before), Body::Json(body))
             .await;
         self.apply_update(user, index, before, title, completion);
+    }
+
+    /// Reads what was acknowledged, mostly through the other gateway than the one that took the
+    /// write: it has to be there.
+    pub(super) async fn read_todo(&mut self, user: usize) {
+        let Some((_, known)) = self.any_todo(user) else {
+            return;
+        };
+        if self.generator.percent(50) {
+            let read = self.invoke_as(user, Method::GET, &path(&known), Body::Empty).await;
+            self.compare(&known, read);
+            return;
+        }
+        let path = "/api/v1/todos?items_per_page=100&sort=-created_at";
+        let Completion::Ok(list) = self.invoke_as(user, Method::GET, path, Body::Empty).await else {
+            return;
+        };
+        let listed = list["data"]
+            .as_array()
+            .and_then(|todos| todos.iter().find(|todo| todo["id"] == known["id"]));
+        // A user rarely has more than one page; what is not on it is read by itself.
+        if let Some(listed) = listed {
+            self.compare(&known, Completion::Ok(listed.clone()));
+        }
+    }
+
+    fn compare(&self, known: &Value, read: Completion) {
+        match read {
+            Completion::Ok(read) if ["title", "updated_at"].iter().all(|field| read[field] == known[field]) => {}
+            Completion::Ok(read) => self
+                .client
+                .anomaly(format!("acknowledged was {known}, and read was {read}")),
+            Completion::Fail(404, code) => self
+                .client
+                .anomaly(format!("the acknowledged todo {} was not found: {code}", known["id"])),
+            Completion::Fail(..) | Completion::Info => {}
+        }
     }
 
     pub(super) async fn complete_todo(&mut self, user: usize) {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use quartet_tests::person::claims;
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, on_every_topology, on_secured_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_user_signs_in_by_name_or_by_address,
     a_wrong_name_and_a_wrong_password_have_the_same_answer,
     logins_of_one_user_at_once_all_succeed,
@@ -16,6 +16,13 @@ on_both_topologies!(
     another_grant_is_refused,
     a_browser_keeps_its_refresh_token_in_a_cookie,
     a_cookie_from_a_page_of_another_origin_is_refused,
+    the_public_keys_are_published_and_no_private_one,
+);
+
+on_secured_topology!(
+    a_user_signs_in_by_name_or_by_address,
+    logins_of_one_user_at_once_all_succeed,
+    the_token_endpoint_accepts_a_form_with_the_refresh_grant,
     the_public_keys_are_published_and_no_private_one,
 );
 
@@ -95,7 +102,9 @@ async fn the_token_endpoint_accepts_a_form_with_the_password_grant(app: App) {
         ("scope", ""),
     ];
     let call = app.call(http::Method::POST, "/api/v1/auth/token").form(&form);
-    let tokens = call.send().await.expect(200);
+    let reply = call.send().await;
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let tokens = reply.expect(200);
     assert_eq!(tokens["token_type"], "bearer");
     ada.with_tokens(&tokens).get("/api/v1/todos").await.expect(200);
 }
@@ -147,6 +156,24 @@ async fn a_browser_keeps_its_refresh_token_in_a_cookie(app: App) {
         "{:?}",
         cookie.attributes
     );
+
+    // The device is known again by a cookie of its own, which a wrong password does not delete.
+    let device = |reply: &quartet_tests::Reply| {
+        let mut set = reply.headers.get_all("set-cookie").iter();
+        let text = set.find_map(|value| value.to_str().ok().filter(|text| text.starts_with("device=")));
+        text.map(str::to_owned)
+    };
+    let known = device(&reply).expect("a device cookie");
+    assert!(
+        known.contains("; Max-Age=15552000; Path=/api/v1/auth; HttpOnly; SameSite=Lax"),
+        "{known}"
+    );
+    assert_eq!((tokens.get("device_token"), tokens.get("device_cookie")), (None, None));
+    let wrong = json!({"username_or_email": ada.username, "password": "not the password", "use_cookie": true});
+    let call = app.call(http::Method::POST, "/api/v1/auth/login").json(&wrong);
+    let refused = call.header("cookie", known.split(';').next().unwrap()).send().await;
+    assert_eq!(refused.header("set-cookie"), None);
+    refused.problem(401, "invalid_credentials");
 
     let call = app.call(http::Method::POST, "/api/v1/auth/refresh").json(&json!({}));
     let reply = call.header("cookie", &cookie.pair()).send().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use quartet_proto::todos::v1::ListTodosRequest;
 use quartet_proto::todos::v1::todo_service_client::TodoServiceClient;
 use serde_json::json;
@@ -9,16 +10,24 @@ use tonic::Code;
 
 use quartet_tests::app::eventually;
 use quartet_tests::grpc::reason;
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, Reply, on_every_topology, on_secured_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_logout_takes_effect_everywhere_within_a_second,
     a_logout_ends_the_refresh_token_too,
     logging_out_everywhere_ends_every_session,
     sessions_are_listed_with_the_current_one,
+    sessions_are_listed_in_pages,
     a_session_is_ended_from_another_one,
     the_session_of_somebody_else_is_not_found,
     changing_the_password_ends_the_other_sessions,
+    replacing_the_password_renews_the_tokens,
+    a_browser_keeps_its_session_when_the_password_is_replaced,
+);
+
+on_secured_topology!(
+    a_logout_takes_effect_everywhere_within_a_second,
+    sessions_are_listed_in_pages,
 );
 
 /// Over REST, and over gRPC to a service other than auth.
@@ -89,8 +98,34 @@ async fn sessions_are_listed_with_the_current_one(app: App) {
     };
     assert_eq!(session(&desk.session_id())["current"], true);
     assert_eq!(session(&desk.session_id())["user_agent"], "Desk/1.0");
-    assert_eq!(session(&desk.session_id())["ip_address"], "127.0.0.1");
+    assert_eq!(session(&desk.session_id())["ip_address"], app.own_address().await);
     assert_eq!(session(&phone.session_id())["current"], false);
+}
+
+async fn sessions_are_listed_in_pages(app: App) {
+    let ada = app.register().await;
+    for _ in 0..2 {
+        app.login(&ada).await;
+    }
+    let list = "/api/v1/auth/sessions";
+    let all = ada.get(list).await.expect(200);
+    assert_eq!((&all["total_count"], &all["has_more"]), (&3.into(), &false.into()));
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = ada
+            .get(&format!("{list}?page_size=1&page_token={token}"))
+            .await
+            .expect(200);
+        seen.extend(page["data"].as_array().unwrap().clone());
+        assert_eq!(page["total_count"], 3);
+        token = page["next_page_token"].as_str().unwrap().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(&seen, all["data"].as_array().unwrap());
+    ada.get(&format!("{list}?page=1&page_token=x")).await.invalid("page");
+    ada.get(&format!("{list}?page_token=x")).await.invalid("page_token");
 }
 
 async fn a_session_is_ended_from_another_one(app: App) {
@@ -117,9 +152,18 @@ async fn changing_the_password_ends_the_other_sessions(app: App) {
     desk.post("/api/v1/auth/password:change", change("not it at all"))
         .await
         .problem(403, "wrong_password");
-    desk.post("/api/v1/auth/password:change", change(&desk.password))
-        .await
-        .expect(204);
+    let changed = desk.post("/api/v1/auth/password:change", change(&desk.password)).await;
+    changed.expect(204);
+    // Another method renews the tokens as well.
+    assert!(
+        changed
+            .header("deprecation")
+            .is_some_and(|since| since.starts_with('@'))
+    );
+    assert_eq!(
+        changed.header("link"),
+        Some("</api/v1/auth/password>; rel=\"successor-version\"")
+    );
     is_revoked_within_a_second(&app, &phone).await;
     desk.get("/api/v1/todos").await.expect(200);
     let login = |password: &str| {
@@ -130,4 +174,77 @@ async fn changing_the_password_ends_the_other_sessions(app: App) {
     };
     login(&desk.password).await.problem(401, "invalid_credentials");
     login("a better horse battery").await.expect(200);
+}
+
+async fn replacing_the_password_renews_the_tokens(app: App) {
+    let phone = app.register().await;
+    let desk = app.login(&phone).await;
+    let body = |current: &str| json!({"current_password": current, "new_password": "a better horse battery"});
+    desk.put("/api/v1/auth/password", body("not it at all"))
+        .await
+        .problem(403, "wrong_password");
+    app.put("/api/v1/auth/password", body(&desk.password))
+        .await
+        .problem(401, "token_missing");
+    let reply = desk.put("/api/v1/auth/password", body(&desk.password)).await;
+    let tokens = reply.expect(200);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(
+        (&tokens["token_type"], &tokens["expires_in"]),
+        (&json!("bearer"), &json!(900))
+    );
+    let renewed = desk.with_tokens(&tokens);
+    is_revoked_within_a_second(&app, &phone).await;
+    is_revoked_within_a_second(&app, &desk).await;
+    renewed.get("/api/v1/todos").await.expect(200);
+    let refresh = |token: &str| app.post("/api/v1/auth/refresh", json!({"refresh_token": token}));
+    // An old one does not count, and does not end what the new one goes on with.
+    for old in [&phone.refresh_token, &desk.refresh_token] {
+        refresh(old).await.problem(401, "invalid_refresh_token");
+    }
+    renewed.get("/api/v1/todos").await.expect(200);
+    let next = renewed.with_tokens(&refresh(&renewed.refresh_token).await.expect(200));
+    next.get("/api/v1/todos").await.expect(200);
+    let sessions = next.get("/api/v1/auth/sessions").await.expect(200);
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 1, "{sessions}");
+}
+
+async fn a_browser_keeps_its_session_when_the_password_is_replaced(app: App) {
+    let ada = app.register().await;
+    let body = json!({"username": ada.username, "password": ada.password, "use_cookie": true});
+    let login = app.post("/api/v1/auth/login", body).await;
+    let cookie_of = |reply: &Reply| {
+        let cookies = reply.headers.get_all("set-cookie").iter();
+        let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap().to_owned());
+        cookies.find(|cookie| cookie.starts_with("refresh_token="))
+    };
+    let pair = |cookie: String| cookie.split(';').next().unwrap().to_owned();
+    let cookie = pair(cookie_of(&login).unwrap());
+    let browser = app.with_token(login.expect(200)["access_token"].as_str().unwrap());
+    let replace = async |token: &quartet_tests::Rest, current: &str| {
+        let body = json!({"current_password": current, "new_password": "a better horse battery"});
+        let call = token.call(Method::PUT, "/api/v1/auth/password");
+        call.header("cookie", &cookie).json(&body).send().await
+    };
+    // What is refused leaves the cookie in place.
+    for refused in [
+        replace(&browser, "not it at all").await,
+        replace(&app, &ada.password).await,
+    ] {
+        assert!(refused.status == 403 || refused.status == 401, "{}", refused.status);
+        assert_eq!(cookie_of(&refused), None);
+    }
+    let replaced = replace(&browser, &ada.password).await;
+    assert_eq!(replaced.expect(200)["refresh_token"], "");
+    let renewed = cookie_of(&replaced).unwrap();
+    assert!(
+        renewed.contains("HttpOnly") && renewed.contains("Path=/api/v1/auth"),
+        "{renewed}"
+    );
+    let refresh = async |cookie: &str| {
+        let call = app.call(Method::POST, "/api/v1/auth/refresh").header("cookie", cookie);
+        call.json(&json!({})).send().await
+    };
+    refresh(&cookie).await.problem(401, "invalid_refresh_token");
+    refresh(&pair(renewed)).await.expect(200);
 }

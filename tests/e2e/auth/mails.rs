@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use quartet_tests::app::{eventually, unique};
-use quartet_tests::{App, mail, on_both_topologies};
+use quartet_tests::{App, mail, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_forgotten_password_is_reset_with_the_mail,
     an_unknown_address_gets_the_same_answer_and_no_mail,
     an_address_is_verified_with_the_mail,

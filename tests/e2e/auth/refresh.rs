@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use quartet_tests::app::eventually;
-use quartet_tests::{App, Person, Reply, on_both_topologies};
+use quartet_tests::{App, Person, Reply, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_refresh_token_is_exchanged_for_its_successor,
     a_retried_refresh_gets_the_same_successor,
     refreshes_at_once_get_the_same_successor,

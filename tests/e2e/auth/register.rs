@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use quartet_tests::app::unique;
-use quartet_tests::{App, on_both_topologies};
+use quartet_tests::{App, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     a_new_user_is_created_signed_in_and_located,
     a_taken_name_and_a_taken_address_have_distinct_reasons,
     an_address_is_taken_whatever_its_case,
@@ -30,6 +30,7 @@ async fn a_new_user_is_created_signed_in_and_located(app: App) {
     assert_eq!(registered["user"]["role"], "ROLE_USER");
     assert_eq!(registered["token_type"], "bearer");
     assert_eq!(registered["expires_in"], 900);
+    assert!(!registered["refresh_token"].as_str().unwrap().is_empty());
     assert_eq!(registered.get("password"), None);
 
     let signed_in = app.with_token(registered["access_token"].as_str().unwrap());

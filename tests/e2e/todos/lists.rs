@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{create, create_tag, path};
-use quartet_tests::{App, Person, on_both_topologies};
+use quartet_tests::{App, Person, on_every_topology};
 
-on_both_topologies!(
+on_every_topology!(
     filters_narrow_a_list_together,
     text_is_found_in_title_and_description_without_regard_to_case,
     signs_of_patterns_are_found_as_themselves,

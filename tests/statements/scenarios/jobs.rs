@@ -54,7 +54,7 @@ scenarios! {
         cluster.run_task(&task, Ending::Succeeded(Vec::new()), b"title").await;
         (person.token, json!({"task_id": task}))
     };
-    "TaskService/ListSchedules": |cluster| (cluster.person().await.token, json!({}));
+    "TaskService/ListSchedules": |cluster| (cluster.superuser.clone(), json!({}));
     "TaskService/SubmitTask": |cluster| {
         let mail = json!({"to": "ada@example.org", "welcome": {"name": "Ada"}});
         (cluster.service.clone(), json!({"send_email": mail, "unique_key": cluster.name()}))
@@ -108,6 +108,17 @@ scenarios! {
         let id = webhook(cluster, &person).await;
         let message = json!({"webhook_id": id, "webhook": {"enabled": false}, "update_mask": "enabled"});
         (person.token, message)
+    };
+    "WebhookService/UpdateWebhook, another target": |cluster| {
+        let person = cluster.person().await;
+        let id = webhook(cluster, &person).await;
+        let edit = json!({"url": "https://example.org/other"});
+        (person.token, json!({"webhook_id": id, "webhook": edit, "update_mask": "url"}))
+    };
+    "WebhookService/VerifyWebhook": |cluster| {
+        let person = cluster.person().await;
+        let id = webhook(cluster, &person).await;
+        (person.token, json!({"webhook_id": id}))
     };
     "WebhookService/DeleteWebhook": |cluster| {
         let person = cluster.person().await;

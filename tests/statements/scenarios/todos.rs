@@ -36,6 +36,14 @@ scenarios! {
         let (person, _) = with_todo(cluster).await;
         (person.token, json!({"title": "Bread", "due_at": "2100-01-01T00:00:00Z"}))
     };
+    "TodoService/CreateTodo, with a key": |cluster| {
+        let (person, _) = with_todo(cluster).await;
+        (person.token, json!({"title": "Bread", "due_at": "2100-01-01T00:00:00Z"}))
+    };
+    "TodoService/UpdateTodo, with a key": |cluster| {
+        let (person, todo) = with_todo(cluster).await;
+        (person.token, json!({"todo_id": todo, "todo": {"title": "Rolls"}, "update_mask": "title"}))
+    };
     "TodoService/CreateTodo, with tags": |cluster| {
         let (person, _) = with_todo(cluster).await;
         let tags = [tag(cluster, &person, "one").await, tag(cluster, &person, "two").await];
@@ -44,6 +52,11 @@ scenarios! {
     "TodoService/UpdateTodo": |cluster| {
         let (person, todo) = with_todo(cluster).await;
         (person.token, json!({"todo_id": todo, "todo": {"title": "Rolls"}, "update_mask": "title"}))
+    };
+    "TodoService/UpdateTodo, with an etag": |cluster| {
+        let (person, todo) = with_todo(cluster).await;
+        let edit = json!({"title": "Rolls"});
+        (person.token, json!({"todo_id": todo, "todo": edit, "update_mask": "title", "etag": "*"}))
     };
     "TodoService/UpdateTodo, tags": |cluster| {
         let (person, todo) = with_todo(cluster).await;

@@ -16,6 +16,15 @@ scenarios! {
         let first = cluster.call("UserService/ListUsers", &person.token, json!({"page_size": 1})).await;
         (person.token, json!({"page_size": 1, "page_token": first["next_page_token"]}))
     };
+    "UserService/ListUsers, filtered": |cluster| {
+        let name = cluster.person().await.username;
+        (cluster.superuser.clone(), json!({"name": name, "email": name}))
+    };
+    "UserService/CreateUser": |cluster| {
+        let name = cluster.name();
+        let (email, password) = (format!("{name}@example.org"), "a sentence that is long enough");
+        (cluster.superuser.clone(), json!({"username": name, "email": email, "password": password}))
+    };
     "UserService/GetUser": |cluster| {
         let person = cluster.person().await;
         (person.token, json!({"user_id": person.id}))
@@ -129,6 +138,7 @@ scenarios! {
         });
         (cluster.superuser.clone(), message)
     };
+    "TierService/WatchRateLimits": |cluster| (cluster.service.clone(), json!({}));
     "TierService/DeleteRateLimit": |cluster| {
         let tier = tier(cluster).await;
         let id = rate_limit(cluster, &tier).await;
@@ -154,7 +164,7 @@ fn account(cluster: &Cluster) -> Json {
         "account_id": cluster.id(),
         "username": username,
         "email": format!("{username}@example.org"),
-        "role": "USER_ROLE_USER",
+        "role": "ROLE_USER",
         "account_updated_at": "2026-01-01T00:00:00Z",
     })
 }

@@ -182,7 +182,12 @@ impl Import {
             priority,
             tag_ids,
         };
-        match self.stores.todos.insert_todos(user_id, &[new], &self.stores.cx()).await {
+        match self
+            .stores
+            .todos
+            .insert_todos(user_id, &[new], None, &self.stores.cx())
+            .await
+        {
             Ok(_) => Ok(true),
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => Ok(false),
             Err(error) => Err(describe(&error.into())),
@@ -215,7 +220,7 @@ impl Import {
             created_at: now,
             updated_at: now,
         };
-        match self.stores.todos.insert_tag(&tag, &self.stores.cx()).await {
+        match self.stores.todos.insert_tag(&tag, None, &self.stores.cx()).await {
             Ok(()) => Ok(true),
             Err(quartet_todos::Error::TagNameTaken { .. }) => Ok(false),
             Err(error) => Err(describe(&error.into())),

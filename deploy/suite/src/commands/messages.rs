@@ -82,7 +82,7 @@ fn checked_name(name: &str) -> anyhow::Result<&str> {
     bail!("there is no queue `{name}`; there are {}", names.join(", "))
 }
 
-async fn print_queues(broker: &dyn Broker) -> anyhow::Result<()> {
+pub(super) async fn print_queues(broker: &dyn Broker) -> anyhow::Result<()> {
     println!(
         "{:<16} {:>9} {:>9} {:>6} {:>10}",
         "queue", "ready", "delayed", "dead", "consumers"

@@ -1,8 +1,7 @@
 //! `quartet migrate`.
 
 use anyhow::Context as _;
-use quartet_store::database::DatabaseUrl;
-use quartet_store::{Database, Migrations};
+use quartet_store::Database;
 
 use crate::data_folder;
 use crate::settings::Settings;
@@ -28,25 +27,9 @@ pub(crate) enum Command {
 
 const SERVICES: [&str; 4] = ["auth", "users", "todos", "jobs"];
 
-fn stores(settings: &Settings) -> [(&'static str, &DatabaseUrl, Migrations); 4] {
-    let Settings {
-        auth,
-        users,
-        todos,
-        jobs,
-        ..
-    } = settings;
-    [
-        ("auth", &auth.own.database_url, quartet_auth::store::MIGRATIONS),
-        ("users", &users.database_url, quartet_users::store::MIGRATIONS),
-        ("todos", &todos.database_url, quartet_todos::store::MIGRATIONS),
-        ("jobs", &jobs.own.database_url, quartet_jobs::store::MIGRATIONS),
-    ]
-}
-
 pub(crate) async fn run(settings: &Settings, command: &Command) -> anyhow::Result<()> {
     data_folder::create(&settings.own.data_dir)?;
-    for (service, url, migrations) in stores(settings) {
+    for (service, url, migrations) in settings.stores() {
         let only = match command {
             Command::Up { service } => service.as_deref(),
             Command::Down { service } => Some(service.as_str()),

@@ -87,10 +87,13 @@ async fn ensure_owner(stores: &Stores, number: u32) -> anyhow::Result<(Owner, bo
             created_at: now,
             updated_at: now,
         };
-        match stores.todos.insert_tag(&tag, &stores.cx()).await {
+        match stores.todos.insert_tag(&tag, None, &stores.cx()).await {
             Ok(()) => tags.push(id),
             // Of an earlier run, unless the user has created one of that name.
-            Err(quartet_todos::Error::TagNameTaken { .. }) => {
+            Err(
+                quartet_todos::Error::TagNameTaken { .. }
+                | quartet_todos::Error::Store(quartet_store::Error::Unique { .. }),
+            ) => {
                 tags.extend(
                     stores
                         .todos
@@ -113,7 +116,11 @@ async fn insert(stores: &Stores, owner: &Owner, numbers: &[u32]) -> anyhow::Resu
         .iter()
         .map(|number| todo(owner, *number, now))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    match stores.todos.insert_todos(owner.id, &todos, &stores.cx().at(now)).await {
+    match stores
+        .todos
+        .insert_todos(owner.id, &todos, None, &stores.cx().at(now))
+        .await
+    {
         Ok(created) => return Ok(created.len()),
         Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
         Err(error) => return Err(describe(&error.into())),
@@ -121,7 +128,11 @@ async fn insert(stores: &Stores, owner: &Owner, numbers: &[u32]) -> anyhow::Resu
     // Some exist from an earlier run: one by one, then.
     let mut created = 0;
     for todo in todos {
-        match stores.todos.insert_todos(owner.id, &[todo], &stores.cx().at(now)).await {
+        match stores
+            .todos
+            .insert_todos(owner.id, &[todo], None, &stores.cx().at(now))
+            .await
+        {
             Ok(_) => created += 1,
             Err(quartet_todos::Error::Store(quartet_store::Error::Unique { .. })) => {}
             Err(error) => return Err(describe(&error.into())),

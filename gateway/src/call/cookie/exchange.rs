@@ -1,12 +1,13 @@
 //! The cookies of one request and its reply.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::FieldDescriptor;
 
 use super::fields::{Cookies, Incoming};
 use crate::call::status;
 use crate::origin::OriginPolicy;
 use crate::problem::Problem;
+use crate::transcode::received::Received;
 
 /// Cookies on their way in and out.
 pub(in crate::call) struct Exchange<'a> {
@@ -50,36 +51,37 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// Fills the request's fields.
-    pub(in crate::call) fn fill(&self, message: &mut DynamicMessage) {
-        for (cookie, value) in &self.sent {
-            message.set_field(&cookie.field, Value::String((*value).to_owned()));
-        }
+    /// What the cookies set in the request.
+    pub(in crate::call) fn sent(&self) -> impl Iterator<Item = (&FieldDescriptor, &str)> {
+        self.sent.iter().map(|(cookie, value)| (&cookie.field, *value))
     }
 
-    /// Takes the fields that become cookies out of a reply; returns its `Set-Cookie` headers.
+    /// The `Set-Cookie` headers that the fields of a reply become.
     ///
     /// # Errors
     /// 403 `ORIGIN_NOT_ALLOWED` when there is a cookie to set that the page may not have, and 500
     /// `INTERNAL` for a value that no cookie can hold.
-    pub(in crate::call) fn set(self, reply: &mut DynamicMessage) -> Result<Vec<HeaderValue>, Problem> {
+    pub(in crate::call) fn set(self, reply: &Received) -> Result<Vec<HeaderValue>, Problem> {
         let mut headers = Vec::new();
         for cookie in &self.cookies.outgoing {
             if cookie.is_given(reply) {
                 self.origins.check_cookie_use(self.headers)?;
             }
-            headers.extend(cookie.take(reply).map_err(|error| status::internal(&error))?);
+            headers.extend(cookie.header(reply).map_err(|error| status::internal(&error))?);
         }
         Ok(headers)
     }
 
     /// Deletes the cookies that a refused request has used: a browser would send them again and
-    /// again, to no avail. A refusal of the access token is not about them.
+    /// again, to no avail. A refusal of the access token is not about them, nor is any about those
+    /// that are declared to stay.
     pub(in crate::call) fn refused(self, mut problem: Problem) -> Problem {
         if problem.status == StatusCode::UNAUTHORIZED && !problem.is_about_access_token() {
             let used = self.sent.into_iter();
-            let deletions = used.map(|(cookie, _)| (header::SET_COOKIE, cookie.deletion.clone()));
-            problem.headers.extend(deletions);
+            let deletions = used.filter_map(|(cookie, _)| cookie.deletion.clone());
+            problem
+                .headers
+                .extend(deletions.map(|deletion| (header::SET_COOKIE, deletion)));
         }
         problem
     }

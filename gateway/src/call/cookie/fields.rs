@@ -1,8 +1,12 @@
 //! The fields of a binding that cookies carry.
 
 use http::HeaderValue;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use quartet_proto::options;
+
+use crate::call::config::CookieStyle;
+use crate::config::{CookiePrefix, SameSite};
+use crate::transcode::received::{Received, Scalar};
 
 /// The cookies of a binding.
 #[derive(Debug)]
@@ -18,8 +22,8 @@ pub(in crate::call) struct Cookies {
 pub(super) struct Incoming {
     pub(super) field: FieldDescriptor,
     pub(super) name: String,
-    /// `Set-Cookie` that deletes it.
-    pub(super) deletion: HeaderValue,
+    /// `Set-Cookie` that deletes it when the request is refused; `None` when it stays.
+    pub(super) deletion: Option<HeaderValue>,
 }
 
 /// A reply field and the cookie that it becomes.
@@ -33,18 +37,24 @@ pub(super) struct Outgoing {
 }
 
 impl Cookies {
-    /// The cookies of a method with these messages. `secure` makes them `Secure`.
+    /// The cookies of a method with these messages.
     ///
     /// # Errors
-    /// A field that no cookie can carry.
+    /// A field that no cookie can carry, or a style that no browser takes.
     pub(in crate::call) fn compile(
         input: &MessageDescriptor,
         output: &MessageDescriptor,
-        secure: bool,
+        style: CookieStyle,
     ) -> Result<Self, String> {
+        if !style.secure && style.prefix != CookiePrefix::None {
+            return Err("COOKIE_PREFIX: expected none, since cookies are not `Secure`".to_owned());
+        }
+        if !style.secure && style.same_site == SameSite::None {
+            return Err("COOKIE_SAME_SITE: expected lax or strict, since cookies are not `Secure`".to_owned());
+        }
         Ok(Self {
-            incoming: incoming(input, secure)?,
-            outgoing: outgoing(output, secure)?,
+            incoming: incoming(input, style)?,
+            outgoing: outgoing(output, style)?,
         })
     }
 
@@ -59,23 +69,25 @@ impl Cookies {
     }
 }
 
-fn incoming(message: &MessageDescriptor, secure: bool) -> Result<Vec<Incoming>, String> {
+fn incoming(message: &MessageDescriptor, style: CookieStyle) -> Result<Vec<Incoming>, String> {
     let mut fields = Vec::new();
     for field in message.fields() {
         if let Some(cookie) = options::cookie(&field) {
             check(&field, &cookie.name, &cookie.path)?;
-            let deletion = format!("{}=; Max-Age=0{}", cookie.name, attributes(&cookie.path, secure));
+            let name = format!("{}{}", style.prefix.text(), cookie.name);
+            let deletion = format!("{name}=; Max-Age=0{}", attributes(&cookie.path, style));
+            let deletion = HeaderValue::try_from(deletion).map_err(|error| error.to_string())?;
             fields.push(Incoming {
                 field,
-                deletion: HeaderValue::try_from(deletion).map_err(|error| error.to_string())?,
-                name: cookie.name,
+                deletion: (!cookie.kept_when_refused).then_some(deletion),
+                name,
             });
         }
     }
     Ok(fields)
 }
 
-fn outgoing(message: &MessageDescriptor, secure: bool) -> Result<Vec<Outgoing>, String> {
+fn outgoing(message: &MessageDescriptor, style: CookieStyle) -> Result<Vec<Outgoing>, String> {
     let mut fields = Vec::new();
     for field in message.fields() {
         let Some(cookie) = options::cookie(&field) else {
@@ -91,10 +103,10 @@ fn outgoing(message: &MessageDescriptor, secure: bool) -> Result<Vec<Outgoing>, 
                     .ok_or_else(|| format!("max_age_field `{name}` of the cookie is no integer beside it"))?,
             ),
         };
-        let attributes = attributes(&cookie.path, secure);
+        let attributes = attributes(&cookie.path, style);
         fields.push(Outgoing {
             field,
-            name: cookie.name,
+            name: format!("{}{}", style.prefix.text(), cookie.name),
             max_age,
             attributes,
         });
@@ -103,10 +115,15 @@ fn outgoing(message: &MessageDescriptor, secure: bool) -> Result<Vec<Outgoing>, 
 }
 
 /// Everything after the value and the lifetime.
-fn attributes(path: &str, secure: bool) -> String {
-    let path = if path.is_empty() { "/" } else { path };
-    let secure = if secure { "; Secure" } else { "" };
-    format!("; Path={path}; HttpOnly; SameSite=Lax{secure}")
+fn attributes(path: &str, style: CookieStyle) -> String {
+    let path = match style.prefix {
+        // A browser takes no other one.
+        CookiePrefix::Host => "/",
+        CookiePrefix::None | CookiePrefix::Secure if path.is_empty() => "/",
+        CookiePrefix::None | CookiePrefix::Secure => path,
+    };
+    let secure = if style.secure { "; Secure" } else { "" };
+    format!("; Path={path}; HttpOnly; SameSite={}{secure}", style.same_site.text())
 }
 
 fn check(field: &FieldDescriptor, name: &str, path: &str) -> Result<(), String> {
@@ -128,17 +145,17 @@ fn check(field: &FieldDescriptor, name: &str, path: &str) -> Result<(), String> 
 
 impl Outgoing {
     /// Whether `message` holds a cookie to set, and not just one to delete.
-    pub(super) fn is_given(&self, message: &DynamicMessage) -> bool {
-        matches!(&*message.get_field(&self.field), Value::String(value) if !value.is_empty())
+    pub(super) fn is_given(&self, message: &Received) -> bool {
+        message.text(&self.field).is_some_and(|value| !value.is_empty())
     }
 
-    /// Takes the field out of `message`; returns the `Set-Cookie` header when it was set. An empty
-    /// value deletes the cookie.
+    /// The `Set-Cookie` header of a message that has the field set. An empty value deletes the
+    /// cookie.
     ///
     /// # Errors
     /// A value that no cookie can hold.
-    pub(super) fn take(&self, message: &mut DynamicMessage) -> Result<Option<HeaderValue>, String> {
-        let Some(Value::String(value)) = message.take_field(&self.field) else {
+    pub(super) fn header(&self, message: &Received) -> Result<Option<HeaderValue>, String> {
+        let Some(value) = message.text(&self.field) else {
             return Ok(None);
         };
         let allowed = |byte: u8| (0x21..0x7f).contains(&byte) && !matches!(byte, b'"' | b',' | b';' | b'\\');
@@ -150,7 +167,7 @@ impl Outgoing {
         }
         let age = match &self.max_age {
             _ if value.is_empty() => Some(0),
-            Some(field) => integer(&message.get_field(field)),
+            Some(field) => message.get(field).and_then(integer),
             None => None,
         };
         let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
@@ -159,11 +176,42 @@ impl Outgoing {
     }
 }
 
-fn integer(value: &Value) -> Option<i64> {
+fn integer(value: Scalar<'_>) -> Option<i64> {
     match value {
-        Value::I32(value) => Some(i64::from(*value)),
-        Value::U32(value) => Some(i64::from(*value)),
-        Value::I64(value) => Some(*value),
+        Scalar::Signed(value) => Some(value),
+        Scalar::Unsigned(value) => i64::try_from(value).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_as_the_settings_have_them() {
+        let style = |secure, prefix, same_site| CookieStyle {
+            secure,
+            prefix,
+            same_site,
+        };
+        let pool = quartet_proto::descriptors::pool();
+        let input = pool.get_message_by_name("quartet.auth.v1.RefreshRequest").unwrap();
+        let output = pool.get_message_by_name("quartet.auth.v1.LogoutResponse").unwrap();
+        let deletion = |style| {
+            let cookies = Cookies::compile(&input, &output, style)?;
+            let cookie = cookies.incoming[0].deletion.clone().unwrap();
+            Ok::<_, String>(cookie.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            deletion(style(true, CookiePrefix::Host, SameSite::Strict)).unwrap(),
+            "__Host-refresh_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict; Secure"
+        );
+        assert_eq!(
+            deletion(style(true, CookiePrefix::Secure, SameSite::None)).unwrap(),
+            "__Secure-refresh_token=; Max-Age=0; Path=/api/v1/auth; HttpOnly; SameSite=None; Secure"
+        );
+        assert!(deletion(style(false, CookiePrefix::Host, SameSite::Lax)).is_err());
+        assert!(deletion(style(false, CookiePrefix::None, SameSite::None)).is_err());
     }
 }

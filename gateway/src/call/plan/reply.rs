@@ -4,19 +4,22 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use quartet_proto::options::Edge;
 
-use crate::call::deprecation;
 use crate::call::location::Location;
+use crate::call::{deprecation, etag};
 use crate::routes::Binding;
 use crate::transcode::known::is_http_body;
+use crate::transcode::received::Reader;
 
 /// The reply's side of a plan.
 pub(in crate::call) struct ReplyPlan {
     pub(in crate::call) message: MessageDescriptor,
     pub(in crate::call) body: Body,
-    /// Fields that stay out of the JSON.
-    pub(in crate::call) omitted: Vec<FieldDescriptor>,
+    /// How replies are read and written.
+    pub(in crate::call) reader: Reader,
     pub(in crate::call) status: StatusCode,
     pub(in crate::call) location: Option<Location>,
+    /// The version of what the reply shows.
+    pub(in crate::call) etag: Option<FieldDescriptor>,
     /// Headers of every reply.
     pub(in crate::call) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -40,9 +43,15 @@ impl ReplyPlan {
             template => Some(Location::compile(template, &message)?),
         };
         let headers = edge.deprecation.as_ref().map(deprecation::headers).transpose()?;
+        let body = body(binding, &message);
         Ok(Self {
-            body: body(binding, &message),
-            omitted,
+            etag: etag::field(&message).filter(|_| matches!(body, Body::Whole)),
+            reader: match &body {
+                Body::Whole => Reader::json(message.clone(), None, omitted),
+                Body::Field(field) => Reader::json(message.clone(), Some(field.clone()), omitted),
+                Body::Raw(_) => Reader::raw(message.clone()),
+            },
+            body,
             status: status(edge.status)?,
             location,
             headers: headers.unwrap_or_default(),

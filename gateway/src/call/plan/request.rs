@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use quartet_proto::options;
 
+use crate::call::request::Straight;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::known::is_http_body;
-use crate::transcode::query::Excluded;
+use crate::transcode::query::{self, Excluded};
 
 /// The request's side of a plan.
 pub(in crate::call) struct RequestPlan {
@@ -19,6 +21,8 @@ pub(in crate::call) struct RequestPlan {
     pub(in crate::call) form: Excluded,
     /// The `update_mask` to infer.
     pub(in crate::call) mask: Option<FieldDescriptor>,
+    /// How requests are made without a message, where they can be.
+    pub(in crate::call) straight: Option<Straight>,
     streaming: bool,
 }
 
@@ -49,15 +53,19 @@ impl RequestPlan {
             chains: binding.path_fields.iter().map(|chain| numbers(chain)).collect(),
             barred: barred(&message),
             all: false,
+            is_form: false,
         };
-        Ok(Self {
+        let mut plan = Self {
             mask: mask(binding, &body, &message),
             form: form(&body, &path),
             query: query(&binding.body, path),
             message,
             body,
+            straight: None,
             streaming,
-        })
+        };
+        plan.straight = Straight::compile(binding, &plan);
+        Ok(plan)
     }
 
     /// The field that the request's body streams up to, when it is not read whole: `Some(None)` for
@@ -66,6 +74,23 @@ impl RequestPlan {
         match &self.body {
             Body::Raw(field) if self.streaming => Some(field.clone()),
             _ => None,
+        }
+    }
+
+    /// What of a form names a field that it may fill: an OAuth client may send parameters that are
+    /// not known (RFC 6749 §3.2).
+    pub(in crate::call) fn known_pairs(&self, form: Bytes) -> Bytes {
+        let message = match &self.body {
+            Body::Field(field, true) => match field.kind() {
+                Kind::Message(message) => message,
+                _ => return form,
+            },
+            _ => self.message.clone(),
+        };
+        match std::str::from_utf8(&form) {
+            Ok(text) => query::of_known_fields(text, &message).into(),
+            // What is no text is refused where it is read.
+            Err(_) => form,
         }
     }
 }
@@ -113,9 +138,13 @@ fn form(body: &Body, path: &Excluded) -> Excluded {
     match body {
         Body::Field(..) => Excluded {
             barred: path.barred.clone(),
+            is_form: true,
             ..Excluded::default()
         },
-        _ => path.clone(),
+        _ => Excluded {
+            is_form: true,
+            ..path.clone()
+        },
     }
 }
 
@@ -129,7 +158,7 @@ fn query(body: &BodyTarget, mut path: Excluded) -> Excluded {
     path
 }
 
-/// Every field, at any depth of a request, that only a cookie may fill.
+/// Every field, at any depth of a request, that only a cookie or a header may fill.
 fn barred(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     let mut seen = HashSet::from([message.full_name().to_owned()]);
     let mut open = vec![message.clone()];
@@ -141,7 +170,7 @@ fn barred(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
             {
                 open.push(inner);
             }
-            if options::cookie(&field).is_some() {
+            if options::cookie(&field).is_some() || options::if_match(&field) {
                 barred.push(field);
             }
         }

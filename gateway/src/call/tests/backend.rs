@@ -172,7 +172,15 @@ impl StreamingService<Bytes> for Serve {
                 let _ = &guard;
                 reply
             });
-            Ok(Response::new(Box::pin(replies) as Self::ResponseStream))
+            let mut response = Response::new(Box::pin(replies) as Self::ResponseStream);
+            for (name, value) in [
+                ("etag", "\"of-the-backend\""),
+                ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+                ("x-kitchen", "7"),
+            ] {
+                response.metadata_mut().insert(name, value.parse().unwrap());
+            }
+            Ok(response)
         })
     }
 }

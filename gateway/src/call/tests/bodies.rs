@@ -184,3 +184,101 @@ async fn the_body_of_a_client_without_a_token_is_not_read_where_one_is_needed() 
     let problem = kitchen.json("POST", "/v1/tastings", "{").await;
     assert_eq!(problem.unwrap_err().reason, "MALFORMED_JSON");
 }
+
+#[tokio::test]
+async fn a_compressed_upload_is_415_and_not_taken_for_plain() {
+    for path in ["/v1/uploads/x", "/v1/upload-parts/x", "/v1/transforms/x"] {
+        let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
+        let compressed = |coding: &str| {
+            let mut request = upload(path, chunks(vec![Ok("one"), Ok("two")]));
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
+            request
+        };
+        let problem = kitchen.send(compressed("gzip")).await.unwrap_err();
+        assert_eq!(
+            (problem.status.as_u16(), problem.reason.as_str()),
+            (415, "UNSUPPORTED_MEDIA_TYPE"),
+            "{path}"
+        );
+        assert_eq!(
+            problem.headers,
+            [(header::ACCEPT_ENCODING, "identity".parse().unwrap())]
+        );
+        assert!(kitchen.backend.seen.lock().unwrap().is_empty());
+        assert!(kitchen.send(compressed("identity")).await.is_ok());
+    }
+}
+
+/// A form with the boundary `b`, of these parts: what follows `Content-Disposition: form-data; `, and
+/// the data.
+fn form(parts: &[(&str, &str)]) -> String {
+    let parts = parts
+        .iter()
+        .map(|(head, data)| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{data}\r\n"));
+    parts.collect::<String>() + "--b--\r\n"
+}
+
+fn form_upload(body: Body) -> Request<Body> {
+    request("POST", "/v1/upload-parts/x?public=true")
+        .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+        .body(body)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_file_of_a_form_goes_up_with_its_own_type() {
+    for (head, kind) in [
+        (
+            "name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png",
+            "image/png",
+        ),
+        ("name=\"file\"; filename=\"a.CSV\"", "text/csv"),
+        (
+            "name=\"file\"; filename=\"a.json\"\r\nContent-Type: application/octet-stream",
+            "application/json",
+        ),
+    ] {
+        let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
+        let body = form(&[(head, "da--bta")]);
+        kitchen.send(form_upload(Body::from(body))).await.unwrap();
+        let seen = kitchen.backend.seen.lock().unwrap()[0].messages.concat();
+        let data: String = seen
+            .split("data:\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert_eq!(data, "da--bta", "{seen}");
+        assert!(seen.contains(&format!("content_type:\"{kind}\"")), "{seen}");
+        assert!(seen.contains("public:true"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_anything_but_one_file_is_refused_and_never_looks_whole() {
+    let file = ("name=\"file\"; filename=\"a.csv\"", "a,b");
+    let long = format!("name=\"{}\"", "x".repeat(500));
+    for (body, status, field) in [
+        (form(&[]), 422, "file"),
+        (form(&[("name=\"format\"", "csv"), file]), 422, "format"),
+        (form(&[file, ("name=\"format\"", "csv")]), 422, "format"),
+        (form(&[file, file]), 422, "file"),
+        (form(&[file]).replace("--b--", ""), 400, ""),
+        ("no form at all".to_owned(), 400, ""),
+        (form(&[(&long, "csv")]), 422, "xxx"),
+    ] {
+        let kitchen = Kitchen::new(Answer::Messages(vec![Ok(Bytes::new())]));
+        let problem = kitchen.send(form_upload(Body::from(body.clone()))).await.unwrap_err();
+        assert_eq!(problem.status, status, "{body}");
+        assert!(
+            problem
+                .violations
+                .first()
+                .map_or("", |violation| violation.field.as_str())
+                .starts_with(field),
+            "{problem:?}"
+        );
+        assert!(!format!("{problem:?}").contains(&"x".repeat(80)), "{problem:?}");
+        assert!(kitchen.backend.seen.lock().unwrap().is_empty(), "{body}");
+    }
+}

@@ -173,6 +173,10 @@ async fn a_cookie_that_was_refused_is_deleted_and_one_that_was_not_used_is_left(
         ["session=; Max-Age=0; Path=/v1; HttpOnly; SameSite=Lax; Secure"]
     );
     assert!(refuse("INVALID_REFRESH_TOKEN", "other=s").await.is_empty());
+    assert!(
+        refuse("INVALID_CREDENTIALS", "device=d").await.is_empty(),
+        "it is declared to stay"
+    );
     assert!(refuse("TOKEN_EXPIRED", "session=s").await.is_empty());
     assert!(refuse("RATE_LIMITED", "session=s").await.is_empty());
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use quartet_config::Source;
+use quartet_rpc::upstream::Upstreams;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -145,13 +147,73 @@ async fn a_backend_that_cannot_be_reached_is_503() {
         .local_addr()
         .unwrap()
         .port();
-    let upstream = Upstream::remote("kitchen", &format!("http://127.0.0.1:{port}")).unwrap();
+    let upstreams = Upstreams::read(&Source::default()).unwrap();
+    let upstream = upstreams
+        .remote("kitchen", &format!("http://127.0.0.1:{port}"))
+        .unwrap();
     let routes = Arc::new(Routes::compile(testing::pool()).unwrap());
     let backends = HashMap::from([("kitchen.v1.Kitchen".to_owned(), upstream)]);
     let transcoder = Transcoder::new(routes, &backends, config(CancellationToken::new())).unwrap();
     let request = request("GET", "/v1/dishes/7").body(Body::empty()).unwrap();
     let problem = transcoder.call(request).await.unwrap_err();
     assert_eq!((problem.status.as_u16(), problem.reason.as_str()), (503, "UNAVAILABLE"));
+    assert_eq!(problem.retry_after, Some(Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_for_the_service_is_understood_by_its_status() {
+    for (status, content_type, expected, reason) in [
+        (400, "text/html", 500, "INTERNAL"),
+        (401, "text/html", 401, "TOKEN_INVALID"),
+        (403, "text/html", 403, "PERMISSION_DENIED"),
+        (404, "text/html", 501, "UNIMPLEMENTED"),
+        (429, "text/html", 503, "UNAVAILABLE"),
+        (502, "text/html", 503, "UNAVAILABLE"),
+        (503, "application/grpc", 503, "UNAVAILABLE"),
+        (504, "text/plain", 503, "UNAVAILABLE"),
+        (418, "text/html", 500, "INTERNAL"),
+        (200, "text/html", 500, "INTERNAL"),
+    ] {
+        let proxy = tower::service_fn(move |_: http::Request<tonic::body::Body>| async move {
+            let reply = http::Response::builder()
+                .status(status)
+                .header("content-type", content_type);
+            let body = http_body_util::Full::new(Bytes::from_static(b"<html>not here</html>"));
+            Ok::<_, tower::BoxError>(reply.body(tonic::body::Body::new(body)).unwrap())
+        });
+        let (upstream, slot) = Upstream::local("kitchen");
+        slot.fill(quartet_rpc::upstream::LocalService::new(proxy));
+        let routes = Arc::new(Routes::compile(testing::pool()).unwrap());
+        let backends = HashMap::from([("kitchen.v1.Kitchen".to_owned(), upstream)]);
+        let transcoder = Transcoder::new(routes, &backends, config(CancellationToken::new())).unwrap();
+        for path in ["/v1/dishes/7", "/v1/watch/7"] {
+            let request = request("GET", path).body(Body::empty()).unwrap();
+            let problem = transcoder.call(request).await.unwrap_err();
+            assert_eq!(
+                (problem.status.as_u16(), problem.reason.as_str()),
+                (expected, reason),
+                "{status} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn further_details_of_a_failure_reach_its_problem_unless_it_was_unexpected() {
+    let fill = |details: &mut ErrorDetails| {
+        details.add_help_link("the seasons", "https://example.org/seasons");
+        details.set_retry_info(Some(Duration::from_secs(3)));
+    };
+    let expected = refusal(Code::FailedPrecondition, "OUT_OF_SEASON", "no", fill);
+    let problem = Kitchen::new(expected).get("/v1/dishes/7").await.unwrap_err();
+    let details = problem.details.unwrap().0;
+    assert_eq!(details.len(), 1);
+    assert_eq!(details[0]["links"][0]["url"], "https://example.org/seasons");
+    let mut details = ErrorDetails::new();
+    fill(&mut details);
+    let unexpected = Answer::Refuse(Status::with_error_details(Code::Internal, "secret", details));
+    let problem = Kitchen::new(unexpected).get("/v1/dishes/7").await.unwrap_err();
+    assert!(problem.details.is_none());
 }
 
 /// Starts a transcoder over a service with one method.

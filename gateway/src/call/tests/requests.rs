@@ -223,8 +223,10 @@ async fn fields_of_one_part_are_unknown_to_the_others() {
             "by_number",
             "ONE_OF",
         ),
+        ("GET", "/v1/named/a?by_number=1", None, "", "by_number", "ONE_OF"),
+        ("POST", "/v1/named/a", JSON, "{\"by_number\":1}", "by_number", "ONE_OF"),
         ("GET", "/v1/dishes/7?deep=1", None, "", "deep", "TYPE"),
-        ("GET", "/v1/dishes/7?taste=SOUR", None, "", "taste", "ENUM"),
+        ("GET", "/v1/dishes/7?taste=SOURISH", None, "", "taste", "ENUM"),
         ("GET", "/v1/dishes/7?since=today", None, "", "since", "FORMAT"),
         ("POST", "/v1/dishes/7:cook?style=x", JSON, "{}", "style", "UNKNOWN"),
         (
@@ -345,6 +347,12 @@ async fn a_patch_infers_its_mask_from_the_keys_of_its_body() {
             "dish{},update_mask{paths:[\"taste\"]}",
         ),
         (
+            "/v1/dishes/7?update_mask=*",
+            JSON,
+            "{\"taste\":1}",
+            "dish{taste:TASTE_SWEET},update_mask{paths:[\"*\"]}",
+        ),
+        (
             "/v1/dishes/7?update_mask=",
             JSON,
             "{\"taste\":1}",
@@ -436,4 +444,33 @@ async fn the_gateway_s_token_is_on_every_call_and_no_client_can_send_one() {
     });
     kitchen.send(forged()).await.unwrap();
     assert_eq!(proofs(&kitchen), [Some(current)]);
+}
+
+#[tokio::test]
+async fn headers_that_an_operator_lists_pass_both_ways() {
+    let lists = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let listed = (lists(&["x-tenant"]), lists(&["last-modified", "etag"]));
+    let passed = Passed::of(&listed.0, &listed.1).unwrap();
+    let kitchen = Kitchen::with(Answer::Messages(vec![Ok(dish("{}"))]), |config| config.passed = passed);
+    let request = request("GET", "/v1/dishes/7")
+        .header("x-tenant", "a")
+        .header("x-tenant", "b")
+        .header("x-other", "c");
+    let answered = kitchen.send(request.body(Body::empty()).unwrap()).await.unwrap();
+    let metadata = kitchen.backend.seen.lock().unwrap()[0].metadata.clone();
+    let tenants: Vec<_> = metadata.get_all("x-tenant").iter().collect();
+    assert_eq!(tenants, ["a", "b"]);
+    assert!(!metadata.contains_key("x-other"));
+    let headers = answered.headers();
+    assert_eq!(
+        header_text(headers, "last-modified"),
+        Some("Thu, 01 Jan 1970 00:00:00 GMT")
+    );
+    assert_eq!(header_text(headers, "etag"), Some("\"of-the-backend\""));
+    assert_eq!(header_text(headers, "x-kitchen"), None);
+
+    let passed = Passed::of(&[], &["last-modified".to_owned()]).unwrap();
+    let kitchen = Kitchen::with(Answer::Messages(vec![Ok(dish("{}"))]), |config| config.passed = passed);
+    let streamed = kitchen.get("/v1/watch/7").await.unwrap();
+    assert!(header_text(streamed.headers(), "last-modified").is_some());
 }

@@ -59,6 +59,11 @@ fn topic(always: bool) -> (&'static str, Value, bool) {
     ("topic", text("A topic, such as `todos` or `rooms/lobby`."), always)
 }
 
+fn to() -> (&'static str, Value, bool) {
+    let schema = json!({"type": "string", "format": "uuid", "description": "Id of a user, in place of a topic."});
+    ("to", schema, false)
+}
+
 /// The frames that clients send.
 pub(super) fn client_frames() -> Vec<Frame> {
     let frame = |kind, summary, fields: Vec<_>| Frame {
@@ -86,8 +91,9 @@ pub(super) fn client_frames() -> Vec<Frame> {
         ),
         frame(
             "publish",
-            "Publishes a message in a room, in which the client need not be. With a `ref`, the answer is `published`.",
-            vec![topic(true), ("data", json!({"description": "Any JSON."}), true)],
+            "Publishes a message in a room, in which the client need not be, or sends one to a user: to all of their \
+             connections. With a `ref`, the answer is `published`.",
+            vec![topic(false), to(), ("data", json!({"description": "Any JSON."}), true)],
         ),
         frame("ping", "Requests a `pong`.", Vec::new()),
     ]
@@ -130,7 +136,8 @@ pub(super) fn server_frames() -> Vec<Frame> {
         ),
         frame(
             "message",
-            "A message in a room. It is not stored: a client that is not in the room misses it.",
+            "A message in a room or, with the topic `messages`, to the user of the connection, which needs no \
+             subscription. It is not stored: a client that is not there misses it.",
             vec![
                 topic(true),
                 ("id", text("UUIDv7."), true),
@@ -142,7 +149,7 @@ pub(super) fn server_frames() -> Vec<Frame> {
         frame(
             "published",
             "The message was published.",
-            vec![topic(true), ("id", text("The message's id."), true), reference()],
+            vec![topic(false), to(), ("id", text("The message's id."), true), reference()],
         ),
         frame(
             "error",

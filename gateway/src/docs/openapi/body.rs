@@ -5,8 +5,10 @@ use quartet_proto::options;
 use serde_json::{Value, json};
 
 use super::direction::Direction;
-use super::object::{Object, object_of};
+use super::object::Object;
+use super::oneofs::variants;
 use super::schema::Schemas;
+use crate::call::multipart::FILE;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::known::is_http_body;
 
@@ -15,10 +17,10 @@ pub(super) fn describe(binding: &Binding, schemas: &mut Schemas<'_>) -> Option<V
     let input = binding.method.input();
     let (schema, required) = match &binding.body {
         BodyTarget::None => return None,
-        BodyTarget::Whole if is_http_body(&input) => return Some(binary()),
+        BodyTarget::Whole if is_http_body(&input) => return Some(binary(binding)),
         BodyTarget::Whole => whole(binding, &input, schemas)?,
         BodyTarget::Field(field) => match field.kind() {
-            Kind::Message(message) if is_http_body(&message) => return Some(binary()),
+            Kind::Message(message) if is_http_body(&message) => return Some(binary(binding)),
             Kind::Message(message) if !field.is_list() && !field.is_map() => {
                 let direction = if is_masked(binding) {
                     Direction::Patch
@@ -30,7 +32,14 @@ pub(super) fn describe(binding: &Binding, schemas: &mut Schemas<'_>) -> Option<V
             _ => (schemas.field(field, Direction::Input), true),
         },
     };
-    let media = json!({"schema": schema});
+    let mut media = json!({"schema": schema});
+    let examples = match &binding.body {
+        BodyTarget::Whole => variants(&input, schemas),
+        BodyTarget::None | BodyTarget::Field(_) => Object::new(),
+    };
+    if !examples.is_empty() {
+        media["examples"] = examples.into();
+    }
     let mut content = Object::new();
     if options::edge(&binding.method).form {
         content.insert("application/x-www-form-urlencoded".into(), media.clone());
@@ -70,7 +79,8 @@ fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>
     {
         return None;
     }
-    let required = schema.contains_key("required");
+    // Where one of several fields has to be there, none of them is required by itself.
+    let required = schema.contains_key("required") || schema.contains_key("anyOf");
     if in_path.is_empty() {
         return Some((schemas.reference(input, Direction::Input), required));
     }
@@ -78,7 +88,23 @@ fn whole(binding: &Binding, input: &MessageDescriptor, schemas: &mut Schemas<'_>
     Some((schemas.named(format!("{name}Body"), schema), required))
 }
 
-fn binary() -> Value {
-    let schema = object_of([("contentMediaType", json!("application/octet-stream"))]);
-    json!({"required": true, "content": {"*/*": {"schema": schema}}})
+/// A file: as it is or, where it streams up, in a form as well.
+fn binary(binding: &Binding) -> Value {
+    // A type of its own: not every generator of clients takes `*/*`.
+    let schema = json!({"type": "string", "format": "binary", "description": "The file as it is, under its own type."});
+    let mut content = Object::new();
+    if binding.method.is_client_streaming() {
+        // Pages show a field to choose a file with for this format.
+        let file =
+            json!({"type": "string", "format": "binary", "description": "The file, with its type or extension."});
+        let form = json!({
+            "type": "object",
+            "properties": {(FILE): file},
+            "required": [FILE],
+            "additionalProperties": false,
+        });
+        content.insert("multipart/form-data".into(), json!({"schema": form}));
+    }
+    content.insert("application/octet-stream".into(), json!({"schema": schema}));
+    json!({"required": true, "content": content})
 }

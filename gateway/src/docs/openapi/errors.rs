@@ -111,9 +111,11 @@ mod tests {
     #[test]
     fn codes_and_reasons_are_read_from_the_comment() {
         let expected = [
+            (401, "INSUFFICIENT_USER_AUTHENTICATION"),
             (403, "NOT_YOUR_USER"),
             (404, "USER_NOT_FOUND"),
             (409, "EMAIL_TAKEN USERNAME_TAKEN"),
+            (412, "ETAG_MISMATCH"),
             (422, "VALIDATION_FAILED"),
             (503, "UNAVAILABLE"),
         ];
@@ -129,7 +131,7 @@ mod tests {
         assert!(
             errors.contains(&(
                 401,
-                "INVALID_CREDENTIALS INVALID_REFRESH_TOKEN REFRESH_TOKEN_REUSED".into()
+                "INVALID_CLIENT INVALID_CREDENTIALS INVALID_REFRESH_TOKEN MFA_REQUIRED REFRESH_TOKEN_REUSED".into()
             )),
             "{errors:?}"
         );

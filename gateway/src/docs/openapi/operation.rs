@@ -1,6 +1,6 @@
 //! One binding as an operation.
 
-use quartet_proto::options::{self, Access};
+use quartet_proto::options::{self, Access, FreshProof, LimitKey};
 use serde_json::{Value, json};
 
 use super::errors::MARK;
@@ -10,6 +10,7 @@ use super::schema::Schemas;
 use super::{body, parameters, responses, security};
 use crate::comments::{Comments, first_sentence};
 use crate::routes::Binding;
+use crate::transcode::known::is_http_body;
 
 /// The methods of HTTP that a path item can describe, of those that the binding takes.
 pub(super) fn verbs(binding: &Binding) -> Vec<String> {
@@ -80,6 +81,20 @@ pub(super) fn describe(
         responses::describe(binding, has_body, has_parameters, comments, schemas),
     );
     operation.insert("security".into(), security::of(binding, has_token_url));
+    let limits: Vec<Value> = options::limits(&binding.method)
+        .into_iter()
+        .map(|limit| json!({"name": limit.name, "calls": limit.calls, "period": limit.period_seconds}))
+        .collect();
+    if !limits.is_empty() {
+        operation.insert("x-rate-limits".into(), limits.into());
+    }
+    let fresh_proof = match options::fresh_proof(&binding.method) {
+        FreshProof::Required => Some("required"),
+        FreshProof::ByRequest => Some("by_request"),
+        FreshProof::Included => Some("included"),
+        FreshProof::Unspecified => None,
+    };
+    operation.extend(fresh_proof.map(|proof| ("x-fresh-proof".to_owned(), json!(proof))));
     let service = binding.method.parent_service().full_name();
     operation.insert(
         "x-grpc-method".into(),
@@ -96,6 +111,14 @@ fn summary(comment: &str, binding: &Binding) -> String {
     }
 }
 
+/// Whether the query may select fields of the reply: see `call::fields`.
+fn takes_fields(binding: &Binding) -> bool {
+    binding.verb == "GET"
+        && binding.response_body.is_none()
+        && !binding.method.is_server_streaming()
+        && !is_http_body(&binding.method.output())
+}
+
 /// The comment without its first sentence, which is the summary, and without its errors, which
 /// stand with the responses; and what the options add.
 fn description(comment: &str, binding: &Binding) -> String {
@@ -110,10 +133,36 @@ fn description(comment: &str, binding: &Binding) -> String {
     if options::access(&binding.method) == Some(Access::Superuser) {
         paragraphs.push("For superusers only.".into());
     }
+    match options::fresh_proof(&binding.method) {
+        FreshProof::Required => paragraphs.push(
+            "Demands a fresh proof of who calls: sign in, or call `/api/v1/auth/reauthenticate`, shortly before."
+                .into(),
+        ),
+        FreshProof::ByRequest => {
+            paragraphs.push("Some of its requests demand a fresh proof of who calls.".into());
+        }
+        FreshProof::Included | FreshProof::Unspecified => {}
+    }
+    if takes_fields(binding) {
+        paragraphs.push("`?fields=` selects fields of the reply.".into());
+    }
+    for limit in options::limits(&binding.method) {
+        let whose = match limit.key() {
+            LimitKey::Address => "per client address",
+            LimitKey::User | LimitKey::Unspecified => "per user",
+        };
+        paragraphs.push(format!(
+            "Limited by `{}`: {} calls in {} seconds {whose}.",
+            limit.name, limit.calls, limit.period_seconds
+        ));
+    }
     if let Some(deprecation) = options::edge(&binding.method).deprecation {
         let mut text = format!("Deprecated since {}.", deprecation.since);
         if !deprecation.sunset.is_empty() {
             text.push_str(&format!(" May be removed after {}.", deprecation.sunset));
+        }
+        if !deprecation.successor.is_empty() {
+            text.push_str(&format!(" Use `{}` instead.", deprecation.successor));
         }
         if !deprecation.link.is_empty() {
             text.push_str(&format!(" See {}.", deprecation.link));

@@ -1,7 +1,8 @@
-//! What a request carries in its path, its query and its cookies.
+//! What a request carries in its path, its query, its cookies and its headers.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
-use quartet_proto::options;
+use quartet_kernel::IdempotencyKey;
+use quartet_proto::options::{self, Idempotency};
 use serde_json::{Value, json};
 
 use super::body::mask_field;
@@ -29,7 +30,53 @@ pub(super) fn describe(binding: &Binding, path: &Path, schemas: &mut Schemas<'_>
         in_query(binding, &input, &mut chain, schemas, &mut parameters);
     }
     parameters.extend(input.fields().filter_map(|field| in_cookie(&field, schemas)));
+    parameters.extend(idempotency_key(binding));
+    parameters.extend(input.fields().filter_map(|field| if_match(binding, &field)));
     parameters
+}
+
+/// What `If-Match` holds (RFC 9110 §13.1.1); a single tag may leave out its quotes.
+const ETAGS: &str = r#"^(\*|[0-9A-Za-z]+|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
+
+/// The header that demands a version of the resource.
+fn if_match(binding: &Binding, field: &FieldDescriptor) -> Option<Value> {
+    if !options::if_match(field) {
+        return None;
+    }
+    let description = "The `ETag` that you have seen, several of them, or `*`: the request fails with 412 if what it \
+                       changes has another by now.";
+    Some(json!({
+        "name": "If-Match",
+        "in": "header",
+        "required": options::precondition_required(&binding.method),
+        "description": description,
+        "schema": {"type": "string", "maxLength": 1000, "pattern": ETAGS},
+        "example": "\"2f0fcb5b0a7e4d0c9a1b8e6f3d2c1b0a\"",
+    }))
+}
+
+/// The header that makes a repeat take effect once.
+fn idempotency_key(binding: &Binding) -> Option<Value> {
+    if !takes_key(binding) {
+        return None;
+    }
+    let description = "Makes a repeat of the request take effect once: it gets the reply to the first one, with the \
+                       header `Idempotency-Replayed`. Any text that is unique for each request, such as a UUID.";
+    Some(json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, "maxLength": IdempotencyKey::MAX, "pattern": "^[!-~]+$"},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    }))
+}
+
+/// Whether the method takes idempotency keys.
+pub(super) fn takes_key(binding: &Binding) -> bool {
+    matches!(
+        options::idempotency(&binding.method),
+        Idempotency::Kept | Idempotency::Redone
+    )
 }
 
 fn in_path(binding: &Binding, parameter: &Parameter, schemas: &mut Schemas<'_>) -> Value {
@@ -72,7 +119,7 @@ fn in_query(
 ) {
     for field in message.fields() {
         let in_body = chain.is_empty() && matches!(&binding.body, BodyTarget::Field(body) if *body == field);
-        if in_body || options::cookie(&field).is_some() || field.is_map() {
+        if in_body || options::cookie(&field).is_some() || options::if_match(&field) || field.is_map() {
             continue;
         }
         chain.push(field.clone());

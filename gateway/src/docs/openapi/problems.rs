@@ -22,10 +22,11 @@ impl Problems {
         for reason in reasons {
             let title = l10n::title(Language::English, reason).unwrap_or_else(|| reason.clone());
             let code = reason.to_ascii_lowercase();
-            lines.push(format!("- `{code}`: {title}."));
+            lines.push(format!("`{code}`: {title}."));
             examples.insert(code.clone(), self.example(status, reason, &code, &title));
         }
-        json!({"description": lines.join("\n"), "content": content(examples)})
+        // No list: Redoc shows the marks of one.
+        json!({"description": lines.join(" "), "content": content(examples)})
     }
 
     /// A reference to the example of a reason. One reason may go with several statuses.
@@ -53,6 +54,15 @@ pub(super) fn any() -> Value {
     json!({"description": "Any other failure.", "content": content(Object::new())})
 }
 
+/// A response with a problem, which comes as plain JSON as well: at an endpoint of OAuth 2.0.
+pub(super) fn also_as_json(response: &mut Value) {
+    if let Some(content) = response["content"].as_object_mut()
+        && let Some(problem) = content.get("application/problem+json").cloned()
+    {
+        content.insert("application/json".into(), problem);
+    }
+}
+
 fn content(examples: Object) -> Value {
     let mut media = object_of([("schema", json!({"$ref": "#/components/schemas/Problem"}))]);
     if !examples.is_empty() {
@@ -76,6 +86,9 @@ fn document(status: u16, reason: &str, title: &str) -> Value {
     })
 }
 
+/// The members of a problem document that not every one has.
+const OPTIONAL: [&str; 4] = ["challenge", "error", "error_description", "mfa_token"];
+
 /// The schema of a problem document.
 pub(super) fn schema() -> Value {
     let error = json!({
@@ -90,7 +103,7 @@ pub(super) fn schema() -> Value {
     let text = |description: &str| json!({"type": "string", "description": description});
     let status =
         |description: &str| json!({"type": "integer", "description": description, "minimum": 400, "maximum": 599});
-    let properties = json!({
+    let mut properties = json!({
         "type": {"type": "string", "format": "uri-reference", "description": "A page that explains the code."},
         "title": text("What is wrong, the same for every occurrence."),
         "status": status("The HTTP status."),
@@ -101,11 +114,26 @@ pub(super) fn schema() -> Value {
         "error_code": text("The reason, for programs."),
         "errors": {"type": "array", "items": error, "description": "The fields that break their rules."},
         "request_id": text("Finds the request in the logs."),
+        "challenge": text("Beside `mfa_required`: what the next step of the login takes with the code."),
+        "error": text("At an endpoint of OAuth 2.0: its error code (RFC 6749 §5.2)."),
+        "error_description": text("Beside `error`: what is wrong, in English."),
+        "mfa_token": text("Beside the `error` `mfa_required`: what the grant `urn:quartet:grant-type:mfa-otp` takes."),
     });
     let required: Vec<&str> = properties
         .as_object()
-        .map(|all| all.keys().map(String::as_str).collect())
+        .map(|all| {
+            all.keys()
+                .map(String::as_str)
+                .filter(|name| !OPTIONAL.contains(name))
+                .collect()
+        })
         .unwrap_or_default();
+    let required = json!(required);
+    properties["details"] = json!({
+        "type": "array",
+        "items": {"type": "object", "properties": {"@type": {"type": "string"}}, "required": ["@type"]},
+        "description": "What else the service has to add, such as a `google.rpc.QuotaFailure`.",
+    });
     json!({
         "type": "object",
         "description": "What went wrong (RFC 9457).",

@@ -2,15 +2,17 @@
 
 use http::StatusCode;
 use prost_reflect::Kind;
-use quartet_proto::options::{self, Access, Reason};
+use quartet_proto::options::{self, Access, FreshProof, Idempotency, Reason};
 use serde_json::{Value, json};
 
 use super::direction::Direction;
 use super::errors::{self, Errors};
 use super::object::{Object, object_of};
+use super::parameters::takes_key;
 use super::problems;
 use super::schema::Schemas;
 use crate::comments::Comments;
+use crate::problem;
 use crate::routes::{Binding, BodyTarget};
 use crate::transcode::known::is_http_body;
 
@@ -27,10 +29,21 @@ pub(super) fn describe(
     let status = if edge.status == 0 { 200 } else { edge.status };
     let mut responses = Object::new();
     responses.insert(status.to_string(), success(binding, status, schemas));
-    for (status, reasons) in failures(binding, has_body, has_parameters, comments) {
+    if options::cache(&binding.method).is_some() {
+        let description = "The client has the reply already: its `If-None-Match` names the reply's `ETag`.";
+        responses.insert("304".into(), json!({"description": description}));
+    }
+    let mut failures = failures(binding, has_body, has_parameters, comments);
+    if edge.oauth {
+        failures = for_oauth(failures);
+    }
+    for (status, reasons) in failures {
         responses.insert(status.to_string(), schemas.problems.response(status, &reasons));
     }
     responses.insert("default".into(), problems::any());
+    if edge.oauth {
+        responses.values_mut().for_each(problems::also_as_json);
+    }
     responses.into()
 }
 
@@ -45,10 +58,31 @@ fn success(binding: &Binding, status: u32, schemas: &mut Schemas<'_>) -> Value {
             json!({"description": "Where the new resource is.", "schema": schema}),
         );
     }
+    if options::cache(&binding.method).is_some() {
+        headers.insert(
+            "ETag".into(),
+            json!({"description": "The version of the reply, for `If-None-Match`.", "schema": {"type": "string"}}),
+        );
+    }
     if output.fields().any(|field| options::cookie(&field).is_some()) {
         headers.insert(
             "Set-Cookie".into(),
             json!({"description": "The cookie, when it was requested.", "schema": {"type": "string"}}),
+        );
+    }
+    if binding.response_body.is_none() && output.get_field_by_name("etag").is_some() {
+        headers.insert(
+            "ETag".into(),
+            json!({"description": "The version of what is shown, for `If-Match`.", "schema": {"type": "string"}}),
+        );
+    }
+    if options::idempotency(&binding.method) == Idempotency::Kept {
+        headers.insert(
+            "Idempotency-Replayed".into(),
+            json!({
+                "description": "Set on the reply to a repeat, which was kept of the first request with its key.",
+                "schema": {"type": "string", "enum": ["true"]},
+            }),
         );
     }
     let code = u16::try_from(status)
@@ -96,6 +130,18 @@ fn content(binding: &Binding, schemas: &mut Schemas<'_>) -> Value {
     })
 }
 
+/// The failures of an endpoint of OAuth 2.0, by the statuses that they have there.
+fn for_oauth(failures: Errors) -> Errors {
+    let mut all = Errors::new();
+    for (status, reasons) in failures {
+        for reason in reasons {
+            let status = problem::oauth_status(status, &reason);
+            all.entry(status).or_default().insert(reason);
+        }
+    }
+    all
+}
+
 /// The failures that the comment names, and those that any such request may meet.
 fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &Comments) -> Errors {
     let mut all = errors::of(&binding.method, comments);
@@ -105,6 +151,7 @@ fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &
             .extend(reasons.iter().map(|reason| reason.code().to_owned()));
     };
     add(400, &[Reason::BadRequest]);
+    add(429, &[Reason::RateLimited]);
     match options::access(&binding.method) {
         Some(Access::Public) => {}
         access => {
@@ -122,6 +169,12 @@ fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &
             }
         }
     }
+    if matches!(
+        options::fresh_proof(&binding.method),
+        FreshProof::Required | FreshProof::ByRequest
+    ) {
+        add(401, &[Reason::InsufficientUserAuthentication]);
+    }
     if binding
         .method
         .input()
@@ -129,6 +182,16 @@ fn failures(binding: &Binding, has_body: bool, has_parameters: bool, comments: &
         .any(|field| options::cookie(&field).is_some())
     {
         add(403, &[Reason::OriginNotAllowed]);
+    }
+    if options::precondition_required(&binding.method) {
+        add(428, &[Reason::PreconditionRequired]);
+    }
+    if takes_key(binding) {
+        add(409, &[Reason::IdempotencyKeyInUse]);
+        add(422, &[Reason::IdempotencyKeyReused]);
+    }
+    if options::idempotency(&binding.method) == Idempotency::Refused {
+        add(400, &[Reason::IdempotencyKeyRefused]);
     }
     if !matches!(binding.body, BodyTarget::None) {
         add(400, &[Reason::MalformedJson]);

@@ -7,6 +7,7 @@ use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, Oneof
 use serde_json::{Value, json};
 
 use super::object::Object;
+use crate::transcode::text::printed;
 use needed::takes_empty;
 use read::{copy, get, list, message, number_rules, plain};
 
@@ -164,6 +165,10 @@ impl Rules {
                 schema.insert("format".into(), json!(format));
             }
         }
+        if get(&rules, "ip").is_some_and(|value| value.as_bool() == Some(true)) {
+            // Of either version, for which there is no format; the rest is for the service to refuse.
+            add_pattern(schema, "^[0-9A-Fa-f:.]+$".to_owned());
+        }
         let mut values: Vec<Value> = list(&rules, "in");
         if !values.is_empty() {
             if self.ignores_default() {
@@ -217,7 +222,7 @@ impl Rules {
             .as_ref()
             .and_then(|rules| get(rules, "const"))
             .map(|value| plain(&value));
-        let names = descriptor.values().filter(|value| {
+        let names = printed(descriptor).filter(|value| {
             let number = json!(value.number());
             (only.is_empty() || only.contains(&number))
                 && !not.contains(&number)

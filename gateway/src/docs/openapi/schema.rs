@@ -15,6 +15,7 @@ use super::rules::Rules;
 use super::{examples, known};
 use crate::comments::Comments;
 use crate::routes::Binding;
+use crate::transcode::text::printed;
 
 /// The components, as they become needed.
 pub(super) struct Schemas<'a> {
@@ -56,10 +57,54 @@ impl<'a> Schemas<'a> {
         if !self.done.contains_key(&name) {
             // A placeholder first: a message may hold itself.
             self.done.insert(name.clone(), Value::Null);
-            let schema = self.message(message, direction, &[]);
+            let mut schema = self.message(message, direction, &[]);
+            let example = (direction == Direction::Output).then(|| self.composed(message, &schema));
+            if let Some(example) = example.flatten() {
+                schema.insert("examples".into(), json!([example]));
+            }
             self.done.insert(name.clone(), schema.into());
         }
         reference_to(&name)
+    }
+
+    /// A message as clients send it, composed of the examples of its fields.
+    pub(super) fn input_example(&mut self, message: &MessageDescriptor) -> Value {
+        let schema = self.message(message, Direction::Input, &[]);
+        self.composed(message, &schema).unwrap_or_else(|| json!({}))
+    }
+
+    /// A value of the schema, composed of the examples of its fields. `None` where a required field has
+    /// no example, such as a secret.
+    fn composed(&self, message: &MessageDescriptor, schema: &Object) -> Option<Value> {
+        let required = schema.get("required").and_then(Value::as_array);
+        let mut object = Object::new();
+        for field in message.fields().filter(examples::is_there) {
+            let Some(property) = schema["properties"].get(field.name()) else {
+                continue;
+            };
+            match self.example_of(property) {
+                Some(example) => {
+                    object.insert(field.name().to_owned(), example);
+                }
+                None if required.is_some_and(|required| required.contains(&json!(field.name()))) => return None,
+                None => {}
+            }
+        }
+        Some(object.into())
+    }
+
+    fn example_of(&self, property: &Value) -> Option<Value> {
+        if let Some(example) = property.pointer("/examples/0") {
+            return Some(example.clone());
+        }
+        let refers = |schema: &Value| {
+            let name = schema["$ref"].as_str()?.rsplit('/').next()?;
+            self.done.get(name)?.pointer("/examples/0").cloned()
+        };
+        if property["type"] == "array" {
+            return refers(&property["items"]).map(|item| json!([item]));
+        }
+        refers(property).or_else(|| property["anyOf"].as_array()?.iter().find_map(refers))
     }
 
     /// A message whose names decide what is changed has a component of its own: nothing is required
@@ -99,7 +144,7 @@ impl<'a> Schemas<'a> {
         let mut required = Vec::new();
         for field in message
             .fields()
-            .filter(|field| !without.contains(field) && options::cookie(field).is_none())
+            .filter(|field| !without.contains(field) && options::cookie(field).is_none() && !options::if_match(field))
         {
             properties.insert(field.name().to_owned(), self.property(&field, direction).into());
             let is_required = match direction {
@@ -207,15 +252,14 @@ impl<'a> Schemas<'a> {
         }
         let mut schema = object_of([("type", json!("string"))]);
         rules.apply(&Kind::Enum(descriptor.clone()), &mut schema);
-        let all = descriptor.values().count();
+        let all = printed(descriptor).count();
         if direction != Direction::Output && schema["enum"].as_array().is_some_and(|names| names.len() < all) {
             return schema;
         }
         let name = self.names.of(descriptor.full_name(), descriptor.package_name());
         if !self.done.contains_key(&name) {
-            let lines = descriptor
-                .values()
-                .map(|value| format!("- `{}`: {}", value.name(), self.comments.enum_value(&value)));
+            let lines =
+                printed(descriptor).map(|value| format!("- `{}`: {}", value.name(), self.comments.enum_value(&value)));
             let lines: Vec<String> = lines.collect();
             schema.insert(
                 "description".into(),
@@ -227,8 +271,9 @@ impl<'a> Schemas<'a> {
             );
             schema.insert(
                 "enum".into(),
-                descriptor.values().map(|value| json!(value.name())).collect(),
+                printed(descriptor).map(|value| json!(value.name())).collect(),
             );
+            schema.insert("examples".into(), json!([examples::enumeration(descriptor)]));
             self.done.insert(name.clone(), schema.into());
         }
         reference_to(&name)

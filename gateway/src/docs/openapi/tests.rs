@@ -85,7 +85,8 @@ fn every_binding_is_an_operation_with_an_id_of_its_own() {
         let verb = binding.verb.to_ascii_lowercase();
         assert!(
             all.iter()
-                .any(|(path, found, _)| *path == binding.template && *found == verb),
+                // A variable with a text of its own, such as `{user_id=me}`, is that text in OpenAPI.
+                .any(|(path, found, _)| *path == binding.template.replace("{user_id=me}", "me") && *found == verb),
             "{verb} {}",
             binding.template
         );
@@ -240,7 +241,7 @@ fn rules_become_keywords() {
         ),
         (&json!(1), &json!(1_000_000))
     );
-    assert_eq!(limit["properties"]["path"]["pattern"], "^/");
+    assert_eq!(limit["properties"]["path"]["pattern"], "^([A-Za-z]+ )?/");
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn replies_always_have_the_fields_without_presence() {
     let todo = schema(suite(), "Todo");
     assert_eq!(
         todo["required"],
-        json!(["id", "title", "completed", "priority", "tags", "user_id"])
+        json!(["id", "title", "completed", "priority", "tags", "user_id", "etag"])
     );
     assert_eq!(todo["properties"]["priority"]["$ref"], "#/components/schemas/Priority");
     assert_eq!(schema(suite(), "Priority")["enum"][3], "PRIORITY_HIGH");
@@ -314,29 +315,47 @@ fn responses_list_the_success_and_the_failures() {
     };
     assert_eq!(
         codes(create),
-        ["201", "400", "401", "404", "413", "415", "422", "default"]
+        ["201", "400", "401", "409", "413", "415", "422", "429", "default"]
     );
+    assert!(create["responses"]["201"]["headers"]["Idempotency-Replayed"].is_object());
+    assert_eq!(parameter(create, "Idempotency-Key")["in"], "header");
     assert!(create["responses"]["201"]["headers"]["Location"].is_object());
+    let update = operation(suite(), "TodoService_UpdateTodo");
     assert!(
-        create["responses"]["404"]["description"]
+        update["responses"]["404"]["description"]
             .as_str()
             .unwrap()
-            .contains("`tag_not_found`")
+            .contains("`todo_not_found`")
     );
-    let problem = &create["responses"]["404"]["content"]["application/problem+json"];
+    let problem = &update["responses"]["404"]["content"]["application/problem+json"];
     assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem");
     assert_eq!(
-        problem["examples"]["tag_not_found"]["$ref"],
-        "#/components/examples/tag_not_found"
+        problem["examples"]["todo_not_found"]["$ref"],
+        "#/components/examples/todo_not_found"
     );
-    let example = &suite()["components"]["examples"]["tag_not_found"]["value"];
+    let example = &suite()["components"]["examples"]["todo_not_found"]["value"];
     assert_eq!(
         (&example["error_code"], &example["status"]),
-        (&json!("tag_not_found"), &json!(404))
+        (&json!("todo_not_found"), &json!(404))
     );
 
+    // A reply with a secret is never kept.
+    let login = operation(suite(), "AuthService_Login");
+    assert!(
+        login["responses"]["400"]["description"]
+            .as_str()
+            .unwrap()
+            .contains("`idempotency_key_refused`")
+    );
+    assert!(!login["parameters"].to_string().contains("Idempotency-Key"));
+
     let purge = operation(suite(), "TodoService_PurgeTodo");
-    assert_eq!(codes(purge), ["204", "400", "401", "403", "404", "422", "default"]);
+    assert_eq!(
+        codes(purge),
+        ["204", "400", "401", "403", "404", "412", "422", "429", "default"]
+    );
+    assert_eq!(parameter(purge, "If-Match")["in"], "header");
+    assert!(create["responses"]["201"]["headers"]["ETag"].is_object());
     assert!(purge["responses"]["204"].get("content").is_none());
     assert!(purge["description"].as_str().unwrap().ends_with("For superusers only."));
     // The comment is its first sentence, which is the summary, and its errors, which stand with the
@@ -390,5 +409,160 @@ fn the_info_comes_from_the_settings() {
         (&info["title"], &info["version"], &info["contact"]),
         (&json!("Quartet"), &json!("9.8.7"), &json!({"name": "Ada"}))
     );
+    let source = Source::of([
+        ("APP_NAME", "Ours"),
+        ("APP_DESCRIPTION", "What it is for"),
+        ("CONTACT_EMAIL", "ada@example.org"),
+        ("LICENSE_NAME", "Apache-2.0"),
+    ]);
+    let pool = crate::testing::pool();
+    let mut info = Info::from(&Config::read(&source).unwrap());
+    info.address = "https://api.example.org".to_owned();
+    let guide = document(
+        descriptors::pool(),
+        Routes::compile(descriptors::pool()).unwrap().bindings(),
+        &info,
+    );
+    let guide = guide["info"]["description"].as_str().unwrap();
+    assert!(
+        guide.contains("API=https://api.example.org\n") && !guide.contains("localhost"),
+        "{guide}"
+    );
+    let info = document(pool, Routes::compile(pool).unwrap().bindings(), &info)["info"].take();
+    assert_eq!(
+        (&info["title"], &info["description"], &info["contact"], &info["license"]),
+        (
+            &json!("Ours"),
+            &json!("What it is for"),
+            &json!({"email": "ada@example.org"}),
+            &json!({"name": "Apache-2.0"})
+        )
+    );
     assert_eq!(suite()["openapi"], "3.1.1");
+}
+
+#[test]
+fn groups_stand_in_their_declared_order_and_a_guide_comes_first() {
+    let groups: Vec<&str> = suite()["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(groups[..4], ["Todo", "Tag", "User", "Auth"]);
+    let at = |name| groups.iter().position(|group| *group == name).unwrap();
+    assert!(at("Auth") < at("Task") && at("Task") < at("Webhook") && at("Webhook") < at("Tier"));
+    let description = suite()["info"]["description"].as_str().unwrap();
+    for named in ["tasks, webhooks", "## First request", "/api/v1/auth/register"] {
+        assert!(description.contains(named), "{named}");
+    }
+    assert!(!kitchen()["info"]["description"].as_str().unwrap().contains("##"));
+    // The text of a link, which is no Markdown.
+    assert!(!suite()["externalDocs"]["description"].as_str().unwrap().contains('`'));
+}
+
+#[test]
+fn examples_are_true() {
+    let text = suite().to_string();
+    for example in ["\"examples\":[\"Ada\"]", "\"example\":\"Ada\""] {
+        let shown = text.matches(example).count();
+        assert!(shown <= 14, "{shown} {example}");
+    }
+    walk(suite(), &mut |object| {
+        for example in object.get("examples").and_then(Value::as_array).into_iter().flatten() {
+            assert!(!example.to_string().contains("_UNSPECIFIED"), "{example}");
+        }
+    });
+    let named = |component: &str| schema(suite(), component)["properties"]["name"]["examples"][0].clone();
+    assert_eq!(
+        [named("Tag"), named("CreateTagRequest"), named("Tier"), named("User")],
+        [json!("home"), json!("home"), json!("pro"), json!("Ada")]
+    );
+    let todo = &schema(suite(), "Todo")["examples"][0];
+    assert_eq!(
+        (
+            &todo["tags"][0]["name"],
+            &todo["completed"],
+            todo.get("deleted_at"),
+            todo.get("completed_at")
+        ),
+        (&json!("home"), &json!(false), None, None)
+    );
+    assert_eq!(schema(suite(), "ListTodosResponse")["examples"][0]["data"][0], *todo);
+    let task = &schema(suite(), "Task")["examples"][0];
+    assert_eq!(
+        (
+            &task["status"],
+            &task["export_todos"]["format"],
+            task.get("export"),
+            task.get("started_at")
+        ),
+        (&json!("TASK_STATUS_SCHEDULED"), &json!("FILE_FORMAT_CSV"), None, None)
+    );
+    // One with a secret has none.
+    assert!(schema(suite(), "TokenResponse").get("examples").is_none());
+}
+
+#[test]
+fn each_kind_of_a_request_is_an_example_of_its_own() {
+    let body = &operation(suite(), "TaskService_CreateTask")["requestBody"]["content"]["application/json"];
+    let examples = body["examples"].as_object().unwrap();
+    assert_eq!(
+        examples.keys().collect::<BTreeSet<_>>(),
+        ["export_todos", "purge_deleted", "remind_due"]
+            .map(str::to_owned)
+            .iter()
+            .collect()
+    );
+    for (name, example) in examples {
+        let value = example["value"].as_object().unwrap();
+        assert_eq!(value.keys().collect::<Vec<_>>(), [name]);
+        assert!(example["summary"].as_str().is_some_and(|summary| summary.len() > 10));
+    }
+    assert_eq!(
+        examples["export_todos"]["value"]["export_todos"]["format"],
+        "FILE_FORMAT_CSV"
+    );
+    let choices = schema(suite(), "CreateTaskRequest")["anyOf"].as_array().unwrap();
+    assert_eq!(choices[0]["title"], choices[0]["required"][0]);
+}
+
+#[test]
+fn an_upload_has_a_field_to_choose_a_file_with() {
+    let content = &operation(suite(), "TaskService_UploadImport")["requestBody"]["content"];
+    let form = &content["multipart/form-data"]["schema"];
+    assert_eq!(
+        (&form["properties"]["file"]["format"], &form["required"]),
+        (&json!("binary"), &json!(["file"]))
+    );
+    assert!(content["application/octet-stream"].is_object());
+}
+
+#[test]
+fn a_deprecated_method_is_shown_as_one() {
+    let deprecated: Vec<_> = operations(kitchen())
+        .into_iter()
+        .filter(|(.., operation)| operation["deprecated"] == true)
+        .map(|(path, verb, _)| format!("{verb} {path}"))
+        .collect();
+    assert_eq!(deprecated, ["post /v1/dishes/{dish_id}:cook"]);
+}
+
+#[test]
+fn a_list_with_pages_has_them_by_number_and_by_token() {
+    let names = ["page", "items_per_page", "page_size", "page_token"];
+    let mut lists = 0;
+    for (path, verb, operation) in operations(suite()) {
+        let parameters = operation["parameters"].as_array();
+        let given: Vec<_> = parameters
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["name"].as_str())
+            .collect();
+        if verb == "get" && given.contains(&"page") {
+            lists += 1;
+            assert!(names.iter().all(|name| given.contains(name)), "{path}: {given:?}");
+        }
+    }
+    assert!(lists >= 6, "{lists}");
 }

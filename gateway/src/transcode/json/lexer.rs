@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use crate::transcode::MAX_DEPTH;
+use crate::transcode::MAX_LEVELS;
 
 /// Where the text stops being JSON, and what would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Malformed {
-    pub(super) at: usize,
-    pub(super) message: &'static str,
+pub(crate) struct Malformed {
+    pub(crate) at: usize,
+    pub(crate) message: &'static str,
 }
 
 /// What the next value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Object,
     Array,
     String,
@@ -25,20 +25,20 @@ pub(super) enum Token {
 
 /// A position in the text.
 #[derive(Debug, Clone)]
-pub(super) struct Lexer<'a> {
-    pub(super) text: &'a str,
-    pub(super) at: usize,
+pub(crate) struct Lexer<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) at: usize,
     depth: usize,
 }
 
-pub(super) type Read<T> = Result<T, Malformed>;
+pub(crate) type Read<T> = Result<T, Malformed>;
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0 }
     }
 
-    pub(super) fn malformed<T>(&self, message: &'static str) -> Read<T> {
+    pub(crate) fn malformed<T>(&self, message: &'static str) -> Read<T> {
         Err(Malformed { at: self.at, message })
     }
 
@@ -51,7 +51,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// What the next value is; nothing is consumed but white space.
-    pub(super) fn peek(&mut self) -> Read<Token> {
+    pub(crate) fn peek(&mut self) -> Read<Token> {
         Ok(match self.next_byte() {
             Some(b'{') => Token::Object,
             Some(b'[') => Token::Array,
@@ -66,12 +66,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// Whether nothing but white space is left.
-    pub(super) fn at_end(&mut self) -> bool {
+    pub(crate) fn at_end(&mut self) -> bool {
         self.next_byte().is_none()
     }
 
     /// Checks that nothing but white space follows.
-    pub(super) fn end(&mut self) -> Read<()> {
+    pub(crate) fn end(&mut self) -> Read<()> {
         if self.at_end() {
             Ok(())
         } else {
@@ -80,7 +80,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Consumes `true`, `false` or `null`.
-    pub(super) fn word(&mut self, word: &'static str) -> Read<()> {
+    pub(crate) fn word(&mut self, word: &'static str) -> Read<()> {
         if self.text[self.at..].starts_with(word) {
             self.at += word.len();
             Ok(())
@@ -90,17 +90,17 @@ impl<'a> Lexer<'a> {
     }
 
     /// Consumes `{` or `[`.
-    pub(super) fn open(&mut self) -> Read<()> {
+    pub(crate) fn open(&mut self) -> Read<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return self.malformed("nested more than 64 levels deep");
+        if self.depth > MAX_LEVELS {
+            return self.malformed("nested more than 202 levels deep");
         }
         self.at += 1;
         Ok(())
     }
 
     /// The next key of an object, with its colon; `None` consumes the `}`.
-    pub(super) fn key(&mut self, first: bool) -> Read<Option<Cow<'a, str>>> {
+    pub(crate) fn key(&mut self, first: bool) -> Read<Option<Cow<'a, str>>> {
         match self.next_byte() {
             Some(b'}') => {
                 self.at += 1;
@@ -130,7 +130,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Whether an array has another element; `false` consumes the `]`.
-    pub(super) fn element(&mut self, first: bool) -> Read<bool> {
+    pub(crate) fn element(&mut self, first: bool) -> Read<bool> {
         match self.next_byte() {
             Some(b']') => {
                 self.at += 1;
@@ -147,7 +147,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Consumes a number and returns its text.
-    pub(super) fn number(&mut self) -> Read<&'a str> {
+    pub(crate) fn number(&mut self) -> Read<&'a str> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let digits = |at: &mut usize| {
@@ -183,7 +183,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Consumes a value of any kind.
-    pub(super) fn skip(&mut self) -> Read<()> {
+    pub(crate) fn skip(&mut self) -> Read<()> {
         match self.peek()? {
             Token::Object => {
                 self.open()?;
@@ -258,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_levels_are_read_and_one_more_is_not() {
+    fn two_hundred_and_two_levels_are_read_and_one_more_is_not() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert!(skip(&nested(64)).is_ok());
+        assert!(skip(&nested(MAX_LEVELS)).is_ok());
         assert_eq!(
-            skip(&nested(65)).unwrap_err().message,
-            "nested more than 64 levels deep"
+            skip(&nested(MAX_LEVELS + 1)).unwrap_err().message,
+            "nested more than 202 levels deep"
         );
     }
 

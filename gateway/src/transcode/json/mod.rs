@@ -5,7 +5,7 @@
 //! for an integer and `null` for some fields, take a duplicate key silently, and stop at the first
 //! error with no path to it.
 
-mod lexer;
+pub(super) mod lexer;
 mod read;
 mod read_known;
 mod read_value;

@@ -6,13 +6,16 @@ use super::lexer::{Lexer, Malformed, Read, Token};
 use super::malformed;
 use crate::problem::Problem;
 use crate::transcode::known::known;
-use crate::transcode::violations::{Broken, Violations};
+use crate::transcode::violations::{Broken, Violations, repeated};
 
 fn not_utf8(body: &[u8], at: usize) -> Problem {
     let before = std::str::from_utf8(&body[..at]).unwrap_or_default();
     let message = "the body is not UTF-8";
     malformed(before, &Malformed { at, message })
 }
+
+/// No more than so many names of fields are listed in place of one that is not known.
+const LISTED: usize = 20;
 
 /// Paths of the fields that a body names, for an inferred update mask.
 pub(crate) type Recorded = Vec<String>;
@@ -45,6 +48,12 @@ impl<'a> Reader<'a> {
             messages: 0,
             recorded: None,
         })
+    }
+
+    /// The body is itself a message of the request's, one level below it.
+    pub(crate) fn inside(mut self) -> Self {
+        self.messages = 1;
+        self
     }
 
     /// Also records the path of each field that the body names.
@@ -112,8 +121,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let Some(field) = self.named(&descriptor, &key) else {
-                let mark = self.violations.enter(&key);
-                self.violations.add(Broken::new("UNKNOWN", "is not a known field"));
+                let mark = self.violations.enter(&repeated(&key));
+                self.violations.add(Broken::new("UNKNOWN", self.unknown(&descriptor)));
                 self.violations.leave(mark);
                 self.lexer.skip()?;
                 continue;
@@ -123,6 +132,20 @@ impl<'a> Reader<'a> {
             self.violations.leave(mark);
         }
         Ok(())
+    }
+
+    /// The rule that a key breaks which no field has, with the names that there are.
+    fn unknown(&self, descriptor: &MessageDescriptor) -> String {
+        let names: Vec<_> = descriptor
+            .fields()
+            .filter(|field| !self.barred.contains(field))
+            .take(LISTED)
+            .map(|field| format!("`{}`", field.name()))
+            .collect();
+        match names.is_empty() {
+            true => "is not a known field".to_owned(),
+            false => format!("is not a known field; there are {}", names.join(", ")),
+        }
     }
 
     fn named(&self, descriptor: &MessageDescriptor, key: &str) -> Option<FieldDescriptor> {

@@ -68,8 +68,10 @@ impl Reader<'_> {
         let name = url.rsplit_once('/').map(|(_, name)| name);
         let pool = any.descriptor().parent_pool().clone();
         let Some(descriptor) = name.and_then(|name| pool.get_message_by_name(name)) else {
-            self.violations
-                .add(Broken::new("ENUM", format!("`{url}` is not a known type")));
+            self.violations.add(Broken::new(
+                "ENUM",
+                format!("`{}` is not a known type", crate::transcode::violations::repeated(&url)),
+            ));
             self.lexer.skip()?;
             return Ok(None);
         };
@@ -165,7 +167,7 @@ impl Reader<'_> {
         while let Some(key) = self.lexer.key(first)? {
             first = false;
             let mark = self.violations.enter(&key);
-            if let Some(value) = self.single(&kind)?
+            if let Some(value) = self.nested(|reader| reader.single(&kind))?
                 && fields.insert(MapKey::String(key.into_owned()), value).is_some()
             {
                 self.violations.add(Broken::new("DUPLICATE", "is given twice"));

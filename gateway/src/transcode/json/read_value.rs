@@ -9,11 +9,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, Value};
 use super::lexer::{Read, Token};
 use super::read::Reader;
 use crate::transcode::known::{Known, known};
-use crate::transcode::text;
 use crate::transcode::violations::Broken;
-
-/// Messages within one another that a service is sent; protobuf's own limit is 100.
-const MAX_MESSAGES: usize = 90;
+use crate::transcode::{MAX_MESSAGES, most, text};
 
 impl Reader<'_> {
     /// The value of a field; `None` leaves it unset.
@@ -28,12 +25,13 @@ impl Reader<'_> {
             return self.map(&kind);
         }
         if field.is_list() {
-            return self.list(&kind);
+            return self.list(&kind, most::of(field));
         }
         self.single(&kind)
     }
 
-    fn list(&mut self, kind: &Kind) -> Read<Option<Value>> {
+    /// A list of which so many elements are read at the most.
+    fn list(&mut self, kind: &Kind, most: Option<usize>) -> Read<Option<Value>> {
         if self.lexer.peek()? != Token::Array {
             return self.refuse("must be an array");
         }
@@ -41,6 +39,11 @@ impl Reader<'_> {
         let mut index = 0;
         self.lexer.open()?;
         while self.lexer.element(index == 0)? {
+            if most.is_some_and(|most| index >= most) {
+                self.lexer.skip()?;
+                index += 1;
+                continue;
+            }
             let mark = self.violations.enter_index(index);
             values.extend(self.single(kind)?);
             self.violations.leave(mark);
@@ -64,7 +67,7 @@ impl Reader<'_> {
             first = false;
             let mark = self.violations.enter_key(&key);
             let key = map_key(&key_kind, key);
-            let value = self.single(&value_kind)?;
+            let value = self.nested(|reader| reader.single(&value_kind))?;
             match (key, value) {
                 (Err(broken), _) => self.violations.add(broken),
                 (Ok(key), Some(value)) => match values.entry(key) {
@@ -80,21 +83,22 @@ impl Reader<'_> {
 
     /// One value; `None` when it broke a rule.
     pub(super) fn single(&mut self, kind: &Kind) -> Read<Option<Value>> {
-        let Kind::Message(descriptor) = kind else {
-            return self.value_of(kind);
-        };
-        // JSON's own depth is not the message's: each level of a `Struct` is three messages, and a
-        // service cannot decode what nests deeper than 100.
-        let cost = if known(descriptor).is_some() { 3 } else { 1 };
-        self.messages += cost;
-        if self.messages > MAX_MESSAGES {
-            self.messages -= cost;
+        match kind {
+            Kind::Message(_) => self.nested(|reader| reader.value_of(kind)),
+            _ => self.value_of(kind),
+        }
+    }
+
+    /// Reads what is in one more message: another one, or the entry of a map.
+    pub(super) fn nested(&mut self, read: impl FnOnce(&mut Self) -> Read<Option<Value>>) -> Read<Option<Value>> {
+        if self.messages == MAX_MESSAGES {
             self.violations.add(Broken::new("DEPTH", "nests too deeply"));
             self.lexer.skip()?;
             return Ok(None);
         }
-        let value = self.value_of(kind);
-        self.messages -= cost;
+        self.messages += 1;
+        let value = read(self);
+        self.messages -= 1;
         value
     }
 

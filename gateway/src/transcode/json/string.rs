@@ -6,7 +6,7 @@ use super::lexer::{Lexer, Read};
 
 impl<'a> Lexer<'a> {
     /// Consumes a string.
-    pub(super) fn string(&mut self) -> Read<Cow<'a, str>> {
+    pub(crate) fn string(&mut self) -> Read<Cow<'a, str>> {
         self.at += 1;
         let start = self.at;
         self.plain();

@@ -5,7 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 
+use crate::transcode::field_tree::FieldTree;
 use crate::transcode::known::known;
+use crate::transcode::text::printed;
 
 /// The depth to which protobuf itself reads messages.
 const MAX_DEPTH: usize = 100;
@@ -13,13 +15,15 @@ const MAX_DEPTH: usize = 100;
 /// Why a message has no JSON form, such as a timestamp out of range.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unwritable(pub(super) String);
+pub(crate) struct Unwritable(pub(in crate::transcode) String);
 
 /// Appends JSON to bytes.
 pub(crate) struct Writer<'a> {
     pub(super) out: &'a mut Vec<u8>,
     /// Fields to leave out, such as those that become cookies.
     omitted: &'a [FieldDescriptor],
+    /// The fields to write of the message that is written; all of them when `None`.
+    mask: Option<&'a FieldTree>,
     depth: usize,
 }
 
@@ -27,7 +31,22 @@ pub(super) type Written = Result<(), Unwritable>;
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>, omitted: &'a [FieldDescriptor]) -> Self {
-        Self { out, omitted, depth: 0 }
+        Self {
+            out,
+            omitted,
+            mask: None,
+            depth: 0,
+        }
+    }
+
+    /// The same, which writes only the fields of `mask`.
+    pub(crate) fn masked(self, mask: Option<&'a FieldTree>) -> Self {
+        Self { mask, ..self }
+    }
+
+    /// The same, below so many messages that count as nesting.
+    pub(in crate::transcode) fn below(self, depth: usize) -> Self {
+        Self { depth, ..self }
     }
 
     /// Writes a message.
@@ -54,7 +73,13 @@ impl<'a> Writer<'a> {
     /// Writes the members of an object; `first` is set while there is none yet.
     pub(super) fn fields(&mut self, message: &DynamicMessage, mut first: bool) -> Written {
         let descriptor = message.descriptor();
+        let mask = self.mask;
         for field in descriptor.fields() {
+            let inner = match mask.map(|mask| mask.get(field.number())) {
+                None => None,
+                Some(Some(inner)) => inner,
+                Some(None) => continue,
+            };
             if (field.supports_presence() && !message.has_field(&field)) || self.omitted.contains(&field) {
                 continue;
             }
@@ -66,8 +91,10 @@ impl<'a> Writer<'a> {
             self.out.push(b'"');
             self.out.extend_from_slice(field.name().as_bytes());
             self.out.extend_from_slice(b"\":");
+            self.mask = inner;
             self.field(&field, &message.get_field(&field))?;
         }
+        self.mask = mask;
         Ok(())
     }
 
@@ -150,7 +177,7 @@ impl<'a> Writer<'a> {
             }
             Value::EnumNumber(number) => match kind {
                 Kind::Enum(descriptor) if descriptor.full_name() == "google.protobuf.NullValue" => self.raw(b"null"),
-                Kind::Enum(descriptor) => match descriptor.get_value(*number) {
+                Kind::Enum(descriptor) => match printed(descriptor).find(|value| value.number() == *number) {
                     Some(value) => self.string(value.name()),
                     None => self.plain(number),
                 },

@@ -11,17 +11,21 @@ impl Writer<'_> {
         match form {
             Known::Timestamp => {
                 let (seconds, nanos) = span(message);
-                let text = time::format_timestamp(seconds, nanos);
-                self.quoted_text(text, || {
-                    format!("a timestamp of {seconds} s and {nanos} ns is out of range")
-                })
+                self.out.push(b'"');
+                if !time::write_timestamp(seconds, nanos, self.out) {
+                    let why = format!("a timestamp of {seconds} s and {nanos} ns is out of range");
+                    return Err(Unwritable(why));
+                }
+                self.raw(b"\"")
             }
             Known::Duration => {
                 let (seconds, nanos) = span(message);
-                let text = time::format_duration(seconds, nanos);
-                self.quoted_text(text, || {
-                    format!("a duration of {seconds} s and {nanos} ns is out of range")
-                })
+                self.out.push(b'"');
+                if !time::write_duration(seconds, nanos, self.out) {
+                    let why = format!("a duration of {seconds} s and {nanos} ns is out of range");
+                    return Err(Unwritable(why));
+                }
+                self.raw(b"\"")
             }
             Known::FieldMask => {
                 let Some(paths) = message.get_field_by_number(1) else {
@@ -38,13 +42,6 @@ impl Writer<'_> {
             Known::Empty => self.raw(b"{}"),
             Known::Any => self.any(message),
         }
-    }
-
-    fn quoted_text(&mut self, text: Option<String>, otherwise: impl Fn() -> String) -> Written {
-        let text = text.ok_or_else(|| Unwritable(otherwise()))?;
-        self.out.push(b'"');
-        self.out.extend_from_slice(text.as_bytes());
-        self.raw(b"\"")
     }
 
     fn value(&mut self, message: &DynamicMessage) -> Written {

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 use quartet_clock::Clock;
 use quartet_config::Source;
+use quartet_limits::Limits;
 use quartet_proto::todos::v1 as pb;
 use quartet_rpc::Upstream;
 use quartet_rpc::host::Host;
@@ -79,6 +80,9 @@ impl Gateway {
             .collect();
         upstreams.insert("todos".into(), todos.upstream());
         let deps = Deps {
+            public_url: String::new(),
+            limits: Limits::none(),
+            cache: quartet_cache::Cache::none(),
             tokens: None,
             upstreams,
             clock: clock.clone(),
@@ -107,9 +111,15 @@ impl Gateway {
 
     /// Connects with these headers.
     pub(super) async fn connect(&self, headers: &[(&'static str, String)]) -> Result<Client, StatusCode> {
-        let mut request = format!("ws://{}{}", self.address, crate::ws::PATH)
-            .into_client_request()
-            .unwrap();
+        self.connect_at(crate::ws::PATH, headers).await
+    }
+
+    pub(super) async fn connect_at(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Client, StatusCode> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }

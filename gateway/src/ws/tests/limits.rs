@@ -96,14 +96,14 @@ async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
     let data = "x".repeat(30_000);
     let mut sent = 0;
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(1_500) {
+    // However long that takes on a busy machine.
+    while sent <= 300 || begun.elapsed() < Duration::from_millis(1_500) {
         publisher
             .send(json!({"type": "publish", "topic": "rooms/lobby", "data": data}))
             .await;
         assert_eq!(quick.next().await["data"].as_str().map(str::len), Some(30_000));
         sent += 1;
     }
-    assert!(sent > 300, "{sent} messages are too few to fill the buffers");
     // What was on its way comes, and then the reason, if the client reads on in time.
     let mut received = 0;
     let end = loop {

@@ -80,6 +80,15 @@ async fn reach_across(one: Gateway, two: Gateway) {
     assert_eq!(second.next().await["data"], json!({"n": 1}));
     assert_eq!(first.next().await["data"], json!({"n": 1}));
     assert!(first.receives_nothing().await && second.receives_nothing().await);
+
+    // As does what is sent to one user.
+    let anna = one.user();
+    let (mut here, mut there) = (one.join(&anna).await, two.join(&anna).await);
+    first
+        .send(json!({"type": "publish", "to": anna.id, "data": "psst"}))
+        .await;
+    assert_eq!(here.next().await["data"], "psst");
+    assert_eq!(there.next().await["data"], "psst");
 }
 
 #[tokio::test]
@@ -114,4 +123,62 @@ async fn a_room_reaches_across_instances_through_rabbitmq() {
     let one = Gateway::in_rooms(&[], rooms()).await;
     let two = Gateway::in_rooms(&[], rooms()).await;
     reach_across(one, two).await;
+}
+
+/// What is sent to a user reaches all of their connections, whether they subscribe to it or not, and
+/// nobody else's.
+#[tokio::test]
+async fn a_message_to_a_user_reaches_all_of_their_connections() {
+    let gateway = Gateway::start().await;
+    let (anna, boris) = (gateway.user(), gateway.user());
+    let (mut laptop, mut phone) = (gateway.join(&boris).await, gateway.join(&boris).await);
+    let (mut sender, mut silent) = (gateway.join(&anna).await, gateway.join(&boris).await);
+    sender.subscribe("messages").await;
+    phone.subscribe("messages").await;
+    phone.send(json!({"type": "subscribe", "topic": "messages"})).await;
+    assert_eq!(phone.next().await["type"], "error", "a second time");
+    let end = json!({"type": "unsubscribe", "topic": "messages"});
+    silent.send(end.clone()).await;
+    assert_eq!(silent.next().await["type"], "unsubscribed");
+    let publish = json!({"type": "publish", "to": boris.id, "data": {"text": "psst"}, "ref": "1"});
+    sender.send(publish).await;
+    let answer = sender.next().await;
+    assert_eq!(
+        answer,
+        json!({"type": "published", "to": boris.id, "id": answer["id"], "ref": "1"})
+    );
+    for socket in [&mut laptop, &mut phone] {
+        let message = socket.next().await;
+        assert_eq!(
+            (
+                &message["type"],
+                &message["topic"],
+                &message["user_id"],
+                &message["data"]
+            ),
+            (
+                &json!("message"),
+                &json!("messages"),
+                &json!(anna.id),
+                &json!({"text": "psst"})
+            )
+        );
+        assert_eq!(message["id"], answer["id"]);
+    }
+    assert!(silent.receives_nothing().await && sender.receives_nothing().await);
+
+    // Nobody enters or writes to the room of somebody else under its name.
+    let room = format!("rooms/@{}", boris.id);
+    sender.send(json!({"type": "subscribe", "topic": room})).await;
+    assert_eq!(sender.next().await["type"], "error");
+    for wrong in [
+        json!({"type": "publish", "to": "boris", "data": 1}),
+        json!({"type": "publish", "to": boris.id, "topic": "rooms/lobby", "data": 1}),
+        json!({"type": "publish", "topic": "messages", "data": 1}),
+        json!({"type": "publish", "to": boris.id}),
+    ] {
+        sender.send(wrong).await;
+        assert_eq!(sender.next().await["problem"]["error_code"], "bad_request");
+    }
+    assert!(laptop.receives_nothing().await);
 }

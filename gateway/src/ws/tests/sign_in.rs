@@ -63,6 +63,30 @@ async fn a_bad_token_is_refused_where_the_client_can_see_it() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_query_is_answered_with_the_places_that_tokens_are_read_from() {
+    let gateway = Gateway::start().await;
+    let user = gateway.user();
+    for query in [format!("token={}", user.token), "a=b&access_token=x".into()] {
+        let mut client = gateway.connect_at(&format!("/api/v1/ws?{query}"), &[]).await.unwrap();
+        let (code, reason) = client.close().await;
+        assert_eq!(code, 4401);
+        assert!(
+            reason.starts_with("token_in_query: ") && reason.len() <= 123,
+            "{reason}"
+        );
+        for place in ["Authorization", "bearer.<token>", "auth frame"] {
+            assert!(reason.contains(place), "{reason}");
+        }
+    }
+    // A token where it is read from counts, whatever the query has.
+    let mut client = gateway
+        .connect_at("/api/v1/ws?token=x", &[bearer(&user)])
+        .await
+        .unwrap();
+    assert_eq!(client.next().await["type"], "ready");
+}
+
+#[tokio::test]
 async fn a_client_without_a_token_gets_nothing_but_time_to_sign_in() {
     let gateway = Gateway::with(&[("WS_SIGN_IN_TIMEOUT", "200ms")]).await;
     let mut silent = gateway.connect(&[]).await.unwrap();
@@ -112,4 +136,14 @@ async fn a_token_can_be_renewed_before_it_expires_by_its_own_user_alone() {
     let other = gateway.user();
     first.send(json!({"type": "auth", "token": other.token})).await;
     assert_eq!(first.close().await, (4403, "other_user".into()));
+}
+
+#[tokio::test]
+async fn a_page_of_a_stranger_does_not_connect_with_or_without_a_token() {
+    let gateway = Gateway::with(&[("CORS_ALLOW_ORIGINS", "https://app.example.com")]).await;
+    let origin = |origin: &str| [("origin", origin.to_owned())];
+    for stranger in ["https://evil.example", "null", "https://app.example.com.evil.example"] {
+        assert!(gateway.connect(&origin(stranger)).await.is_err(), "{stranger}");
+    }
+    assert!(gateway.connect(&origin("https://app.example.com")).await.is_ok());
 }

@@ -1,6 +1,6 @@
 //! An account: somebody who can sign in.
 
-use quartet_kernel::{Email, Role, Username};
+use quartet_kernel::{Email, Etag, Role, Username};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,6 +15,9 @@ pub struct Account {
     pub username: String,
     /// The address, as its owner writes it.
     pub email: String,
+    /// Whether the address is the account's. One that was registered with the address of another
+    /// account only claims it: nobody but that one's owner learns of it.
+    pub holds_email: bool,
     /// Whether the address was proven.
     pub email_verified: bool,
     /// The address that takes the place of `email` once it is proven.
@@ -37,6 +40,42 @@ pub struct Account {
     pub updated_at: OffsetDateTime,
 }
 
+impl Account {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            username,
+            email,
+            holds_email: _,
+            email_verified,
+            // A claim would differ from an account that holds its address.
+            pending_email: _,
+            name,
+            role,
+            disabled,
+            closed,
+            created_at,
+            updated_at,
+            password_hash: _,
+            tier: _,
+        } = self;
+        Etag::of(&(
+            id,
+            username,
+            email,
+            email_verified,
+            self.requested_email(),
+            name,
+            role,
+            disabled,
+            closed,
+            created_at,
+            updated_at,
+        ))
+    }
+}
+
 /// An account to be opened.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
@@ -46,6 +85,8 @@ pub struct NewAccount {
     pub username: Username,
     /// Unique address.
     pub email: Email,
+    /// The account that has the address, if one does: this one only claims it.
+    pub claimed_from: Option<Uuid>,
     /// Whether the address is proven already.
     pub email_verified: bool,
     /// The name shown to others; empty for the user name.
@@ -54,6 +95,21 @@ pub struct NewAccount {
     pub password_hash: PasswordHash,
     /// What the account may do.
     pub role: Role,
+}
+
+impl NewAccount {
+    /// What the address is unique by. A claim is unique by what is no address.
+    pub fn email_key(&self) -> String {
+        match self.claimed_from {
+            Some(_) => self.id.to_string(),
+            None => self.email.key(),
+        }
+    }
+
+    /// A claimed address is the account's once it is proven, if it is free by then.
+    pub fn pending_email(&self) -> Option<String> {
+        self.claimed_from.map(|_| self.email.as_str().to_owned())
+    }
 }
 
 /// Whether an account can sign in.
@@ -73,9 +129,10 @@ impl Account {
         Self {
             id: new.id,
             username: new.username.as_str().to_owned(),
+            pending_email: new.pending_email(),
+            holds_email: new.claimed_from.is_none(),
             email: new.email.as_str().to_owned(),
             email_verified: new.email_verified,
-            pending_email: None,
             name: new.name,
             password_hash: new.password_hash,
             role: new.role,
@@ -85,6 +142,13 @@ impl Account {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// The address that was requested in place of the one that the account shows.
+    pub fn requested_email(&self) -> Option<&str> {
+        let pending = self.pending_email.as_deref();
+        // A claim looks like an address that is yet to be proven.
+        pending.filter(|pending| pending.to_lowercase() != self.email.to_lowercase())
     }
 
     /// The name shown to others.
@@ -102,5 +166,32 @@ impl Account {
             (false, true) => Status::Disabled,
             (false, false) => Status::Active,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_has_the_version_of_an_account_that_holds_its_address() {
+        let opened = |claimed_from| {
+            let new = NewAccount {
+                id: Uuid::from_u128(1),
+                username: Username::parse("ann").unwrap(),
+                email: Email::parse("Ann@example.org").unwrap(),
+                claimed_from,
+                email_verified: false,
+                name: String::new(),
+                password_hash: PasswordHash::stored("hash".into()),
+                role: Role::User,
+            };
+            Account::opened(new, OffsetDateTime::UNIX_EPOCH)
+        };
+        let (own, mut claim) = (opened(None), opened(Some(Uuid::from_u128(2))));
+        assert!(own.pending_email.is_none() && claim.pending_email.is_some());
+        assert_eq!(own.etag(), claim.etag());
+        claim.pending_email = Some("other@example.org".into());
+        assert_ne!(own.etag(), claim.etag(), "a request for another address is a change");
     }
 }

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use super::{Account, Status, TokenHash};
 
+/// How long the owner of an old address can undo its change.
+pub const UNDO: Duration = Duration::from_secs(3 * 86_400);
+
 /// What a token from a mail is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -24,14 +27,21 @@ pub enum Purpose {
     /// Nothing: the mail warns the owner of an address that another one was requested for their
     /// account. Its token is kept, and never sent, since it records when.
     EmailChangeNotice,
+    /// Giving an account its old address back. The mail goes to that.
+    EmailChangeUndo,
+    /// Nothing: the mail warns the owner of an address that somebody has registered with it, or has
+    /// requested it for another account. Its token is kept, and never sent, since it records when.
+    AddressTaken,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::PasswordReset,
         Self::EmailVerification,
         Self::EmailChange,
         Self::EmailChangeNotice,
+        Self::EmailChangeUndo,
+        Self::AddressTaken,
     ];
 
     /// The name, as the store writes it.
@@ -41,6 +51,8 @@ impl Purpose {
             Self::EmailVerification => "email_verification",
             Self::EmailChange => "email_change",
             Self::EmailChangeNotice => "email_change_notice",
+            Self::EmailChangeUndo => "email_change_undo",
+            Self::AddressTaken => "address_taken",
         }
     }
 
@@ -52,8 +64,22 @@ impl Purpose {
     /// How long a token of this purpose works.
     pub fn lifetime(self) -> Duration {
         match self {
-            Self::PasswordReset | Self::EmailChangeNotice => Duration::from_secs(3_600),
+            Self::PasswordReset | Self::EmailChangeNotice | Self::AddressTaken => Duration::from_secs(3_600),
             Self::EmailVerification | Self::EmailChange => Duration::from_secs(86_400),
+            Self::EmailChangeUndo => UNDO,
+        }
+    }
+
+    /// An account gets one mail of this purpose in this time.
+    pub fn apart(self) -> Duration {
+        match self {
+            Self::PasswordReset
+            | Self::EmailVerification
+            | Self::EmailChange
+            | Self::EmailChangeNotice
+            | Self::EmailChangeUndo => Duration::from_secs(60),
+            // Strangers decide when it is requested.
+            Self::AddressTaken => Duration::from_secs(3_600),
         }
     }
 }
@@ -69,19 +95,51 @@ pub struct MailRequest {
     pub email_key: String,
     /// The account; unset when the mail goes to whichever account has the address.
     pub account_id: Option<Uuid>,
+    /// The account whose request has led to the mail, where it goes to the owner of another one.
+    pub requested_by: Option<Uuid>,
 }
 
 impl MailRequest {
+    /// A mail to the owner of an account.
+    pub fn to_account(id: Uuid, purpose: Purpose, email_key: String, account_id: Uuid) -> Self {
+        Self {
+            id,
+            purpose,
+            email_key,
+            account_id: Some(account_id),
+            requested_by: None,
+        }
+    }
+
+    /// A warning to whoever has an address that `requested_by`, or a newcomer, has requested.
+    pub fn of_taken(id: Uuid, email_key: String, requested_by: Option<Uuid>) -> Self {
+        Self {
+            id,
+            purpose: Purpose::AddressTaken,
+            email_key,
+            account_id: None,
+            requested_by,
+        }
+    }
+
     /// The address that the mail goes to, while `account` needs it.
-    pub fn recipient<'a>(&self, account: &'a Account) -> Option<&'a str> {
+    pub fn recipient<'a>(&'a self, account: &'a Account) -> Option<&'a str> {
         let needed = match self.purpose {
-            Purpose::PasswordReset => account.status() == Status::Active,
+            Purpose::PasswordReset | Purpose::AddressTaken => account.status() == Status::Active,
             Purpose::EmailVerification => !account.email_verified && account.status() != Status::Closed,
-            Purpose::EmailChange | Purpose::EmailChangeNotice => account.status() != Status::Closed,
+            Purpose::EmailChange | Purpose::EmailChangeNotice | Purpose::EmailChangeUndo => {
+                account.status() != Status::Closed
+            }
         };
         let address = match self.purpose {
             Purpose::EmailChange => account.pending_email.as_deref()?,
-            Purpose::PasswordReset | Purpose::EmailVerification | Purpose::EmailChangeNotice => &account.email,
+            Purpose::EmailChangeUndo => &self.email_key,
+            // Nobody has proven to be who claims an address.
+            _ if !account.holds_email => return None,
+            Purpose::PasswordReset
+            | Purpose::EmailVerification
+            | Purpose::EmailChangeNotice
+            | Purpose::AddressTaken => &account.email,
         };
         // The address may have changed since the request.
         (needed && address.to_lowercase() == self.email_key).then_some(address)

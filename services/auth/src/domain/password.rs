@@ -42,10 +42,10 @@ impl Password {
         if is_common(&folded) {
             return Err(Rule::new("PASSWORD_COMMON", "is one of the most used passwords"));
         }
-        if owner.names().any(|name| folded.contains(&name)) || owner.is_all_of(&folded) {
+        if owner.is_most_of(&folded) || owner.is_all_of(&folded) {
             return Err(Rule::new(
                 "PASSWORD_CONTAINS_NAME",
-                "must not contain your user name or e-mail address, nor be your name",
+                "must not be mostly your user name or e-mail address, nor be your name",
             ));
         }
         Ok(password)
@@ -88,14 +88,51 @@ impl Owner<'_> {
         repeated || name.as_deref() == Some(folded) || self.email.is_some_and(|email| email.key() == folded)
     }
 
+    /// Whether the owner's names make up half of the password or more, blanks aside. They count as
+    /// whole words alone: a name of three letters stands in many words that have nothing to do with
+    /// it.
+    fn is_most_of(&self, folded: &str) -> bool {
+        let length = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        let rest = self
+            .names()
+            .fold(folded.to_owned(), |rest, name| without_word(&rest, &name));
+        length(&rest) * 2 <= length(folded)
+    }
+
+    /// The longest ones first, so that no part of an address is taken for all of it.
     fn names(&self) -> impl Iterator<Item = String> {
+        let address = self.email.map(|email| email.key().to_owned());
         let username = self.username.map(|name| name.as_str().to_lowercase());
         let local = self.email.map(|email| email.local_part().to_lowercase());
-        [username, local]
-            .into_iter()
-            .flatten()
-            .filter(|name| name.chars().count() >= SHORTEST_NAME)
+        let names = [address, local, username].into_iter().flatten();
+        let mut names: Vec<_> = names.filter(|name| name.chars().count() >= SHORTEST_NAME).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        names.into_iter()
     }
+}
+
+/// The text without the word wherever it stands on its own: no letter goes on where it ends in one,
+/// and no digit where it ends in one.
+fn without_word(text: &str, word: &str) -> String {
+    let joins = |a: Option<char>, b: Option<char>| match (a, b) {
+        (Some(a), Some(b)) => (a.is_alphabetic() && b.is_alphabetic()) || (a.is_numeric() && b.is_numeric()),
+        _ => false,
+    };
+    let mut rest = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let is_inside = joins(text[..at].chars().next_back(), word.chars().next())
+            || joins(word.chars().next_back(), text[end..].chars().next());
+        if !is_inside {
+            rest.push_str(&text[from..at]);
+            // What stood before it and after it does not become one word.
+            rest.push(' ');
+            from = end;
+        }
+    }
+    rest.push_str(&text[from..]);
+    rest
 }
 
 /// Whether the password, folded to lower case, is a common one: as it stands, or one repeated
@@ -148,11 +185,37 @@ mod tests {
             ("PassWord", "PASSWORD_COMMON"),
             ("1qaz2wsx", "PASSWORD_COMMON"),
             ("zzzzzzzzzz", "PASSWORD_COMMON"),
-            ("xxAnnLee99", "PASSWORD_CONTAINS_NAME"),
-            ("my A.LEE pass", "PASSWORD_CONTAINS_NAME"),
+            ("AnnLee99", "PASSWORD_CONTAINS_NAME"),
+            ("77-annlee!", "PASSWORD_CONTAINS_NAME"),
+            ("a.LEE pass", "PASSWORD_CONTAINS_NAME"),
+            ("a.lee & annlee, 99", "PASSWORD_CONTAINS_NAME"),
+            ("a.lee@example.org1", "PASSWORD_CONTAINS_NAME"),
         ] {
             assert_eq!(broken(text), rule, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_name_counts_as_a_whole_word_that_makes_up_most_of_the_password_alone() {
+        let username = Username::parse("admin").unwrap();
+        let email = Email::parse("admin@example.org").unwrap();
+        let owner = Owner {
+            username: Some(&username),
+            email: Some(&email),
+            ..Owner::default()
+        };
+        for right in [
+            "superlong admin phrase",
+            "badminton1",
+            "admins of the world",
+            "an admin and more",
+        ] {
+            assert!(Password::chosen(right, &owner).is_ok(), "{right:?}");
+        }
+        for wrong in ["admin123", "Admin-2024", "admin admin 12", "the admin"] {
+            assert!(Password::chosen(wrong, &owner).is_err(), "{wrong:?}");
+        }
+        assert_eq!(broken("my a.lee sentence"), "");
     }
 
     #[test]

@@ -9,14 +9,20 @@ use quartet_proto::auth::v1 as pb;
 use quartet_rpc::{Call, timestamp};
 use uuid::Uuid;
 
+use super::IssuedDevice;
 use crate::domain::{Account, EndedSession, Owner, Password, Session, Status};
 use crate::tokens::Pair;
 
+/// Characters of an access token at the most.
+pub(crate) const MAX_JWT: usize = 4_096;
 /// Characters of a refresh token or a token from a mail at the most.
 pub(crate) const MAX_TOKEN: usize = 512;
 
+/// Characters of a code of a second factor at the most.
+pub(crate) const MAX_CODE: usize = 64;
+
 /// Kind of the access tokens (RFC 6750).
-const BEARER: &str = "bearer";
+pub(crate) const BEARER: &str = "bearer";
 
 pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
     id::parse(text).map_err(|rule| violations::one(field, rule))
@@ -86,11 +92,12 @@ fn role_to_proto(role: Role) -> i32 {
 
 pub(crate) fn account(account: &Account) -> pb::Account {
     pb::Account {
+        etag: account.etag().to_string(),
         id: account.id.to_string(),
         username: account.username.clone(),
         email: account.email.clone(),
         email_verified: account.email_verified,
-        pending_email: account.pending_email.clone(),
+        pending_email: account.requested_email().map(ToOwned::to_owned),
         role: role_to_proto(account.role),
         status: match account.status() {
             Status::Active => pb::AccountStatus::Active,
@@ -114,10 +121,16 @@ pub(crate) fn session(session: Session, current: Uuid) -> pb::Session {
     }
 }
 
-/// The tokens, the refresh token in the cookie's field or in the body's.
-pub(crate) fn tokens(pair: &Pair, use_cookie: bool) -> pb::TokenResponse {
-    let refresh = pair.refresh_token.expose();
-    let (refresh_token, refresh_cookie) = placed(refresh, use_cookie);
+/// The tokens; those that a browser keeps are in the fields of cookies, or in those of the body.
+/// `device` is unset where nobody has signed in.
+pub(crate) fn tokens(pair: &Pair, device: Option<&IssuedDevice>, use_cookie: bool) -> pb::TokenResponse {
+    let (refresh_token, refresh_cookie) = placed(pair.refresh_token.expose(), use_cookie);
+    let device_token = device.map(|device| device.token.expose().to_owned());
+    let (device_token, device_cookie) = if use_cookie {
+        (None, device_token)
+    } else {
+        (device_token, None)
+    };
     pb::TokenResponse {
         access_token: pair.access_token.clone(),
         refresh_token,
@@ -125,11 +138,19 @@ pub(crate) fn tokens(pair: &Pair, use_cookie: bool) -> pb::TokenResponse {
         expires_in: pair.expires_in,
         refresh_expires_in: pair.refresh_expires_in,
         refresh_cookie,
+        device_token,
+        device_expires_in: device.map(IssuedDevice::seconds),
+        device_cookie,
     }
 }
 
-pub(crate) fn registered(account: &Account, pair: &Pair, use_cookie: bool) -> pb::RegisterResponse {
-    let (refresh_token, refresh_cookie) = placed(pair.refresh_token.expose(), use_cookie);
+pub(crate) fn registered(
+    account: &Account,
+    pair: &Pair,
+    device: &IssuedDevice,
+    use_cookie: bool,
+) -> pb::RegisterResponse {
+    let tokens = tokens(pair, Some(device), use_cookie);
     pb::RegisterResponse {
         user: Some(pb::RegisteredUser {
             id: account.id.to_string(),
@@ -139,12 +160,15 @@ pub(crate) fn registered(account: &Account, pair: &Pair, use_cookie: bool) -> pb
             role: role_to_proto(account.role),
             created_at: Some(timestamp::to_proto(account.created_at)),
         }),
-        access_token: pair.access_token.clone(),
-        refresh_token,
-        token_type: BEARER.to_owned(),
-        expires_in: pair.expires_in,
-        refresh_expires_in: pair.refresh_expires_in,
-        refresh_cookie,
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        token_type: tokens.token_type,
+        expires_in: tokens.expires_in,
+        refresh_expires_in: tokens.refresh_expires_in,
+        refresh_cookie: tokens.refresh_cookie,
+        device_token: tokens.device_token,
+        device_expires_in: tokens.device_expires_in,
+        device_cookie: tokens.device_cookie,
     }
 }
 
@@ -170,6 +194,6 @@ pub(crate) fn revoked(sessions: &[EndedSession]) -> pb::WatchRevocationsResponse
     });
     pb::WatchRevocationsResponse {
         revoked: revoked.collect(),
-        snapshot_complete: false,
+        ..Default::default()
     }
 }

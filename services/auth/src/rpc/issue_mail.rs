@@ -22,7 +22,7 @@ pub(super) async fn handle(
         .ok_or_else(|| violations::one("request", Rule::required()))?;
     let request = parse(&request)?;
     let issued = rpc.store.issue_mail(&request, &rpc.mail_key, &rpc.cx(call)).await?;
-    let mail = issued.map(|mail| reply(mail, request.purpose, &rpc.config.public_url));
+    let mail = issued.map(|mail| reply(mail, request.purpose, &rpc.public_url));
     Ok(pb::IssueMailResponse { mail })
 }
 
@@ -33,12 +33,15 @@ fn parse(request: &pb::MailRequest) -> Result<MailRequest, Error> {
     let email = violations.check("request.email", Email::parse(&request.email));
     let account_id = request.account_id.as_deref().map(id::parse).transpose();
     let account_id = violations.check("request.account_id", account_id);
+    let requested_by = request.requested_by.as_deref().map(id::parse).transpose();
+    let requested_by = violations.check("request.requested_by", requested_by);
     violations.finish()?;
     Ok(MailRequest {
         id: convert::checked(id)?,
         purpose: convert::checked(purpose)?,
         email_key: convert::checked(email)?.key(),
         account_id: account_id.flatten(),
+        requested_by: requested_by.flatten(),
     })
 }
 
@@ -49,7 +52,24 @@ fn purpose(number: i32) -> Result<Purpose, Rule> {
         Ok(pb::MailPurpose::EmailVerification) => Ok(Purpose::EmailVerification),
         Ok(pb::MailPurpose::EmailChange) => Ok(Purpose::EmailChange),
         Ok(pb::MailPurpose::EmailChangeNotice) => Ok(Purpose::EmailChangeNotice),
+        Ok(pb::MailPurpose::EmailChangeUndo) => Ok(Purpose::EmailChangeUndo),
+        Ok(pb::MailPurpose::AddressTaken) => Ok(Purpose::AddressTaken),
         Err(_) => Err(Rule::new("ENUM_DEFINED_ONLY", "must be one of the listed values")),
+    }
+}
+
+/// The name that the mail greets by. It is of the account's choice, so it goes to nobody but the
+/// proven owner of the address: any other mail would carry the words of a stranger.
+fn greeting(mail: &IssuedMail, purpose: Purpose) -> String {
+    let is_proven = match purpose {
+        Purpose::PasswordReset | Purpose::EmailChangeNotice | Purpose::AddressTaken => mail.account.email_verified,
+        // By then, the name may be of the choice of whoever took the account.
+        Purpose::EmailVerification | Purpose::EmailChange | Purpose::EmailChangeUndo => false,
+    };
+    match is_proven {
+        // A part of a name is better than none; imported names may be of any length.
+        true => text::sanitize(mail.account.name_or_username(), MAX_NAME),
+        false => String::new(),
     }
 }
 
@@ -57,12 +77,12 @@ fn reply(mail: IssuedMail, purpose: Purpose, public_url: &str) -> pb::IssuedMail
     let page = match purpose {
         Purpose::PasswordReset => Some("reset-password"),
         Purpose::EmailVerification | Purpose::EmailChange => Some("verify-email"),
-        Purpose::EmailChangeNotice => None,
+        Purpose::EmailChangeUndo => Some("undo-email-change"),
+        Purpose::EmailChangeNotice | Purpose::AddressTaken => None,
     };
     let reply = pb::IssuedMail {
+        name: greeting(&mail, purpose),
         to: mail.to,
-        // A mail with a part of a name is better than none; imported names may be of any length.
-        name: text::sanitize(mail.account.name_or_username(), MAX_NAME),
         ..pb::IssuedMail::default()
     };
     let Some(page) = page else {

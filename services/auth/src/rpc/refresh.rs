@@ -3,6 +3,7 @@
 use quartet_kernel::{Violations, text};
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::Call;
+use quartet_telemetry::metrics::AUTH_REFRESH_REUSES;
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -23,21 +24,24 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::RefreshRequest) 
         )
     };
     violations.finish()?;
-    let pair = exchange(rpc, call, convert::checked(token)?).await?;
-    Ok(convert::tokens(&pair, by_cookie))
+    let pair = exchange(rpc, call, convert::checked(token)?, None).await?;
+    Ok(convert::tokens(&pair, None, by_cookie))
 }
 
-/// Exchanges a refresh token for the next pair.
-pub(super) async fn exchange(rpc: &Rpc, call: &Call, token: &str) -> Result<Pair, Error> {
+/// Exchanges a refresh token for the next pair, in the name of the client that it was issued to, if to one.
+pub(super) async fn exchange(rpc: &Rpc, call: &Call, token: &str, client: Option<&str>) -> Result<Pair, Error> {
     let token = RefreshToken::parse(token).ok_or(Error::InvalidRefreshToken)?;
     let window = rpc.config.refresh_reuse_window.0;
-    match rpc.store.rotate(&token, window, &rpc.cx(call)).await? {
+    let idle = rpc.config.session_idle_timeout.map(|idle| idle.0);
+    match rpc.store.rotate(&token, client, window, idle, &rpc.cx(call)).await? {
         Rotation::Exchanged(both) => {
             let (session, account) = *both;
             let successor = token.successor(&session.secret);
-            rpc.issue(call, &account, &session, successor).await
+            // Events have brought the tier here, so that no other service is called.
+            rpc.tokens.pair(&account, &session, account.tier.clone(), successor)
         }
         Rotation::Reused(ended) => {
+            metrics::counter!(AUTH_REFRESH_REUSES).increment(1);
             tracing::warn!(session_id = %ended.id, "a used refresh token came again; its session was ended");
             Err(Error::RefreshTokenReused)
         }

@@ -17,6 +17,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::RequestPasswordR
         purpose: Purpose::PasswordReset,
         email_key: email.key(),
         account_id: None,
+        requested_by: None,
     };
     let language = convert::language(call);
     rpc.store.request_mails(&[request], language, &rpc.cx(call)).await

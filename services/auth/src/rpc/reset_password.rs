@@ -6,6 +6,7 @@ use quartet_rpc::Call;
 
 use super::{Rpc, convert};
 use crate::Error;
+use crate::domain::throttle::origin;
 use crate::domain::{MailToken, Owner, Password, Purpose};
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ResetPasswordRequest) -> Result<(), Error> {
@@ -28,7 +29,13 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ResetPasswordReq
     let mut violations = Violations::new();
     let new = convert::new_password("new_password", &request.new_password, &account, &mut violations);
     violations.finish()?;
-    let new = rpc.hashing.hash(convert::checked(new)?, call.deadline).await?;
-    let ended = rpc.store.reset_password(token, &new, &rpc.cx(call)).await?;
+    let new = convert::checked(new)?;
+    rpc.breaches.check("new_password", &new, call.deadline).await?;
+    let origin = origin(call.client_address);
+    let new = rpc.hashing.hash(new, &origin, call.deadline).await?;
+    let ended = rpc
+        .store
+        .reset_password(token, &new, convert::language(call), &rpc.cx(call))
+        .await?;
     ended.map(|_| ()).ok_or(Error::InvalidResetToken)
 }

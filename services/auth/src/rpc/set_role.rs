@@ -15,7 +15,8 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::SetRoleRequest) 
     violations.finish()?;
     let (id, role) = (convert::checked(id)?, convert::checked(role)?);
     let change = AccountChange::Role(role);
-    let changed = rpc.store.change_account(id, change, &rpc.cx(call)).await?;
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    let changed = rpc.store.change_account(id, change, &cx).await?;
     let (account, _) = changed.ok_or(Error::AccountNotFound { id })?;
     // Best effort, so that the user's copy shows the role at once; the next login does it
     // otherwise.

@@ -15,7 +15,8 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::SetStatusRequest
     violations.finish()?;
     let (id, disabled) = (convert::checked(id)?, convert::checked(disabled)?);
     let change = AccountChange::Disabled(disabled);
-    let changed = rpc.store.change_account(id, change, &rpc.cx(call)).await?;
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    let changed = rpc.store.change_account(id, change, &cx).await?;
     let (account, _) = changed.ok_or(Error::AccountNotFound { id })?;
     Ok(convert::account(&account))
 }

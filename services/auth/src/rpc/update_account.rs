@@ -23,6 +23,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::UpdateAccountReq
             id,
             username.as_ref(),
             email.as_ref(),
+            rpc.config.hides_accounts(),
             &convert::languages(call),
             &rpc.cx(call),
         )

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::Call;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -24,6 +24,7 @@ pub(crate) type Stream = Pin<Box<dyn futures::Stream<Item = Result<pb::WatchRevo
 pub(super) async fn handle(rpc: &Rpc, call: &Call, _: pb::WatchRevocationsRequest) -> Result<Stream, Error> {
     // Watching begins before the snapshot is read, so that nothing falls between the two.
     let feed = rpc.ended.watch();
+    let mut keys = rpc.tokens.ring.revoked();
     let snapshot = rpc.store.list_ended(None, &rpc.cx(call)).await?;
     let (sender, receiver) = mpsc::channel(16);
     let ended = rpc.ended.clone();
@@ -32,13 +33,14 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, _: pb::WatchRevocationsReques
         messages.push(pb::WatchRevocationsResponse {
             revoked: Vec::new(),
             snapshot_complete: true,
+            revoked_key_ids: keys.borrow_and_update().clone(),
         });
         for message in messages {
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }
         }
-        if let Err(status) = follow(&ended, feed, &sender).await {
+        if let Err(status) = follow(&ended, feed, keys, &sender).await {
             // That nobody watches any more is fine.
             let _ = sender.send(Err(status)).await;
         }
@@ -46,10 +48,11 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, _: pb::WatchRevocationsReques
     Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
-/// Passes ended sessions on until the watcher leaves, falls behind, or the service stops.
+/// Passes ended sessions and keys on until the watcher leaves, falls behind, or the service stops.
 async fn follow(
     ended: &EndedSessions,
     mut feed: tokio::sync::broadcast::Receiver<Vec<crate::domain::EndedSession>>,
+    mut keys: watch::Receiver<Vec<String>>,
     watcher: &mpsc::Sender<Result<pb::WatchRevocationsResponse, Status>>,
 ) -> Result<(), Status> {
     let stopping = ended.stopping();
@@ -57,6 +60,10 @@ async fn follow(
         let message = tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             () = watcher.closed() => return Ok(()),
+            Ok(()) = keys.changed() => pb::WatchRevocationsResponse {
+                revoked_key_ids: keys.borrow_and_update().clone(),
+                ..Default::default()
+            },
             received = tokio::time::timeout(KEEP_ALIVE, feed.recv()) => match received {
                 Ok(Ok(sessions)) => convert::revoked(&sessions),
                 // Whoever has missed something has to begin again, with a snapshot.
@@ -93,8 +100,9 @@ mod tests {
         for _ in 0..1_100 {
             ended.publish(vec![one()]);
         }
+        let (_ring, keys) = watch::channel(Vec::new());
         let (watcher, _messages) = mpsc::channel(1);
-        let left = tokio::time::timeout(Duration::from_secs(10), follow(&ended, feed, &watcher)).await;
+        let left = tokio::time::timeout(Duration::from_secs(10), follow(&ended, feed, keys, &watcher)).await;
         assert_eq!(left.unwrap().unwrap_err().code(), tonic::Code::Aborted);
     }
 

@@ -28,11 +28,28 @@ pub enum AccountChange {
     Closed(bool),
 }
 
+/// A password that takes the place of another one, with a session that takes the place of the one of
+/// the call.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    /// The password that was proven.
+    pub old: &'a PasswordHash,
+    /// The password to set.
+    pub new: &'a PasswordHash,
+    /// The session of the call.
+    pub session_id: Uuid,
+    /// The session in its place. It ends when that one would have, and is as well proven.
+    pub successor: NewSession,
+    /// Whether the owner has proven who they are by the password alone.
+    pub is_fresh_proof: bool,
+}
+
 /// Accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Opens an account, with its first session if there is one. A mail that proves the address is
-    /// requested, in the language that `languages` (in the form of `Accept-Language`) prefer.
+    /// requested, in the language that `languages` (in the form of `Accept-Language`) prefer. Where
+    /// the account claims an address, its owner is warned instead.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn insert_account(
@@ -56,7 +73,8 @@ pub trait Accounts: Send + Sync {
     /// keeps its own until the other one is proven ([`verify_email`](super::Mails::verify_email)):
     /// mails that prove the one and warn the other are requested, in the language that `languages`
     /// prefer. Another spelling of its own address is taken at once, and takes back what was
-    /// requested before.
+    /// requested before. With `hides`, an address that another account has is recorded alike, and its
+    /// owner is warned in place of the mail that proves it.
     ///
     /// Errors: [`Error::UsernameTaken`], [`Error::EmailTaken`].
     async fn rename_account(
@@ -64,6 +82,7 @@ pub trait Accounts: Send + Sync {
         id: Uuid,
         username: Option<&Username>,
         email: Option<&Email>,
+        hides: bool,
         languages: &str,
         cx: &Context,
     ) -> Result<Option<Account>, Error>;
@@ -87,15 +106,15 @@ pub trait Accounts: Send + Sync {
     /// Records the tier that users returned.
     async fn set_tier(&self, id: Uuid, tier: Option<&str>, cx: &Context) -> Result<(), Error>;
 
-    /// Keeps the same password under another hash, unless the password has changed since `old` was
-    /// read.
+    /// Keeps the same password under another hash, unless the hash has changed since `old` was read:
+    /// then the answer is no.
     async fn rehash_password(
         &self,
         id: Uuid,
         old: &PasswordHash,
         new: &PasswordHash,
         cx: &Context,
-    ) -> Result<(), Error>;
+    ) -> Result<bool, Error>;
 
     /// Sets another password, unless it has changed since `old` was read. Voids the tokens that
     /// would reset it, takes back an address that is yet to be proven, since whoever requested it
@@ -108,4 +127,15 @@ pub trait Accounts: Send + Sync {
         keep: Option<Uuid>,
         cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error>;
+
+    /// Sets another password as [`change_password`](Self::change_password) does, and ends every session:
+    /// the one of the call gets a successor, which is returned.
+    ///
+    /// Errors: [`Error::SessionNotFound`] when that one has ended.
+    async fn replace_password(
+        &self,
+        id: Uuid,
+        replacement: Replacement<'_>,
+        cx: &Context,
+    ) -> Result<Option<Session>, Error>;
 }

@@ -21,4 +21,10 @@ pub trait SigningKeys: Send + Sync {
     ///
     /// Errors: [`Error::RotationUnderWay`].
     async fn rotate_key(&self, key: &SigningKey, old_expires_at: OffsetDateTime, cx: &Context) -> Result<(), Error>;
+
+    /// Ends the key named `kid` now, and puts `replacement` in its place. One that has ended already
+    /// stays as it is.
+    ///
+    /// Errors: [`Error::RotationUnderWay`].
+    async fn revoke_key(&self, kid: &str, replacement: Option<&SigningKey>, cx: &Context) -> Result<(), Error>;
 }

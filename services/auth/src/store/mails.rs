@@ -46,18 +46,27 @@ pub trait Mails: Send + Sync {
     -> Result<Option<Account>, Error>;
 
     /// Uses up a token: sets the password, voids the account's other reset tokens, takes back an
-    /// address that is yet to be proven, and ends every session. `None` when the token does not
-    /// work.
+    /// address that is yet to be proven, forgets the failed logins, and ends every session. An address
+    /// that was never proven is by this, and removes a second factor that was enrolled before. `None`
+    /// when the token does not work. The language is that of mails that follow from it.
     async fn reset_password(
         &self,
         token: TokenHash,
         new: &PasswordHash,
+        language: Language,
         cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error>;
 
     /// Uses up a token: marks the address as proven, or gives the account the address that was
-    /// requested for it. `None` when the token does not work.
+    /// requested for it. A mail that undoes this is then requested for the old one, in this language,
+    /// if that was proven. `None` when the token does not work.
     ///
     /// Errors: [`Error::EmailTaken`] when somebody else has proven the address meanwhile.
-    async fn verify_email(&self, token: TokenHash, cx: &Context) -> Result<Option<Proven>, Error>;
+    async fn verify_email(&self, token: TokenHash, language: Language, cx: &Context) -> Result<Option<Proven>, Error>;
+
+    /// Uses up a token: gives the account its old address back, and ends every session. `None` when
+    /// the token does not work.
+    ///
+    /// Errors: [`Error::EmailTaken`] when somebody else has proven the address meanwhile.
+    async fn undo_email_change(&self, token: TokenHash, cx: &Context) -> Result<Option<Account>, Error>;
 }

@@ -2,7 +2,7 @@
 
 use super::NewSession;
 use super::sessions::Ending;
-use crate::domain::{Account, EndedSession, NewAccount};
+use crate::domain::{Account, EndedSession, NewAccount, SecurityEvent};
 use crate::ended_sessions::EndedSessions;
 use uuid::Uuid;
 
@@ -11,6 +11,10 @@ pub(super) struct Pending {
     pub(super) write: Write,
     /// Sessions that end in the unit. Who watches is notified of them after the commit.
     pub(super) ended: Vec<EndedSession>,
+    /// What has happened, for the audit trail.
+    pub(super) events: Vec<SecurityEvent>,
+    /// Those of them that are written.
+    pub(super) recorded: Vec<SecurityEvent>,
     notifier: EndedSessions,
 }
 
@@ -33,16 +37,19 @@ impl Pending {
         Self {
             write: Write::Nothing,
             ended: Vec::new(),
+            events: Vec::new(),
+            recorded: Vec::new(),
             notifier: notifier.clone(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self.write, Write::Nothing)
+        matches!(self.write, Write::Nothing) && self.events.is_empty()
     }
 
     /// Notifies those who watch, since the unit is committed.
     pub(super) fn notify(self) {
+        self.recorded.iter().for_each(SecurityEvent::log);
         self.notifier.publish(self.ended);
     }
 }

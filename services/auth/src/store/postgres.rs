@@ -17,6 +17,12 @@ mod mail_requests;
 #[path = "queries/mails.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
 mod mails;
+#[path = "queries/second_factors.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod second_factors;
+#[path = "queries/security_events.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
+mod security_events;
 #[path = "queries/sessions.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]
 mod sessions;
@@ -31,6 +37,7 @@ use quartet_messaging::Publisher;
 use quartet_store::Postgres as Database;
 use quartet_store::dialect::postgres as dialect;
 use sqlx::PgConnection as Connection;
+use sqlx::Postgres as Db;
 
 use crate::ended_sessions::EndedSessions;
 

@@ -12,6 +12,10 @@ mod keys;
 mod mail_requests;
 #[path = "queries/mails.rs"]
 mod mails;
+#[path = "queries/second_factors.rs"]
+mod second_factors;
+#[path = "queries/security_events.rs"]
+mod security_events;
 #[path = "queries/sessions.rs"]
 mod sessions;
 #[path = "queries/unit.rs"]
@@ -22,6 +26,7 @@ mod user_lifecycle;
 use quartet_messaging::Publisher;
 use quartet_store::Sqlite as Database;
 use quartet_store::dialect::sqlite as dialect;
+use sqlx::Sqlite as Db;
 use sqlx::SqliteConnection as Connection;
 
 use crate::ended_sessions::EndedSessions;

@@ -14,16 +14,17 @@ use crate::store::Store;
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// Deletes what has expired, at the start and every ten minutes. `login_failure_window` is how long
-/// failed logins count.
+/// failed logins count, and `audit_keep` for how long security events are kept.
 pub(crate) async fn prune(
     store: Arc<dyn Store>,
     clock: Clock,
     login_failure_window: Duration,
+    audit_keep: Duration,
     stop: CancellationToken,
 ) {
     loop {
         let cx = Context::new(&clock, Deadline::after(Duration::from_secs(60)));
-        let pruned = store.prune(cx.now - login_failure_window, &cx);
+        let pruned = store.prune(cx.now - login_failure_window, cx.now - audit_keep, &cx);
         match stop.run_until_cancelled(pruned).await {
             None => return,
             Some(Ok(())) => {}

@@ -9,6 +9,7 @@ use quartet_auth::admin;
 use quartet_auth::domain::KeyState;
 use quartet_proto::auth::v1 as pb;
 use quartet_rpc::token::AccessClaims;
+use serde_json::json;
 use time::Duration;
 
 use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start, start_with, with_token};
@@ -177,6 +178,129 @@ async fn forged_tokens_are_refused() {
 }
 
 #[tokio::test]
+async fn a_genuine_signature_makes_no_untimely_token_count() {
+    let auth = start().await;
+    let good = auth.register("ann").await.access_token;
+    auth.me(&good).await.unwrap();
+    let key = auth.store.list_keys(&auth.cx()).await.unwrap().remove(0).encoding_key();
+    let header = Header {
+        typ: Some("at+jwt".into()),
+        kid: Some(kid(&good)),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    let sign = |header: &Header, changes: serde_json::Value| {
+        let mut claims = part(&good, 1);
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        jsonwebtoken::encode(header, &claims, &key).unwrap()
+    };
+    let now = auth.clock.now().unix_timestamp();
+    let day = 86_400;
+    auth.me(&sign(&header, json!({"iat": now, "exp": now + day})))
+        .await
+        .unwrap();
+    auth.me(&sign(&header, json!({"iat": now + 30, "nbf": now + 30})))
+        .await
+        .unwrap();
+    let critical = Header {
+        crit: Some(vec!["b64".into()]),
+        ..header.clone()
+    };
+    for (what, token) in [
+        ("a life of ten years", sign(&header, json!({"exp": now + 3_650 * day}))),
+        (
+            "a life of more than a day",
+            sign(&header, json!({"iat": now, "exp": now + day + 1})),
+        ),
+        ("not before tomorrow", sign(&header, json!({"nbf": now + day}))),
+        (
+            "issued tomorrow",
+            sign(&header, json!({"iat": now + day, "exp": now + day + 60})),
+        ),
+        ("an nbf that is no number", sign(&header, json!({"nbf": "now"}))),
+        ("a critical extension", sign(&critical, json!({}))),
+    ] {
+        assert_eq!(reason(&auth.me(&token).await), "TOKEN_INVALID", "{what}");
+    }
+    let expired = sign(&header, json!({"iat": now - 60, "exp": now - 1}));
+    assert_eq!(reason(&auth.me(&expired).await), "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
+async fn a_service_token_lives_for_minutes_at_the_most() {
+    let auth = start().await;
+    let key = EncodingKey::from_secret(quartet_testkit::identity::SERVICE_SECRET.as_bytes());
+    let header = Header {
+        typ: Some("service+jwt".into()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let now = auth.clock.now().unix_timestamp();
+    let watch = async |claims: serde_json::Value| {
+        let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        let request = with_token(pb::WatchRevocationsRequest {}, &token);
+        auth.client.clone().watch_revocations(request).await
+    };
+    let claims = |exp: i64| json!({"aud": "quartet", "sub": "todos", "exp": exp});
+    watch(claims(now + 60)).await.unwrap();
+    let ten_years = watch(claims(now + 3_650 * 86_400)).await;
+    assert_eq!(reason(&ten_years), "TOKEN_INVALID");
+    let mut long = claims(now + 301);
+    long["iat"] = now.into();
+    assert_eq!(reason(&watch(long).await), "TOKEN_INVALID");
+}
+
+#[tokio::test]
+async fn a_revoked_key_counts_nowhere_within_a_second() {
+    revoke_everywhere(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_revoked_key_counts_nowhere_within_a_second_on_postgresql() {
+    revoke_everywhere(Kind::Postgres).await;
+}
+
+async fn revoke_everywhere(kind: Kind) {
+    let auth = start_with(kind, &[]).await;
+    let other = auth.another(&[]).await;
+    let token = auth.register("ann").await.access_token;
+    // Both have verified and remembered the token.
+    for process in [&auth, &other] {
+        process.me(&token).await.unwrap();
+    }
+    let revoke =
+        async |kid: &str| admin::revoke_key(&*auth.store, &auth.clock, &auth.config.own, kid, &auth.cx()).await;
+    assert!(matches!(
+        revoke("unknown").await,
+        Err(quartet_auth::Error::KeyNotFound { .. })
+    ));
+    auth.clock.advance(Duration::seconds(1));
+    let begun = std::time::Instant::now();
+    revoke(&kid(&token)).await.unwrap();
+    for process in [&auth, &other] {
+        eventually(async || reason(&process.me(&token).await) == "TOKEN_INVALID").await;
+    }
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    for process in [&auth, &other] {
+        assert!(jwks(process).await.iter().all(|key| key.kid != kid(&token)));
+    }
+    // Another key signs at once, everywhere.
+    let fresh = other.login("ann", PASSWORD, "").await.unwrap().access_token;
+    eventually(async || auth.me(&fresh).await.is_ok() && other.me(&fresh).await.is_ok()).await;
+    // Revoking it again changes nothing.
+    revoke(&kid(&token)).await.unwrap();
+    auth.me(&fresh).await.unwrap();
+    let states = admin::list_keys(&*auth.store, &auth.cx()).await.unwrap();
+    let states: Vec<_> = states.iter().map(|key| key.state.name()).collect();
+    assert_eq!(states, ["expired", "active"]);
+}
+
+#[tokio::test]
 async fn policies_hold_for_anonymous_users_and_services() {
     let auth = start().await;
     let token = auth.register("ann").await.access_token;
@@ -272,4 +396,59 @@ async fn agree(kind: Kind) {
     let keys = auth.store.list_keys(&auth.cx()).await.unwrap();
     let current = keys.iter().filter(|key| key.retired_at.is_none()).count();
     assert_eq!((keys.len(), current), (2 + rotated, 2), "one current key per algorithm");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_changed_never_counts() {
+    use quartet_testkit::identity::Identity;
+    let clock = quartet_clock::Clock::system();
+    let host = quartet_testkit::stack::host("tests", &clock, quartet_rpc::Upstream::local("auth").0);
+    let verifier = host.verifier();
+    let good = Identity::user(&clock).token;
+    verifier.verify(&good).await.unwrap();
+    let pieces: Vec<&str> = good.split('.').collect();
+    let parts = [
+        pieces[0],
+        pieces[1],
+        pieces[2],
+        ".",
+        "..",
+        "=",
+        "e30",
+        "eyJhbGciOiJub25lIn0",
+        "eyJleHAiOjF9",
+        "A",
+        "-",
+        "_",
+        &good,
+    ];
+    quartet_testkit::random::rounds(5_000, |random| {
+        let mut text = random.text(&parts, 6);
+        if random.below(2) == 0 && text.is_char_boundary(good.len().min(text.len())) {
+            text = format!("{}{}", &good[..random.below(good.len())], text);
+        }
+        let forged = text.trim() != good;
+        let runtime = tokio::runtime::Handle::current();
+        let verified = tokio::task::block_in_place(|| runtime.block_on(verifier.verify(&text)));
+        assert!(!forged || verified.is_err(), "{text:?}");
+    });
+}
+
+#[tokio::test]
+async fn a_process_that_never_had_the_ended_sessions_takes_no_token() {
+    use quartet_testkit::identity::{HS256_SECRET, Identity, SERVICE_SECRET};
+    let clock = quartet_clock::Clock::system();
+    let settings = [
+        ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+        ("JWT_HS256_SECRET", HS256_SECRET),
+    ];
+    let config = quartet_rpc::Config::read(&quartet_config::Source::of(settings)).unwrap();
+    let away = |name| quartet_rpc::Upstream::local(name).0;
+    let host = quartet_rpc::host::Host::new("tests", config, clock.clone(), away("auth"), away("users")).unwrap();
+    let token = Identity::user(&clock).token;
+    let refused = host.verifier().verify(&token).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(!host.verifier().is_ready());
+    host.revocations().up();
+    host.verifier().verify(&token).await.unwrap();
 }

@@ -38,7 +38,7 @@ async fn registering_opens_an_account_and_signs_it_in() {
         (calls[0].account_id.as_str(), calls[0].name.as_str()),
         (user.id.as_str(), "Ann Lee")
     );
-    assert_eq!(calls[0].role, quartet_proto::users::v1::UserRole::User as i32);
+    assert_eq!(calls[0].role, quartet_proto::users::v1::UserRole::RoleUser as i32);
 }
 
 #[tokio::test]
@@ -116,6 +116,7 @@ async fn a_disabled_account_is_reported_only_for_the_right_password() {
         let request = pb::SetStatusRequest {
             account_id: id.clone(),
             status: status as i32,
+            etag: String::new(),
         };
         client
             .set_status(with_token(request, &root))

@@ -102,6 +102,30 @@ async fn a_login_hashes_anew_when_the_settings_rise() {
     assert_eq!(stored_hash(&auth, "ann").await, hash);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_at_once_that_hash_one_password_anew_all_succeed() {
+    let auth = start().await;
+    auth.register("ann").await;
+    let harder = Arc::new(
+        auth.another(&[("ARGON2_ITERATIONS", "3"), ("HASHING_CONCURRENCY", "4")])
+            .await,
+    );
+    let logins: Vec<_> = (0..8)
+        .map(|n| {
+            let auth = harder.clone();
+            tokio::spawn(async move { reason(&auth.login("ann", PASSWORD, &format!("192.0.2.{n}")).await) })
+        })
+        .collect();
+    for login in logins {
+        assert_eq!(login.await.unwrap(), "");
+    }
+    assert!(
+        stored_hash(&auth, "ann")
+            .await
+            .starts_with("$argon2id$v=19$m=64,t=3,p=1$")
+    );
+}
+
 #[tokio::test]
 async fn imported_hashes_sign_in_once_and_are_replaced() {
     use quartet_auth::admin::{Outcome, Secret, Wanted, import_account};
@@ -196,6 +220,10 @@ async fn the_tier_comes_from_users_and_is_remembered_while_users_is_away() {
     assert_eq!(claims(&first.access_token)["tier"], "gold");
     let calls = auth.users.calls();
     assert_eq!((calls.len(), calls[0].username.as_str()), (1, "ann"));
+    // A refresh takes the one that is recorded.
+    let refreshed = auth.refresh(&first.refresh_token).await.unwrap();
+    assert_eq!(claims(&refreshed.access_token)["tier"], "gold");
+    assert_eq!(auth.users.calls().len(), 1);
 
     auth.users.go_away();
     let second = auth.login("ann", PASSWORD, HOME).await.unwrap();
@@ -224,4 +252,18 @@ fn claims(token: &str) -> serde_json::Value {
         .decode(payload)
         .unwrap();
     serde_json::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn a_login_past_the_limit_signs_out_the_device_that_was_used_least_recently() {
+    let auth = start_with(Kind::Sqlite, &[("SESSIONS_PER_USER", "2")]).await;
+    let first = auth.register("ann").await;
+    auth.clock.advance(time::Duration::seconds(1));
+    let second = auth.login("ann", PASSWORD, HOME).await.unwrap();
+    auth.clock.advance(time::Duration::seconds(1));
+    let third = auth.login("ann", PASSWORD, HOME).await.unwrap();
+    assert_eq!(reason(&auth.me(&first.access_token).await), "TOKEN_REVOKED");
+    for tokens in [second, third] {
+        assert_eq!(auth.me(&tokens.access_token).await.unwrap().username, "ann");
+    }
 }

@@ -81,6 +81,7 @@ async fn a_browser_gets_its_token_as_a_cookie() {
         username_or_email: "ann".into(),
         password: crate::harness::PASSWORD.into(),
         use_cookie: true,
+        ..Default::default()
     };
     let reply = auth.client.clone().login(request).await.unwrap().into_inner();
     assert_eq!(reply.refresh_token, "");
@@ -147,4 +148,16 @@ async fn refresh_at_once(auth: Auth) {
     auth.clock.advance(Duration::seconds(5));
     auth.refresh(&third.refresh_token).await.unwrap();
     assert_eq!(auth.rows("refresh_tokens").await, 4, "first, second, third, fourth");
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_uses_is_over() {
+    let auth = start_with(Kind::Sqlite, &[("SESSION_IDLE_TIMEOUT", "1h")]).await;
+    let mut token = auth.register("ann").await.refresh_token;
+    for _ in 0..3 {
+        auth.clock.advance(Duration::minutes(59));
+        token = auth.refresh(&token).await.unwrap().refresh_token;
+    }
+    auth.clock.advance(Duration::minutes(61));
+    assert_eq!(reason(&auth.refresh(&token).await), "INVALID_REFRESH_TOKEN");
 }

@@ -114,7 +114,7 @@ async fn sessions_are_listed_and_ended_one_by_one() {
     let stranger = auth.register("eve").await;
     let mut client = auth.client.clone();
     let mut list = async |token: &str| {
-        let request = with_token(pb::ListSessionsRequest {}, token);
+        let request = with_token(pb::ListSessionsRequest::default(), token);
         client.list_sessions(request).await.unwrap().into_inner().data
     };
     let sessions = list(&second.access_token).await;
@@ -158,4 +158,38 @@ async fn logging_out_everywhere_ends_every_session_of_the_caller_alone() {
     auth.until_revoked(&first.access_token).await;
     auth.until_revoked(&second.access_token).await;
     auth.me(&other.access_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_learns_of_a_token_what_counts_now() {
+    let auth = start().await;
+    let ann = auth.register("ann").await;
+    let introspect = async |token: &str| {
+        let request = auth.as_service(pb::IntrospectTokenRequest { token: token.into() });
+        auth.oauth().introspect_token(request).await.unwrap().into_inner()
+    };
+    let found = introspect(&ann.access_token).await;
+    assert!(
+        found.active && found.exp > found.iat && found.token_type == "Bearer",
+        "{found:?}"
+    );
+    assert_eq!((found.sub, found.role.as_str()), (ann.user.unwrap().id, "user"));
+    // Of what does not count nothing is told: no token, one of another kind, one whose session has ended.
+    let nothing = pb::IntrospectTokenResponse::default();
+    let service = auth.as_service(());
+    let service = service.metadata().get("authorization").unwrap().to_str().unwrap();
+    let forged = format!("{}x", ann.access_token);
+    for token in ["x", &ann.refresh_token, service.trim_start_matches("Bearer "), &forged] {
+        assert_eq!(introspect(token).await, nothing, "{token}");
+    }
+    auth.client
+        .clone()
+        .logout(with_token(pb::LogoutRequest {}, &ann.access_token))
+        .await
+        .unwrap();
+    auth.until_revoked(&ann.access_token).await;
+    assert_eq!(introspect(&ann.access_token).await, nothing);
+    let bob = auth.register("bob").await;
+    auth.clock.advance(time::Duration::minutes(16));
+    assert_eq!(introspect(&bob.access_token).await, nothing);
 }

@@ -1,37 +1,26 @@
 //! The store, the same over both databases.
 
-use quartet_auth::domain::throttle::{Attempt, Mark, Policy, Subject};
-use quartet_auth::domain::{MailKey, MailRequest, Purpose};
-use quartet_auth::store::{AccountChange, MIGRATIONS};
-use quartet_kernel::Role;
+use quartet_auth::domain::throttle::{Attempt, Count, Mark, Policy, Subject};
+use quartet_auth::domain::{MailKey, MailRequest, Purpose, Session};
+use quartet_auth::store::{AccountChange, MIGRATIONS, SessionKey};
+use quartet_kernel::{Language, Role};
 use quartet_messaging::Message;
 use quartet_proto::auth::v1 as pb;
 use quartet_proto::users::v1 as users;
 use quartet_store::Database;
+use quartet_store::page::{Page, Start};
 use time::Duration;
 use uuid::Uuid;
 
-use crate::harness::{Auth, Kind, PASSWORD, eventually, reason, start_with, with_token};
+use crate::harness::{Auth, Kind, PASSWORD, eventually, on_both, reason, start_with, with_token};
 
-/// Each test twice: over SQLite, and over PostgreSQL where there is a server.
-macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($auth:ident) $body:block)*) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::cases::$name(start_with(Kind::Sqlite, &[]).await).await; })*
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            #[ignore = "needs PostgreSQL: make test"]
-            async fn $name() { super::cases::$name(start_with(Kind::Postgres, &[]).await).await; })*
-        }
-        mod cases {
-            use super::*;
-            $($(#[$meta])* pub(super) async fn $name($auth: Auth) $body)*
-        }
+/// The live sessions of an account.
+async fn sessions(auth: &Auth, account: Uuid) -> Vec<Session> {
+    let page = Page {
+        size: 100,
+        start: Start::Number(1),
     };
+    auth.store.list_sessions(account, &page, &auth.cx()).await.unwrap().rows
 }
 
 on_both! {
@@ -73,7 +62,7 @@ on_both! {
         auth.store.consume(&[&message], &auth.cx()).await.unwrap();
 
         assert_eq!(auth.rows("revocations").await, 1);
-        assert_eq!(auth.store.list_sessions(id, &auth.cx()).await.unwrap().len(), 1);
+        assert_eq!(sessions(&auth, id).await.len(), 1);
         let again = Message { time: auth.clock.now(), ..message };
         auth.store.consume(&[&again, &again], &auth.cx()).await.unwrap();
         assert_eq!(auth.rows("revocations").await, 1, "it was done before");
@@ -139,7 +128,7 @@ on_both! {
         // The poller has read past this time already.
         let account = ann.user.unwrap().id.parse().unwrap();
         let late = auth.cx().at(auth.clock.now() - Duration::seconds(30));
-        let ended = auth.store.end_sessions(account, &late).await.unwrap();
+        let ended = auth.store.end_sessions(account, &late).await.unwrap().unwrap();
         assert_eq!(ended.len(), 1);
         auth.until_revoked(&ann.access_token).await;
     }
@@ -152,7 +141,7 @@ on_both! {
         auth.mails_to("ann@example.org", 1).await;
         let prune = async || {
             let cx = auth.cx();
-            auth.store.prune(cx.now - Duration::hours(1), &cx).await.unwrap();
+            auth.store.prune(cx.now - Duration::hours(1), cx.now - Duration::days(90), &cx).await.unwrap();
         };
         prune().await;
         let count = async |tables: &[&str]| {
@@ -164,7 +153,7 @@ on_both! {
         };
         let tables = ["sessions", "refresh_tokens", "revocations", "mail_tokens", "signing_keys"];
         assert_eq!(count(&tables).await, [1, 1, 1, 1, 1]);
-        assert_eq!(auth.rows("login_attempts").await, 2);
+        assert_eq!(auth.rows("login_attempts").await, 3);
         auth.clock.advance(Duration::days(7));
         prune().await;
         assert_eq!(count(&tables).await, [0, 0, 0, 0, 1]);
@@ -189,15 +178,88 @@ on_both! {
                 ip_address: String::new(),
                 created_at: auth.clock.now(),
                 last_used_at: auth.clock.now(),
+                authenticated_at: auth.clock.now(),
+                assurance: quartet_auth::domain::Assurance::Password,
                 expires_at: auth.clock.now() + Duration::days(1),
+                client_id: None,
                 ended: None,
             },
             token_hash: quartet_auth::domain::TokenHash([2; 32]),
         };
         let attempt = attempt(&auth);
-        let opened = auth.store.open_session(&session, &account.password_hash, &attempt, &auth.cx()).await;
+        let opened = auth.store.open_session(&session, &account.password_hash, &attempt, 100, &auth.cx()).await;
         assert!(opened.unwrap().is_none());
         assert_eq!(auth.rows("sessions").await, 1);
+    }
+
+    async fn a_login_past_the_limit_ends_the_session_that_was_used_least_recently(auth) {
+        auth.register("ann").await;
+        let account = auth.store.find_account_by_username("ann", &auth.cx()).await.unwrap().unwrap();
+        let first = sessions(&auth, account.id).await[0].id;
+        let mut opened = vec![first];
+        for number in 1..4_u8 {
+            auth.clock.advance(Duration::seconds(1));
+            let session = quartet_auth::store::NewSession {
+                session: quartet_auth::domain::Session {
+                    id: auth.clock.new_id(),
+                    account_id: account.id,
+                    secret: [number; 32],
+                    user_agent: String::new(),
+                    ip_address: String::new(),
+                    created_at: auth.clock.now(),
+                    last_used_at: auth.clock.now(),
+                    authenticated_at: auth.clock.now(),
+                    assurance: quartet_auth::domain::Assurance::Password,
+                    expires_at: auth.clock.now() + Duration::days(1),
+                    client_id: None,
+                ended: None,
+                },
+                token_hash: quartet_auth::domain::TokenHash([number; 32]),
+            };
+            opened.push(session.session.id);
+            let attempt = attempt(&auth);
+            let signed_in =
+                auth.store.open_session(&session, &account.password_hash, &attempt, 2, &auth.cx()).await.unwrap();
+            assert_eq!(signed_in.map(|account| account.username), Some("ann".to_owned()));
+        }
+        let live = sessions(&auth, account.id).await;
+        let live: Vec<_> = live.into_iter().map(|session| session.id).collect();
+        assert_eq!(live, [opened[3], opened[2]]);
+        let ended = auth.store.list_ended(None, &auth.cx()).await.unwrap();
+        let ended: Vec<_> = ended.into_iter().map(|session| session.id).collect();
+        assert_eq!(ended, opened[..2], "every process learns of them");
+    }
+
+    async fn sessions_are_listed_in_pages(auth) {
+        let id: Uuid = auth.register("ann").await.user.unwrap().id.parse().unwrap();
+        // Of one moment: their ids decide.
+        for _ in 0..3 {
+            auth.login("ann", PASSWORD, "192.0.2.1").await.unwrap();
+        }
+        auth.clock.advance(Duration::seconds(1));
+        auth.login("ann", PASSWORD, "192.0.2.1").await.unwrap();
+        let all: Vec<_> = sessions(&auth, id).await.iter().map(|session| session.id).collect();
+        assert_eq!(all.len(), 5);
+        let list = async |start| {
+            let page = Page { size: 2, start };
+            let page = auth.store.list_sessions(id, &page, &auth.cx()).await.unwrap();
+            assert_eq!(page.total, 5);
+            page
+        };
+        let mut page = list(Start::Number(1)).await;
+        let mut seen = Vec::new();
+        loop {
+            seen.extend(page.rows.iter().map(|session| session.id));
+            if !page.has_more {
+                break;
+            }
+            let key = SessionKey::of(page.rows.last().unwrap());
+            page = list(Start::After { key, total: 5, total_is_exact: true }).await;
+        }
+        assert_eq!(seen, all);
+        let third = list(Start::Number(3)).await;
+        assert_eq!((third.rows[0].id, third.rows.len(), third.has_more), (all[4], 1, false));
+        assert!(list(Start::Number(4)).await.rows.is_empty(), "past the last page");
     }
 
     async fn attempts_at_one_mail_at_once_get_one_token(auth) {
@@ -218,18 +280,66 @@ on_both! {
     async fn an_attempt_counts_all_or_nothing(auth) {
         let made = attempt(&auth);
         assert!(auth.store.count_attempt(&made, &auth.cx()).await.unwrap());
-        assert_eq!(auth.rows("login_attempts").await, 2);
+        assert_eq!(auth.rows("login_attempts").await, 3);
         // The rows are there, and were not when it was made.
         assert!(!auth.store.count_attempt(&made, &auth.cx()).await.unwrap());
-        let with = |mark: &Mark| Mark::new(&mark.address, POLICY, Some(mark.after), auth.clock.now()).unwrap();
+        let now = auth.clock.now();
+        let with = |mark: &Mark| Mark::new(mark.subject, &mark.address, POLICY, Some(mark.after), now).unwrap();
         let stale = Attempt { name: made.name.clone(), pair: with(&made.pair), ..made.clone() };
-        assert!(!auth.store.count_attempt(&stale, &auth.cx()).await.unwrap(), "one of the two has changed");
-        let next = Attempt { name: made.name.as_ref().map(with), pair: with(&made.pair), ..made.clone() };
+        assert!(!auth.store.count_attempt(&stale, &auth.cx()).await.unwrap(), "two of the three have changed");
+        let next = Attempt {
+            pair: with(&made.pair),
+            name: made.name.as_ref().map(with),
+            origin: made.origin.as_ref().map(with),
+        };
         assert!(auth.store.count_attempt(&next, &auth.cx()).await.unwrap(), "the failed one has counted nothing");
         auth.store.withdraw_attempt(&next, &auth.cx()).await.unwrap();
         assert!(auth.store.count_attempt(&next, &auth.cx()).await.unwrap(), "it was taken back as a whole");
         auth.store.clear_attempt(&next, &auth.cx()).await.unwrap();
-        assert_eq!(auth.rows("login_attempts").await, 1, "its address is forgotten");
+        assert_eq!(auth.rows("login_attempts").await, 2, "its address is forgotten");
+        let left = failures(&auth).await;
+        assert_eq!(left, [1, 1], "its own is taken back over all addresses and all names");
+    }
+
+    async fn attempts_that_cost_no_delay_add_up_in_any_order(auth) {
+        let now = auth.clock.now();
+        let first = attempt(&auth);
+        assert!(auth.store.count_attempt(&first, &auth.cx()).await.unwrap());
+        let next = |mark: &Mark, at| Mark::new(mark.subject, &mark.address, POLICY, Some(mark.after), at).unwrap();
+        let at = |at| Attempt { pair: next(&first.pair, at), name: None, origin: None };
+        // Both were made of the same count, and the one that comes later has read the clock earlier.
+        for at in [at(now + Duration::seconds(1)), at(now)] {
+            assert!(auth.store.count_attempt(&at, &auth.cx()).await.unwrap());
+        }
+        let fourth = at(now);
+        assert!(auth.store.count_attempt(&fourth, &auth.cx()).await.unwrap());
+        assert!(!auth.store.count_attempt(&fourth, &auth.cx()).await.unwrap(), "the fifth costs a delay");
+        assert_eq!(failures(&auth).await, [1, 1, 4]);
+        // One that costs a delay counts only where it was made of what is there.
+        let guess = |pair: Count| Attempt {
+            pair: Mark::new(first.pair.subject, &first.pair.address, POLICY, Some(pair), now).unwrap(),
+            name: None,
+            origin: None,
+        };
+        let read = Count { failures: 4, attempted_at: now + Duration::seconds(1), blocked_until: now };
+        let stale = Count { attempted_at: now, ..read };
+        assert!(!auth.store.count_attempt(&guess(stale), &auth.cx()).await.unwrap());
+        assert!(auth.store.count_attempt(&guess(read), &auth.cx()).await.unwrap());
+        assert_eq!(failures(&auth).await, [1, 1, 5]);
+    }
+
+    async fn attempts_at_once_from_one_address_are_all_counted(auth) {
+        let auth = std::sync::Arc::new(auth);
+        let tries: Vec<_> = (0..20).map(|n| {
+            let auth = auth.clone();
+            tokio::spawn(async move { reason(&auth.login(&format!("name{n}"), "not the password", "192.0.2.7").await) })
+        }).collect();
+        for tried in tries {
+            assert_eq!(tried.await.unwrap(), "INVALID_CREDENTIALS");
+        }
+        // A pair and a name each, and the address.
+        assert_eq!(auth.rows("login_attempts").await, 41);
+        assert_eq!(failures(&auth).await.pop(), Some(20));
     }
 }
 
@@ -238,15 +348,26 @@ const POLICY: Policy = Policy {
     base: std::time::Duration::from_secs(1),
     max: std::time::Duration::from_secs(60),
     memory: std::time::Duration::from_secs(3_600),
+    forgiven_every: None,
 };
+
+/// Every count of failures, in order.
+async fn failures(auth: &Auth) -> Vec<i32> {
+    let sql = "select failures from login_attempts order by failures";
+    match auth.database() {
+        Database::Postgres(database) => sqlx::query_scalar(sql).fetch_all(database.pool()).await,
+        Database::Sqlite(database) => sqlx::query_scalar(sql).fetch_all(database.pool()).await,
+    }
+    .unwrap()
+}
 
 /// The first attempt from an address, with a name that nobody has.
 fn attempt(auth: &Auth) -> Attempt {
-    let mark = |address: &str| Mark::new(address, POLICY, None, auth.clock.now()).unwrap();
+    let mark = |subject, address: &str| Mark::new(subject, address, POLICY, None, auth.clock.now()).unwrap();
     Attempt {
-        subject: Subject::of("nobody"),
-        pair: mark("192.0.2.1"),
-        name: Some(mark("*")),
+        pair: mark(Subject::of("nobody"), "192.0.2.1"),
+        name: Some(mark(Subject::of("nobody"), "*")),
+        origin: Some(mark(Subject::AnyName, "192.0.2.1")),
     }
 }
 
@@ -309,6 +430,7 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         purpose: Purpose::PasswordReset,
         email_key: "ann@example.org".into(),
         account_id: None,
+        requested_by: None,
     };
     let issued = auth
         .store
@@ -327,7 +449,7 @@ async fn a_reset_waits_for_the_account_before_it_takes_its_token() {
         .unwrap();
     let (store, cx) = (auth.store.clone(), auth.cx());
     let hash = account.password_hash.clone();
-    let reset = tokio::spawn(async move { store.reset_password(token, &hash, &cx).await });
+    let reset = tokio::spawn(async move { store.reset_password(token, &hash, Language::English, &cx).await });
     eventually(async || {
         let waiting: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
@@ -366,7 +488,7 @@ async fn id_of(auth: &Auth, username: &str) -> Uuid {
 }
 
 /// The kinds of what is published about an account, in order.
-async fn published(auth: &Auth, id: Uuid) -> Vec<String> {
+pub(crate) async fn published(auth: &Auth, id: Uuid) -> Vec<String> {
     let sql = "select kind from outbox where subject = $1 order by seq";
     match auth.database() {
         Database::Postgres(database) => sqlx::query_scalar(sql)

@@ -17,6 +17,7 @@ async fn another_role_ends_the_sessions_that_speak_for_the_old_one() {
         let request = pb::SetRoleRequest {
             account_id: id.clone(),
             role: role as i32,
+            etag: String::new(),
         };
         client
             .set_role(with_token(request, &root))
@@ -27,7 +28,7 @@ async fn another_role_ends_the_sessions_that_speak_for_the_old_one() {
     auth.until_revoked(&ann.access_token).await;
     assert_eq!(reason(&auth.refresh(&ann.refresh_token).await), "INVALID_REFRESH_TOKEN");
     let last = auth.users.calls().pop().unwrap();
-    assert_eq!(last.role, quartet_proto::users::v1::UserRole::Superuser as i32);
+    assert_eq!(last.role, quartet_proto::users::v1::UserRole::RoleSuperuser as i32);
 
     let again = auth.login("ann", PASSWORD, "").await.unwrap();
     // The same role changes nothing.
@@ -44,6 +45,7 @@ async fn the_last_superuser_stays() {
     let demotion = pb::SetRoleRequest {
         account_id: id.clone(),
         role: pb::Role::User as i32,
+        etag: String::new(),
     };
     assert_eq!(
         reason(&client.set_role(with_token(demotion.clone(), &root)).await),
@@ -52,6 +54,7 @@ async fn the_last_superuser_stays() {
     let bar = pb::SetStatusRequest {
         account_id: id.clone(),
         status: pb::AccountStatus::Disabled as i32,
+        etag: String::new(),
     };
     assert_eq!(
         reason(&client.set_status(with_token(bar, &root)).await),
@@ -89,6 +92,7 @@ async fn demote_each_other(kind: Kind) {
                 let request = pb::SetRoleRequest {
                     account_id: id,
                     role: pb::Role::User as i32,
+                    etag: String::new(),
                 };
                 auth.client
                     .clone()
@@ -103,6 +107,7 @@ async fn demote_each_other(kind: Kind) {
                 let request = pb::SetRoleRequest {
                     account_id: victim,
                     role: pb::Role::User as i32,
+                    etag: String::new(),
                 };
                 reason(&auth.client.clone().set_role(with_token(request, &token)).await)
             })

@@ -13,4 +13,6 @@ pub struct Delivery {
     pub event: EventType,
     /// The body of the request.
     pub body: String,
+    /// Deliveries to one host at once.
+    pub per_host: u32,
 }

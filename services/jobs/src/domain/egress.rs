@@ -19,12 +19,27 @@ pub struct Network(IpNet);
 #[derive(Debug, Clone, Default)]
 pub struct EgressPolicy {
     allowed: Vec<Network>,
+    encrypted: bool,
 }
 
 impl EgressPolicy {
     /// Public addresses, and these networks.
     pub fn new(allowed: Vec<Network>) -> Self {
-        Self { allowed }
+        Self {
+            allowed,
+            encrypted: false,
+        }
+    }
+
+    /// The same, over TLS alone where `encrypted`.
+    #[must_use]
+    pub fn encrypted(self, encrypted: bool) -> Self {
+        Self { encrypted, ..self }
+    }
+
+    /// Whether a call has to be encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// Whether `address` may be called.

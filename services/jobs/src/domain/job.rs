@@ -5,7 +5,7 @@ use quartet_telemetry::TraceContext;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Kind, Queue, Status};
+use super::{Kind, Lane, LaneKey, Queue, Status};
 
 /// The owner of what belongs to no user: the suite itself.
 pub const SUITE: Uuid = Uuid::nil();
@@ -26,6 +26,10 @@ pub struct Job {
     pub redacted_payload: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
+    /// What it waits in for a place; without one, it has a place at once.
+    pub lane: Option<LaneKey>,
+    /// Since when it has a place, so that a worker may claim it.
+    pub admitted_at: Option<OffsetDateTime>,
     /// Where it stands.
     pub status: Status,
     /// The owner's key for it.
@@ -77,6 +81,8 @@ pub struct NewJob {
     pub redacted_payload: Option<Vec<u8>>,
     /// Where it waits.
     pub queue: Queue,
+    /// What it waits in for a place.
+    pub lane: Option<Lane>,
     /// The owner's key for it: the same key makes no second job.
     pub unique_key: Option<UniqueKey>,
     /// Attempts at the most.
@@ -132,6 +138,7 @@ impl NewJob {
             payload,
             redacted_payload: None,
             queue: Queue::Default,
+            lane: None,
             unique_key: None,
             max_attempts: kind.max_attempts(),
             run_at: now,
@@ -143,6 +150,15 @@ impl NewJob {
     #[must_use]
     pub fn in_queue(self, queue: Queue) -> Self {
         Self { queue, ..self }
+    }
+
+    /// In this lane.
+    #[must_use]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        Self {
+            lane: Some(lane),
+            ..self
+        }
     }
 
     /// Once per key.

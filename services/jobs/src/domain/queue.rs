@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-/// A job's priority: each has a queue and workers of its own, so that a full queue holds up no
-/// other.
+/// A job's priority, or that it is a delivery: each has a queue and workers of its own, so that a
+/// full queue holds up no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Queue {
     /// Can wait.
@@ -13,6 +13,8 @@ pub enum Queue {
     Default,
     /// A user waits for it.
     High,
+    /// Deliveries to webhooks, which wait for servers of others: they take no worker from the rest.
+    Webhooks,
 }
 
 /// How full a queue is.
@@ -36,7 +38,7 @@ pub struct QueueState {
 
 impl Queue {
     /// Every queue, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::High, Self::Default, Self::Low];
+    pub const ALL: [Self; 4] = [Self::High, Self::Default, Self::Low, Self::Webhooks];
 
     /// The name that stores keep and people use.
     pub fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Queue {
             Self::Low => "low",
             Self::Default => "default",
             Self::High => "high",
+            Self::Webhooks => "webhooks",
         }
     }
 

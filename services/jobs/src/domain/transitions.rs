@@ -37,6 +37,8 @@ impl Job {
                 self.run_at = now;
                 self.finished_at = None;
                 self.expires_at = None;
+                // One with a lane gets its place from there.
+                self.admitted_at = self.lane.is_none().then_some(now);
                 self.wait(Status::Queued, now);
                 true
             }
@@ -69,11 +71,13 @@ impl Job {
             Ending::Retry(problem, at) => {
                 self.problem = Some(problem);
                 self.run_at = at;
+                self.admitted_at = None;
                 self.wait(Status::Scheduled, now);
             }
             Ending::Released if self.cancel_requested => self.settle(Status::Cancelled, now),
             Ending::Released => {
                 self.attempts = (self.attempts - 1).max(0);
+                // Its place stays its own.
                 self.wait(Status::Queued, now);
             }
         }
@@ -96,6 +100,7 @@ impl Job {
         self.status = status;
         self.updated_at = now;
         self.finished_at = Some(now);
+        self.admitted_at = None;
         // Dead letters wait for a superuser, who is not there every day, and replays them as they
         // were.
         if status == Status::Dead {

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use quartet_kernel::Rule;
+use quartet_kernel::{Etag, Rule};
 use time::OffsetDateTime;
 use url::{Host, Url};
 use uuid::Uuid;
 
-use super::EgressPolicy;
+use super::{EgressPolicy, NewJob};
 
 /// An address that receives events, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,32 @@ pub struct Webhook {
     pub events: Vec<EventType>,
     /// Whether deliveries are made.
     pub enabled: bool,
+    /// When its target has answered the challenge; `None` while it has not.
+    pub proven_at: Option<OffsetDateTime>,
     /// Signs the deliveries.
     pub secret: Vec<u8>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl Webhook {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            owner,
+            url,
+            events,
+            enabled,
+            proven_at,
+            created_at,
+            updated_at,
+            secret: _,
+        } = self;
+        Etag::of(&(id, owner, url, events, enabled, proven_at, created_at, updated_at))
+    }
 }
 
 /// A webhook to be made.
@@ -43,18 +63,27 @@ pub struct NewWebhook {
     pub events: Vec<EventType>,
     /// Signs the deliveries.
     pub secret: Vec<u8>,
+    /// Sends the challenge to the target.
+    pub challenge: NewJob,
 }
 
 /// The fields of a webhook to write; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookEdit {
-    /// Where deliveries go.
-    pub target: Option<Target>,
+    /// Where deliveries go, and the job that sends the challenge there. It is made unless the webhook
+    /// has that target already, and that has been proven.
+    pub target: Option<(Target, NewJob)>,
     /// The events to subscribe to.
     pub events: Option<Vec<EventType>>,
     /// Whether deliveries are made.
     pub enabled: Option<bool>,
 }
+
+/// The type of the request that a target has to answer before it receives any event.
+pub const CHALLENGE: &str = "webhook.challenge";
+
+/// Attempts at a challenge: a target that has not agreed is called a few times alone.
+pub const CHALLENGE_ATTEMPTS: i16 = 3;
 
 /// What a webhook can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +142,9 @@ impl Target {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("must begin with http:// or https://"));
         }
+        if policy.is_encrypted() && url.scheme() != "https" {
+            return Err(wrong("must begin with https://"));
+        }
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(wrong("must have no user, password or fragment"));
         }
@@ -153,6 +185,64 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn a_target_is_encrypted_where_that_is_demanded() {
+        let policy = EgressPolicy::default().encrypted(true);
+        assert!(Target::parse("https://example.com/", &policy).is_ok());
+        assert_eq!(
+            Target::parse("http://example.com/", &policy).unwrap_err().name,
+            "STRING_URI"
+        );
+    }
+
+    #[test]
+    fn random_addresses_lead_nowhere_inside() {
+        const PARTS: &[&str] = &[
+            "http://",
+            "https://",
+            "//",
+            "@",
+            ":",
+            "80",
+            "[::1]",
+            "[::ffff:7f00:1]",
+            "127.0.0.1",
+            "0x7f",
+            "017700000001",
+            "2130706433",
+            ".",
+            "/",
+            "\\",
+            "?",
+            "#",
+            "%31",
+            "localhost",
+            "example.com",
+            "169.254.169.254",
+            "\u{3002}",
+            "\u{ff11}",
+            "0",
+            "10.1",
+            "[",
+            "]",
+        ];
+        quartet_testkit::random::rounds(20_000, |random| {
+            let text = random.text(PARTS, 8);
+            let Ok(target) = Target::parse(&text, &EgressPolicy::default()) else {
+                return;
+            };
+            let url = target.url();
+            assert!(
+                matches!(url.scheme(), "http" | "https") && url.username().is_empty(),
+                "{text}"
+            );
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            if let Ok(address) = host.parse::<IpAddr>() {
+                assert!(EgressPolicy::default().allows(address), "{text}");
+            }
+        });
     }
 
     #[test]

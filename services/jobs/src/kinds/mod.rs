@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use quartet_rpc::Peer;
 
-use crate::domain::Kind;
+use crate::domain::{Kind, MailLimits};
 use crate::egress::EgressClient;
 use crate::files::Files;
 use crate::mail::Transport;
@@ -38,12 +38,16 @@ pub struct Dependencies {
     pub mails: Arc<dyn Transport>,
     /// Language of mails to users whose preference is unknown.
     pub mail_language: String,
+    /// How many mails are sent.
+    pub mail_limits: MailLimits,
     /// Calls addresses that users name.
     pub egress: EgressClient,
     /// How long before a todo is due its owner is reminded.
     pub remind_within: Duration,
     /// How long after its deletion a todo or a user is purged.
     pub purge_after: Duration,
+    /// The time from one delivery to a host to the next one, at the least.
+    pub webhook_gap: Duration,
 }
 
 /// The handler of each kind.

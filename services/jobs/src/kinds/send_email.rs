@@ -19,8 +19,10 @@ use quartet_proto::auth::v1::mail_service_client::MailServiceClient;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::send_email::Template;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::Dependencies;
+use crate::domain::OutgoingMail;
 use crate::mail::{Content, Mail, SecretLink};
 use crate::workers::{Done, JobContext, JobError, JobHandler};
 
@@ -34,6 +36,14 @@ impl JobHandler for SendEmail {
 
     async fn run(&self, context: &JobContext) -> Result<Done, JobError> {
         let payload: pb::SendEmail = context.payload()?;
+        // Reminders go to proven addresses, and are their owner's own.
+        let is_counted = !matches!(payload.template, Some(Template::Reminder(_)));
+        let account = account(payload.template.as_ref());
+        // Before it is known whether there is a mail: an account that asks for mails to an address that
+        // another one has would find out by what is left of its own limit.
+        if account.is_some() && !self.count(context, None, account).await? {
+            return Ok(Done::with(&pb::SendEmailResult::default()));
+        }
         let content = match payload.template {
             Some(Template::Requested(requested)) => self.issue(context, requested.request).await?,
             template => {
@@ -46,6 +56,9 @@ impl JobHandler for SendEmail {
             // Nobody needs it any more.
             return Ok(Done::with(&pb::SendEmailResult::default()));
         };
+        if is_counted && !self.count(context, Some(&to), account).await? {
+            return Ok(Done::with(&pb::SendEmailResult::default()));
+        }
         let mail = Mail {
             id: context.job.id,
             date: context.job.created_at,
@@ -62,6 +75,21 @@ impl JobHandler for SendEmail {
 }
 
 impl SendEmail {
+    /// Counts the mail; whether the limits allow it.
+    async fn count(&self, context: &JobContext, to: Option<&str>, account: Option<Uuid>) -> Result<bool, JobError> {
+        let mail = OutgoingMail {
+            job: context.job.id,
+            to: to.map(ToOwned::to_owned),
+            account,
+        };
+        let limits = self.0.mail_limits;
+        let is_allowed = self.0.store.count_mail(&mail, limits, &context.cx()).await?;
+        if !is_allowed {
+            tracing::warn!("a mail was not sent: its address or its account has had enough of them within the hour");
+        }
+        Ok(is_allowed)
+    }
+
     /// What is in a mail that the auth service requested: its address, the name of its reader, and
     /// what it is about. `None` when there is nothing to send any more.
     async fn issue(
@@ -86,11 +114,27 @@ impl SendEmail {
             MailPurpose::EmailVerification => Content::Verify(link),
             MailPurpose::PasswordReset => Content::Reset(link),
             MailPurpose::EmailChange => Content::AddressChange(link),
+            MailPurpose::EmailChangeUndo => Content::AddressChangeUndo(link),
             MailPurpose::EmailChangeNotice => Content::AddressChangeNotice,
+            MailPurpose::AddressTaken => Content::AddressTaken,
             MailPurpose::Unspecified => return Err(JobError::permanent("INVALID", "the mail has no purpose")),
         };
         Ok(Some((mail.to, mail.name, content)))
     }
+}
+
+/// The account that requested the mail, if one did. Whoever has taken an account must not keep its owner
+/// from undoing that, by requesting many others.
+fn account(template: Option<&Template>) -> Option<Uuid> {
+    let Some(Template::Requested(requested)) = template else {
+        return None;
+    };
+    let request = requested.request.as_ref()?;
+    if request.purpose() == MailPurpose::EmailChangeUndo {
+        return None;
+    }
+    let id = request.requested_by.as_deref().or(request.account_id.as_deref())?;
+    id.parse().ok()
 }
 
 /// The name of the mail's reader, and what it is about.
@@ -108,6 +152,7 @@ fn content(template: Option<Template>) -> Option<(String, Content)> {
             mail.name,
             Content::AddressChange(link(mail.link, mail.token, mail.expires_at)),
         ),
+        Template::WebhooksPaused(mail) => (mail.name, Content::WebhooksPaused),
         Template::AddressChangeNotice(mail) => (mail.name, Content::AddressChangeNotice),
         Template::Reminder(mail) => (
             mail.name,

@@ -7,6 +7,7 @@ use lettre::message::Mailbox;
 use quartet_kernel::Failure;
 
 use super::{Mail, Transport, message};
+use crate::files::{private_file, private_folder};
 
 /// Writes mails into a folder.
 pub struct FileTransport {
@@ -40,9 +41,9 @@ impl Transport for FileTransport {
 
 /// Writes a file whole or not at all: no reader of the folder sees a part of a mail.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
+    private_folder(folder)?;
     let unfinished = folder.join(format!(".{name}.part"));
-    let mut file = std::fs::File::create(&unfinished)?;
+    let mut file = private_file(&unfinished)?;
     std::io::Write::write_all(&mut file, bytes)?;
     file.sync_all()?;
     std::fs::rename(unfinished, folder.join(name))

@@ -49,8 +49,15 @@ pub enum Content {
     Reset(SecretLink),
     /// Lets a user prove that the address that is to replace their current one is theirs.
     AddressChange(SecretLink),
+    /// Lets the owner of the old address undo the change of an account's address.
+    AddressChangeUndo(SecretLink),
     /// Warns the owner of an address that their account has requested another one.
     AddressChangeNotice,
+    /// Warns the owner of an address that somebody has registered with it, or has requested it for
+    /// another account.
+    AddressTaken,
+    /// A notice to an owner whose webhooks were switched off, since their password was reset.
+    WebhooksPaused,
     /// Reminds a user of a todo that is due.
     Reminder {
         /// The todo's title.

@@ -61,7 +61,10 @@ impl Page {
             Content::Verify(link) => ("verify", Some(link), None, None),
             Content::Reset(link) => ("reset", Some(link), None, None),
             Content::AddressChange(link) => ("address-change", Some(link), None, None),
+            Content::AddressChangeUndo(link) => ("address-change-undo", Some(link), None, None),
             Content::AddressChangeNotice => ("address-change-notice", None, None, None),
+            Content::AddressTaken => ("address-taken", None, None, None),
+            Content::WebhooksPaused => ("webhooks-paused", None, None, None),
             Content::Reminder { title, due_at } => ("reminder", None, Some(one_line(title)), date(*due_at)),
         };
         let text = |key: &str, variables: &[(&str, &str)]| catalog::text(mail.language, key, variables);

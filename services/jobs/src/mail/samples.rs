@@ -40,7 +40,11 @@ pub(super) fn all(language: Language) -> Vec<Mail> {
         Content::Reset(link("abc")),
         Content::AddressChange(link("")),
         Content::AddressChange(link("abc")),
+        Content::AddressChangeUndo(link("")),
+        Content::AddressChangeUndo(link("abc")),
         Content::AddressChangeNotice,
+        Content::AddressTaken,
+        Content::WebhooksPaused,
         reminder(None),
         reminder(Some(datetime!(2026-01-02 08:30 UTC))),
     ];

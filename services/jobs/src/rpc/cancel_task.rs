@@ -8,11 +8,11 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CancelTaskRequest) -> Result<pb::Task, Error> {
     let id = convert::id("task_id", &request.task_id)?;
-    let owner = call.user()?.id;
+    let user = call.user()?;
     let job = rpc
         .store
-        .cancel_job(owner, id, &rpc.cx(call))
+        .cancel_job(user.id, id, &rpc.cx(call))
         .await?
         .ok_or(Error::TaskNotFound { id })?;
-    Ok(rpc.task(job))
+    Ok(rpc.task(job, user))
 }

@@ -8,7 +8,9 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::CreateTaskRequest) -> Result<pb::Task, Error> {
     let cx = rpc.cx(call);
-    let job = convert::new_job(&request, call.user()?, rpc.clock.new_id(), cx.now)?;
+    let user = call.user()?;
+    let job = convert::new_job(&request, user, rpc.clock.new_id(), cx.now)?;
+    let job = job.in_lane(rpc.quotas.lanes(user).of_owner(user.id));
     let (job, _) = rpc.store.insert_job(&job, &cx).await?;
-    Ok(rpc.task(job))
+    Ok(rpc.task(job, user))
 }

@@ -18,7 +18,9 @@ pub(super) type Stream = BoxStream<'static, Result<HttpBody, Status>>;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DownloadResultRequest) -> Result<Stream, Error> {
     let id = convert::download(&request)?;
-    let linked = rpc.links.counts(id, &request.token, rpc.clock.now());
+    let session = rpc.links.session(id, &request.token, rpc.clock.now());
+    // A link ends with the session that it was shown to, such as when its reader signs out everywhere.
+    let linked = session.is_some_and(|session| !rpc.revocations.has_ended(session));
     let job = match &call.caller {
         _ if linked => rpc.store.find_any_job(id, &rpc.cx(call)).await?,
         Caller::User(user) if request.token.is_empty() => rpc.store.find_job(user.id, id, &rpc.cx(call)).await?,

@@ -12,7 +12,7 @@ pub(super) async fn handle(
     call: &Call,
     request: pb::ListDeadLettersRequest,
 ) -> Result<pb::ListDeadLettersResponse, Error> {
-    let list = convert::dead_letters(&request)?;
+    let (list, user) = (convert::dead_letters(&request)?, call.user()?);
     let rows = rpc.store.list_jobs(&list.filter, &list.page, &rpc.cx(call)).await?;
     Ok(pb::ListDeadLettersResponse {
         next_page_token: rows.next_token(&list.signature, |job| Key(job.id)),
@@ -20,6 +20,6 @@ pub(super) async fn handle(
         has_more: rows.has_more,
         page: list.page.number(),
         items_per_page: list.page.size,
-        data: rows.rows.into_iter().map(|job| rpc.task(job)).collect(),
+        data: rows.rows.into_iter().map(|job| rpc.task(job, user)).collect(),
     })
 }

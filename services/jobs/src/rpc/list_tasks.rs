@@ -12,7 +12,8 @@ pub(super) async fn handle(
     call: &Call,
     request: pb::ListTasksRequest,
 ) -> Result<pb::ListTasksResponse, Error> {
-    let list = convert::list(call.user()?.id, &request)?;
+    let user = call.user()?;
+    let list = convert::list(user.id, &request)?;
     let rows = rpc.store.list_jobs(&list.filter, &list.page, &rpc.cx(call)).await?;
     Ok(pb::ListTasksResponse {
         next_page_token: rows.next_token(&list.signature, |job| Key(job.id)),
@@ -20,6 +21,6 @@ pub(super) async fn handle(
         has_more: rows.has_more,
         page: list.page.number(),
         items_per_page: list.page.size,
-        data: rows.rows.into_iter().map(|job| rpc.task(job)).collect(),
+        data: rows.rows.into_iter().map(|job| rpc.task(job, user)).collect(),
     })
 }

@@ -1,5 +1,6 @@
 //! The RPCs of the service, one file each. This file is their table of contents.
 
+mod audit;
 mod cancel_task;
 mod convert;
 mod create_task;
@@ -20,17 +21,19 @@ mod retry_task;
 mod submit_task;
 mod update_webhook;
 mod upload_import;
+mod verify_webhook;
 mod watch_task;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_clock::Clock;
+use quartet_kernel::KeptReplies;
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::queue_service_server::{QueueService, QueueServiceServer};
 use quartet_proto::jobs::v1::task_service_server::{TaskService, TaskServiceServer};
 use quartet_proto::jobs::v1::webhook_service_server::{WebhookService, WebhookServiceServer};
-use quartet_rpc::Call;
+use quartet_rpc::{Call, Revocations};
 use quartet_store::Context;
 use tonic::service::RoutesBuilder;
 
@@ -38,6 +41,7 @@ use crate::domain::EgressPolicy;
 use crate::files::Files;
 use crate::links::Links;
 use crate::notifier::JobNotifier;
+use crate::quotas::Quotas;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -48,9 +52,12 @@ pub(crate) struct Rpc {
     pub(crate) notifier: JobNotifier,
     pub(crate) files: Files,
     pub(crate) links: Links,
+    pub(crate) revocations: Revocations,
     pub(crate) link_ttl: Duration,
     pub(crate) upload_limit: usize,
     pub(crate) egress: Arc<EgressPolicy>,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) replies: Arc<dyn KeptReplies>,
 }
 
 impl Rpc {
@@ -60,6 +67,9 @@ impl Rpc {
             now: self.clock.now(),
             deadline: call.deadline,
             trace: call.trace.clone(),
+            scope: call.scope.clone(),
+            precondition: None,
+            provenance: None,
         }
     }
 
@@ -74,7 +84,7 @@ impl Rpc {
 quartet_rpc::methods! {
     impl TaskService for Rpc {
         create_task(pb::CreateTaskRequest) -> pb::Task;
-        upload_import(tonic::Streaming<pb::UploadImportRequest>) -> pb::Task;
+        upload_import(stream pb::UploadImportRequest) -> pb::Task;
         get_task(pb::GetTaskRequest) -> pb::Task;
         list_tasks(pb::ListTasksRequest) -> pb::ListTasksResponse;
         cancel_task(pb::CancelTaskRequest) -> pb::Task;
@@ -102,6 +112,7 @@ quartet_rpc::methods! {
         get_webhook(pb::GetWebhookRequest) -> pb::Webhook;
         create_webhook(pb::CreateWebhookRequest) -> pb::Webhook;
         update_webhook(pb::UpdateWebhookRequest) -> pb::Webhook;
+        verify_webhook(pb::VerifyWebhookRequest) -> pb::Webhook;
         delete_webhook(pb::DeleteWebhookRequest) -> ();
     }
 }

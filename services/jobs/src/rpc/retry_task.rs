@@ -8,11 +8,11 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::RetryTaskRequest) -> Result<pb::Task, Error> {
     let id = convert::id("task_id", &request.task_id)?;
-    let owner = call.user()?.id;
+    let user = call.user()?;
     let job = rpc
         .store
-        .restart_job(owner, id, &rpc.cx(call))
+        .restart_job(user.id, id, rpc.quotas.lanes(user), &rpc.cx(call))
         .await?
         .ok_or(Error::TaskNotFound { id })?;
-    Ok(rpc.task(job))
+    Ok(rpc.task(job, user))
 }

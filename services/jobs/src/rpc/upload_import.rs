@@ -2,6 +2,7 @@
 
 use quartet_kernel::{Rule, violations};
 use quartet_proto::jobs::v1 as pb;
+use quartet_rpc::idempotency::{self, Reply};
 use quartet_rpc::{Call, Failure};
 use sha2::{Digest, Sha256};
 use tonic::Streaming;
@@ -13,8 +14,10 @@ pub(super) async fn handle(
     rpc: &Rpc,
     call: &Call,
     mut messages: Streaming<pb::UploadImportRequest>,
-) -> Result<pb::Task, Error> {
-    let owner = call.user()?.id;
+) -> Result<Reply<pb::Task>, Error> {
+    let user = call.user()?;
+    let owner = user.id;
+    let lane = rpc.quotas.lanes(user).of_owner(owner);
     let first = messages.message().await.map_err(broken_off)?;
     let first = first.ok_or_else(|| violations::one("file", Rule::required()))?;
     let (format, unique_key) = convert::upload(&first)?;
@@ -37,31 +40,41 @@ pub(super) async fn handle(
     if file.written() == 0 {
         return Err(violations::one("file", Rule::required()).into());
     }
-    let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let cx = rpc.cx(call);
-    let job = convert::import(owner, id, digest, format, unique_key, cx.now);
+    let digest = digest.finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = unique_key.as_ref().map_or("", |key| key.as_str()).to_owned();
+    let parts = [&digest[..], &(format as i32).to_be_bytes(), key.as_bytes()];
+    let keyed = idempotency::request_of(call, &parts);
     // The file is safe before the job that reads it can begin. One whose job is not made after all
     // is removed, here or as a stray.
     file.finish().await?;
-    let inserted = rpc.store.insert_job(&job, &cx).await;
-    match inserted {
-        Ok((job, true)) => Ok(rpc.task(job)),
-        Ok((job, false)) => {
-            rpc.files.remove(id).await?;
-            Ok(rpc.task(job))
-        }
-        Err(error @ Error::TaskKeyReused { .. }) => {
-            rpc.files.remove(id).await?;
-            Err(error)
-        }
+    let inserted = idempotency::once(&*rpc.replies, call, keyed, |call| async move {
+        let cx = rpc.cx(&call);
+        let job = convert::import(user, id, hex, format, unique_key, cx.now);
+        let (job, _) = rpc.store.insert_job(&job.in_lane(lane), &cx).await?;
+        Ok(rpc.task(job, call.user()?))
+    })
+    .await;
+    let is_unused = match &inserted {
+        // It is the task of an earlier request, by its unique key or its idempotency key.
+        Ok(reply) => reply.message.id != id.to_string(),
+        Err(Error::TaskKeyReused { .. } | Error::QuotaExceeded { .. }) => true,
         // The row may have been committed all the same, so the file stays until it is known to be a
         // stray.
-        Err(error) => Err(error),
+        Err(_) => false,
+    };
+    if is_unused {
+        rpc.files.remove(id).await?;
     }
+    inserted
 }
 
-/// The client went away in the middle; nobody receives the answer.
+/// A piece was no message that may be, or the client went away in the middle and nobody receives
+/// the answer.
 fn broken_off(status: tonic::Status) -> Error {
+    if let Some(failure) = Failure::of_message(&status) {
+        return failure.into();
+    }
     tracing::debug!(%status, "an upload broke off");
     Failure::new(
         tonic::Code::Cancelled,

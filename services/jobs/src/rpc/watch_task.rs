@@ -6,10 +6,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use quartet_kernel::Deadline;
 use quartet_proto::jobs::v1 as pb;
-use quartet_rpc::Call;
+use quartet_rpc::{Call, User};
 use quartet_store::Context;
 use tonic::Status;
-use uuid::Uuid;
 
 use super::{Rpc, convert};
 use crate::Error;
@@ -36,7 +35,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::WatchTaskRequest
     let watch = Watch {
         rpc: rpc.clone(),
         changes,
-        owner: user.id,
+        user: user.clone(),
         shown: job.clone(),
         pending: Some(job),
         ended: false,
@@ -47,7 +46,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::WatchTaskRequest
 struct Watch {
     rpc: Rpc,
     changes: Subscription,
-    owner: Uuid,
+    user: User,
     shown: Job,
     /// What is to be shown next.
     pending: Option<Job>,
@@ -68,7 +67,7 @@ impl Watch {
             Ok(Some(job)) => {
                 self.ended = job.status.has_ended();
                 self.shown = job.clone();
-                Ok(self.rpc.task(job))
+                Ok(self.rpc.task(job, &self.user))
             }
             // It was deleted.
             Ok(None) => return None,
@@ -89,7 +88,7 @@ impl Watch {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             let cx = Context::new(&self.rpc.clock, Deadline::after(POLL));
-            match self.rpc.store.find_job(self.owner, self.shown.id, &cx).await {
+            match self.rpc.store.find_job(self.user.id, self.shown.id, &cx).await {
                 Ok(Some(job)) if job == self.shown => failures = 0,
                 Ok(found) => return Ok(found),
                 Err(error) if failures >= MAX_FAILURES => return Err(error.into()),

@@ -39,6 +39,30 @@ macro_rules! both {
 }
 use both;
 
+/// The function that returns the least of its arguments.
+macro_rules! least {
+    () => {
+        "least"
+    };
+}
+use least;
+
+/// The function that returns the greatest of its arguments.
+macro_rules! greatest {
+    () => {
+        "greatest"
+    };
+}
+use greatest;
+
+/// A length of time, of a number of microseconds.
+macro_rules! microseconds {
+    ($number:literal) => {
+        concat!("(", $number, " * interval '1 microsecond')")
+    };
+}
+use microseconds;
+
 /// The store over PostgreSQL.
 pub(super) struct Queries {
     pub(super) database: Database,

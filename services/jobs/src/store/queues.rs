@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_store::Context;
+use quartet_store::page::{Page, PageResult};
 use time::OffsetDateTime;
 
 use crate::Error;
@@ -26,8 +27,11 @@ pub trait Queues: Send + Sync {
     /// Deletes the schedules that are not among these.
     async fn retain_schedules(&self, names: &[&str], cx: &Context) -> Result<(), Error>;
 
-    /// The schedules, by name.
-    async fn list_schedules(&self, cx: &Context) -> Result<Vec<Schedule>, Error>;
+    /// A page of the schedules, by name.
+    async fn list_schedules(&self, page: &Page<String>, cx: &Context) -> Result<PageResult<Schedule>, Error>;
+
+    /// All schedules, by name.
+    async fn list_all_schedules(&self, cx: &Context) -> Result<Vec<Schedule>, Error>;
 
     /// Makes the job of the schedule's next time and moves the schedule on to `next`; `false` when
     /// another worker has done so, and nothing was made.

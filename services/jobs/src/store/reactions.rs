@@ -15,6 +15,8 @@ pub enum Reaction {
     Insert(NewJob),
     /// A delivery is made for each enabled webhook of the owner that is subscribed to the event.
     Deliver(Delivery),
+    /// All webhooks of this user that are switched on are switched off; if there are any, the job is made.
+    PauseWebhooks(Uuid, NewJob),
     /// All that this user has is deleted.
     DeleteAll(Uuid),
 }

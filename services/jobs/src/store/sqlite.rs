@@ -32,6 +32,30 @@ macro_rules! both {
 }
 use both;
 
+/// The function that returns the least of its arguments.
+macro_rules! least {
+    () => {
+        "min"
+    };
+}
+use least;
+
+/// The function that returns the greatest of its arguments.
+macro_rules! greatest {
+    () => {
+        "max"
+    };
+}
+use greatest;
+
+/// A length of time, of a number of microseconds.
+macro_rules! microseconds {
+    ($number:literal) => {
+        $number
+    };
+}
+use microseconds;
+
 /// The store over SQLite.
 pub(super) struct Queries {
     pub(super) database: Database,

@@ -11,7 +11,7 @@ use crate::domain::{Key, NewWebhook, Webhook, WebhookEdit};
 /// Webhooks. Every function with an `owner` sees only what that owner owns.
 #[async_trait]
 pub trait Webhooks: Send + Sync {
-    /// Makes a webhook, unless the owner has `limit` of them.
+    /// Makes a webhook that is pending, and the job that challenges its target, unless the owner has `limit` of them.
     ///
     /// Errors: [`Error::WebhookLimitReached`].
     async fn insert_webhook(&self, webhook: &NewWebhook, limit: i64, cx: &Context) -> Result<Webhook, Error>;
@@ -30,6 +30,10 @@ pub trait Webhooks: Send + Sync {
         edit: &WebhookEdit,
         cx: &Context,
     ) -> Result<Option<Webhook>, Error>;
+
+    /// Records that the target at `url` has answered its challenge, if that is still the target; whether
+    /// it is.
+    async fn prove_webhook(&self, owner: Uuid, id: Uuid, url: &str, cx: &Context) -> Result<bool, Error>;
 
     /// Deletes a webhook; whether there was one.
     async fn delete_webhook(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<bool, Error>;

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use quartet_store::Context;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{Ending, Job};
+use crate::domain::{Ending, Job, LaneKey, MailLimits, OutgoingMail, Queue};
 
 /// Who runs a job, as the store has it: only the holder of the lease may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,16 @@ pub enum Renewal {
 /// Jobs as workers see them.
 #[async_trait]
 pub trait Work: Send + Sync {
-    /// Begins an attempt at a queued job, under `lease` until `until`. `None` when it is not
-    /// queued: done, cancelled, or claimed by another worker. A job of a paused queue is set aside
-    /// until the queue is resumed.
-    async fn claim(&self, lease: Lease, until: OffsetDateTime, cx: &Context) -> Result<Option<Job>, Error>;
+    /// Begins an attempt at the job of `queue` that has had a place for longest, under the lease
+    /// `lease` until `until`. `None` when no job has a place that no worker has claimed. A job of a
+    /// paused queue is set aside until the queue is resumed.
+    async fn claim(
+        &self,
+        queue: Queue,
+        lease: Uuid,
+        until: OffsetDateTime,
+        cx: &Context,
+    ) -> Result<Option<(Lease, Job)>, Error>;
 
     /// Holds a lease until `until`.
     async fn renew(&self, lease: Lease, until: OffsetDateTime, cx: &Context) -> Result<Renewal, Error>;
@@ -46,14 +52,33 @@ pub trait Work: Send + Sync {
     /// not held any more; nothing is written then.
     async fn finish(&self, lease: Lease, job: &Job, ending: &Ending, cx: &Context) -> Result<Option<Job>, Error>;
 
+    /// Gives the free places of up to `limit` lanes to those who wait for them; how many lanes there
+    /// were. Whoever frees a place does so at once; this is for those who died in between.
+    async fn fill_lanes(&self, limit: i64, cx: &Context) -> Result<usize, Error>;
+
+    /// Counts up to `limit` lanes anew, the longest ones, and deletes those that are empty.
+    async fn review_lanes(&self, limit: i64, cx: &Context) -> Result<(), Error>;
+
+    /// When the next job of a lane may begin that begins at most one in `gap`. Whoever receives that
+    /// time has it alone.
+    async fn pace(&self, queue: Queue, lane: &LaneKey, gap: Duration, cx: &Context) -> Result<OffsetDateTime, Error>;
+
+    /// Counts a mail before it is sent; whether the limits allow it. Another attempt at its job
+    /// counts no other mail, and neither does its address once that is known. Mails to one address
+    /// are counted one after the other, since they have a lane of one place.
+    async fn count_mail(&self, mail: &OutgoingMail, limits: MailLimits, cx: &Context) -> Result<bool, Error>;
+
+    /// Forgets mails that limits count no more.
+    async fn forget_mails(&self, cx: &Context) -> Result<(), Error>;
+
     /// Queues up to `limit` scheduled jobs whose time has come; how many there were.
     async fn enqueue_due(&self, limit: i64, cx: &Context) -> Result<usize, Error>;
 
     /// Takes up to `limit` running jobs from workers whose lease has run out; how many there were.
     async fn rescue(&self, limit: i64, cx: &Context) -> Result<usize, Error>;
 
-    /// Publishes the messages of up to `limit` jobs again that were queued before `before` and that
-    /// no worker has claimed; how many there were.
+    /// Publishes messages again for up to `limit` jobs that have had a place since before `before`
+    /// and that no worker has claimed; how many there were.
     async fn redeliver(&self, before: OffsetDateTime, limit: i64, cx: &Context) -> Result<usize, Error>;
 
     /// Up to `limit` jobs whose time to be kept is over.

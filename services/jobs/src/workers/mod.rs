@@ -2,7 +2,7 @@
 //! queues going.
 //!
 //! In reading order: `context` is what a handler works with and returns, `job_error` why a job is
-//! not done, `consumer` claims the job of a message, `attempt` supervises one attempt, `sweeper`
+//! not done, `consumer` claims a job for a message, `attempt` supervises one attempt, `sweeper`
 //! queues what is due and rescues orphans, `scheduler` makes the jobs of schedules, `metrics`
 //! records how full the queues are.
 
@@ -29,7 +29,7 @@ pub use context::{Done, JobContext, JobHandler};
 pub use job_error::JobError;
 
 use crate::domain::{Cron, Kind, Queue};
-use crate::events::{WORK_QUEUE, priority};
+use crate::events;
 use crate::files::Files;
 use crate::notifier::JobNotifier;
 use crate::store::Store;
@@ -46,14 +46,26 @@ const BROKER_PAUSE: Duration = Duration::from_secs(2);
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Jobs at once, in each queue.
+    /// Jobs at once, in each queue of a priority.
     pub concurrency: u16,
+    /// Deliveries to webhooks at once.
+    pub deliveries: u16,
     /// How long a lease lasts without renewal.
     pub lease: Duration,
     /// How often the sweeper and the scheduler poll.
     pub poll: Duration,
     /// How long a queued job waits for a worker before its message is published again.
     pub redeliver_after: Duration,
+}
+
+impl Pace {
+    /// Jobs of a queue at once.
+    fn concurrency_of(self, queue: Queue) -> u16 {
+        match queue {
+            Queue::Low | Queue::Default | Queue::High => self.concurrency,
+            Queue::Webhooks => self.deliveries,
+        }
+    }
 }
 
 /// A worker. Cheap to clone; clones share everything.
@@ -103,11 +115,12 @@ impl Worker {
         let work = Queue::ALL.map(|queue| {
             let consumer = consumer::Consumer {
                 worker: self.clone(),
+                queue,
                 attempts: attempts.clone(),
                 stop: stop.clone(),
             };
             let subscription = Subscription::new("jobs", broker_queue(queue))
-                .prefetching(self.pace.concurrency)
+                .prefetching(self.pace.concurrency_of(queue))
                 .within(DELIVERY_TIMEOUT);
             self.broker.consume(subscription, Arc::new(consumer), stop.clone())
         });
@@ -123,10 +136,11 @@ impl Worker {
 }
 
 /// The queues that workers consume.
-pub fn queues() -> [BrokerQueue; 3] {
+pub fn queues() -> [BrokerQueue; 4] {
     Queue::ALL.map(broker_queue)
 }
 
 fn broker_queue(queue: Queue) -> BrokerQueue {
-    BrokerQueue::work(WORK_QUEUE, priority(queue))
+    let (name, priority) = events::broker_queue(queue);
+    BrokerQueue::work(name, priority)
 }

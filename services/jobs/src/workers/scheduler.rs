@@ -53,7 +53,7 @@ impl Worker {
 
     async fn fire_due(&self) -> Result<(), Error> {
         let cx = self.cx();
-        for schedule in self.store.list_schedules(&cx).await? {
+        for schedule in self.store.list_all_schedules(&cx).await? {
             if schedule.next_run_at > cx.now {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Keeps jobs going that no worker runs: queues what is due, rescues the orphans of dead workers,
-//! publishes messages again that were lost, and deletes what has expired.
+//! fills lanes whose last write was cut short, publishes messages again that were lost, and deletes
+//! what has expired.
 
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ impl Worker {
         if rescued > 0 {
             tracing::warn!(rescued, "jobs of workers that died were rescued");
         }
+        while self.store.fill_lanes(BATCH, &cx()).await? == BATCH as usize {}
         let before = self.clock.now() - self.pace.redeliver_after;
         let redelivered = self.store.redeliver(before, BATCH, &cx()).await?;
         if redelivered > 0 {
@@ -58,6 +60,8 @@ impl Worker {
             self.store.delete_expired(&expired, &cx()).await?;
         }
         if strays {
+            self.store.review_lanes(BATCH, &cx()).await?;
+            self.store.forget_mails(&cx()).await?;
             for id in self.files.strays().await? {
                 if self.store.find_any_job(id, &cx()).await?.is_none() {
                     self.files.remove(id).await?;

@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use quartet_jobs::domain::{Ending, Status};
-use quartet_jobs::store::Lease;
+use quartet_jobs::domain::{Ending, Queue, Status};
 use quartet_jobs::workers::{Done, JobError};
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::jobs::v1::TaskStatus;
@@ -133,17 +132,14 @@ async fn the_orphan_of_a_dead_worker_is_done_by_another_with_its_attempt_counted
         .create(&harness, pb::CreateTaskRequest { run_at, ..export() })
         .await;
     process.stop().await;
-    let lease = Lease {
-        job: task.id.parse().unwrap(),
-        id: harness.clock.new_id(),
-    };
     let now = harness.clock.now();
     store
         .enqueue_due(10, &harness.cx().at(now + Duration::from_secs(4_000)))
         .await
         .unwrap();
-    let claimed = store
-        .claim(lease, now + Duration::from_millis(300), &harness.cx())
+    let until = now + Duration::from_millis(300);
+    let (lease, claimed) = store
+        .claim(Queue::Default, harness.clock.new_id(), until, &harness.cx())
         .await
         .unwrap()
         .unwrap();

@@ -189,6 +189,7 @@ impl Harness {
             auth: host.peer(neighbours.clone()),
             users: host.peer(neighbours),
             link_key: [7; 32],
+            revocations: host.revocations(),
             names: self.names.clone(),
         };
         let handlers = self.handlers.clone();

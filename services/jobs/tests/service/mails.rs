@@ -115,15 +115,29 @@ async fn whoever_registers_is_welcomed_once_though_the_event_comes_twice() {
         email: "ann@example.com".into(),
         role: "user".into(),
         language: "ru".into(),
+        email_claimed: false,
     };
+    // The owner of an address that another account claims has been welcomed before.
+    let claim = auth::AccountRegistered {
+        account_id: harness.clock.new_id().to_string(),
+        email: "bob@example.com".into(),
+        email_claimed: true,
+        ..account.clone()
+    };
+    let claim = Message::of(&harness.clock, &claim.account_id, &claim);
     let message = Message::of(&harness.clock, harness.user.id, &account);
     let queues = quartet_messaging::Queue::of_every_service();
     harness.broker.declare(&queues).await.unwrap();
+    harness.broker.publish(std::slice::from_ref(&claim)).await;
     for _ in 0..2 {
         harness.broker.publish(std::slice::from_ref(&message)).await;
     }
     let mail = eventually("the welcome is sent", async || sent(&harness).into_iter().next()).await;
     assert!(mail.contains("Subject: =?utf-8?"), "it is written in Russian: {mail}");
+    assert!(
+        mail.contains("\nTo: ann@example.com"),
+        "nobody has proven the address: {mail}"
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(sent(&harness).len(), 1);
     process.stop().await;
@@ -135,6 +149,7 @@ fn requested(harness: &Harness, purpose: auth::MailPurpose) -> (auth::MailReques
         purpose: purpose.into(),
         email: "ann@example.com".into(),
         account_id: None,
+        requested_by: None,
     };
     let event = auth::MailRequested {
         request: Some(request.clone()),
@@ -188,6 +203,88 @@ async fn a_requested_mail_is_sent_once_with_what_auth_issues_and_its_link_is_in_
     for bytes in [payload, result.as_ref().unwrap()] {
         assert!(!String::from_utf8_lossy(bytes).contains("s3cret"), "{bytes:?}");
     }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_receives_so_many_mails_an_hour_whoever_requests_them() {
+    let harness = Harness::new(Setting {
+        settings: vec![("MAILS_PER_ADDRESS_PER_HOUR", "3".into())],
+        ..Setting::default()
+    })
+    .await;
+    harness.neighbours.with(|state| {
+        state.mail = Some(auth::IssuedMail {
+            to: "Ann@example.com".into(),
+            link: "https://example.com/verify-email?token=s3cret".into(),
+            ..auth::IssuedMail::default()
+        });
+    });
+    let process = harness.start().await;
+    let queues = quartet_messaging::Queue::of_every_service();
+    harness.broker.declare(&queues).await.unwrap();
+    for _ in 0..8 {
+        let (_, message) = requested(&harness, auth::MailPurpose::EmailChange);
+        harness.broker.publish(std::slice::from_ref(&message)).await;
+    }
+    // The others end as those that nobody needs any more do.
+    eventually("all have ended", async || {
+        let ended = stored(&harness)
+            .await
+            .iter()
+            .filter(|(_, result)| result.is_some())
+            .count();
+        (ended == 8).then_some(())
+    })
+    .await;
+    assert_eq!(sent(&harness).len(), 3);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_is_not_sent_counts_for_the_account_that_requested_it() {
+    let harness = Harness::new(Setting {
+        settings: vec![("MAILS_PER_ACCOUNT_PER_HOUR", "3".into())],
+        ..Setting::default()
+    })
+    .await;
+    let process = harness.start().await;
+    let queues = quartet_messaging::Queue::of_every_service();
+    harness.broker.declare(&queues).await.unwrap();
+    let account_id = harness.user.id.to_string();
+    let request = async |purpose: auth::MailPurpose, ended: usize| {
+        let (mut request, _) = requested(&harness, purpose);
+        // The warning goes to the owner of an address that the account has requested.
+        match purpose {
+            auth::MailPurpose::AddressTaken => request.requested_by = Some(account_id.clone()),
+            _ => request.account_id = Some(account_id.clone()),
+        }
+        let event = auth::MailRequested {
+            request: Some(request.clone()),
+            language: "en".into(),
+        };
+        let message = Message::of(&harness.clock, &request.id, &event);
+        harness.broker.publish(std::slice::from_ref(&message)).await;
+        eventually("it has ended", async || {
+            let stored = stored(&harness).await;
+            (stored.iter().filter(|(_, result)| result.is_some()).count() == ended).then_some(())
+        })
+        .await;
+    };
+    for n in 1..=3 {
+        request(auth::MailPurpose::AddressTaken, n).await;
+    }
+    harness.neighbours.with(|state| {
+        state.mail = Some(auth::IssuedMail {
+            to: "ann@example.com".into(),
+            link: "https://example.com/undo-email-change?token=s3cret".into(),
+            ..auth::IssuedMail::default()
+        });
+    });
+    request(auth::MailPurpose::EmailChange, 4).await;
+    assert_eq!(sent(&harness).len(), 0, "the account has had three");
+    request(auth::MailPurpose::EmailChangeUndo, 5).await;
+    assert_eq!(sent(&harness).len(), 1, "its owner is warned all the same");
     process.stop().await;
 }
 

@@ -67,6 +67,10 @@ impl Hosted for Neighbours {
             .add_service(UpkeepServiceServer::new(self.clone()));
     }
 
+    fn probe(&self) -> quartet_rpc::server::Probe {
+        quartet_rpc::server::Probe::of(async || true)
+    }
+
     async fn run(self, _: CancellationToken) {}
 }
 

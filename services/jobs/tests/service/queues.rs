@@ -40,7 +40,15 @@ async fn the_tasks_of_a_paused_queue_wait_and_the_others_do_not() {
         .iter()
         .map(|queue| (queue.name.as_str(), queue.paused, queue.scheduled))
         .collect();
-    assert_eq!(shown, [("high", false, 0), ("default", false, 0), ("low", true, 1)]);
+    assert_eq!(
+        shown,
+        [
+            ("high", false, 0),
+            ("default", false, 0),
+            ("low", true, 1),
+            ("webhooks", false, 0)
+        ]
+    );
 
     let resume = pb::ResumeQueueRequest { queue: "low".into() };
     process

@@ -31,7 +31,7 @@ async fn a_schedule_fires_once_at_each_moment_though_two_workers_keep_it() {
 
     let schedules = one
         .tasks
-        .list_schedules(harness.user.request(pb::ListSchedulesRequest {}))
+        .list_schedules(harness.superuser.request(pb::ListSchedulesRequest::default()))
         .await
         .unwrap()
         .into_inner();

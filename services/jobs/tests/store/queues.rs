@@ -1,4 +1,5 @@
 use quartet_jobs::domain::{Filter, Kind, NewJob, Queue, SUITE, Schedule};
+use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use time::Duration;
 
@@ -9,6 +10,7 @@ quartet_testkit::on_both_databases!(
     a_schedule_fires_once_however_many_workers_see_it,
     a_schedule_that_stays_keeps_its_next_time,
     a_schedule_that_is_not_set_any_more_goes,
+    schedules_are_listed_in_pages,
 );
 
 async fn queues_show_how_full_they_are(fresh: Fresh) {
@@ -34,7 +36,8 @@ async fn queues_show_how_full_they_are(fresh: Fresh) {
         [
             ("high", false, 0, 1, 1, 0),
             ("default", false, 1, 0, 0, 0),
-            ("low", true, 0, 0, 0, 0)
+            ("low", true, 0, 0, 0, 0),
+            ("webhooks", false, 0, 0, 0, 0)
         ]
     );
     assert!(states[0].oldest_queued_at.is_some() && states[1].oldest_queued_at.is_none());
@@ -57,7 +60,7 @@ async fn a_schedule_fires_once_however_many_workers_see_it(fresh: Fresh) {
         .put_schedule(&nightly(&harness), &harness.cx())
         .await
         .unwrap();
-    let schedule = harness.store.list_schedules(&harness.cx()).await.unwrap().remove(0);
+    let schedule = harness.store.list_all_schedules(&harness.cx()).await.unwrap().remove(0);
     let now = harness.clock.now();
     let tasks: Vec<_> = (0..8)
         .map(|_| {
@@ -81,7 +84,7 @@ async fn a_schedule_fires_once_however_many_workers_see_it(fresh: Fresh) {
         .await
         .unwrap();
     assert_eq!((fired, jobs.total), (1, 1));
-    let after = harness.store.list_schedules(&harness.cx()).await.unwrap().remove(0);
+    let after = harness.store.list_all_schedules(&harness.cx()).await.unwrap().remove(0);
     assert_eq!((after.next_run_at, after.last_run_at), (now + Duration::DAY, Some(now)));
 }
 
@@ -96,7 +99,7 @@ async fn a_schedule_that_stays_keeps_its_next_time(fresh: Fresh) {
     };
     harness.store.put_schedule(&later, &harness.cx()).await.unwrap();
     assert_eq!(
-        harness.store.list_schedules(&harness.cx()).await.unwrap()[0].next_run_at,
+        harness.store.list_all_schedules(&harness.cx()).await.unwrap()[0].next_run_at,
         first.next_run_at
     );
     let changed = Schedule {
@@ -104,7 +107,10 @@ async fn a_schedule_that_stays_keeps_its_next_time(fresh: Fresh) {
         ..later.clone()
     };
     harness.store.put_schedule(&changed, &harness.cx()).await.unwrap();
-    assert_eq!(harness.store.list_schedules(&harness.cx()).await.unwrap(), [changed]);
+    assert_eq!(
+        harness.store.list_all_schedules(&harness.cx()).await.unwrap(),
+        [changed]
+    );
 }
 
 async fn a_schedule_that_is_not_set_any_more_goes(fresh: Fresh) {
@@ -119,7 +125,50 @@ async fn a_schedule_that_is_not_set_any_more_goes(fresh: Fresh) {
         .retain_schedules(&["nightly"], &harness.cx())
         .await
         .unwrap();
-    assert_eq!(harness.store.list_schedules(&harness.cx()).await.unwrap().len(), 1);
+    assert_eq!(harness.store.list_all_schedules(&harness.cx()).await.unwrap().len(), 1);
     harness.store.retain_schedules(&["other"], &harness.cx()).await.unwrap();
-    assert!(harness.store.list_schedules(&harness.cx()).await.unwrap().is_empty());
+    assert!(
+        harness
+            .store
+            .list_all_schedules(&harness.cx())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+async fn schedules_are_listed_in_pages(fresh: Fresh) {
+    let harness = Harness::new(fresh).await;
+    for name in ["c", "a", "b"] {
+        let schedule = Schedule {
+            name: name.into(),
+            ..nightly(&harness)
+        };
+        harness.store.put_schedule(&schedule, &harness.cx()).await.unwrap();
+    }
+    let list = async |page: &Page<String>| {
+        let page = harness.store.list_schedules(page, &harness.cx()).await.unwrap();
+        let names: Vec<_> = page.rows.into_iter().map(|schedule| schedule.name).collect();
+        (names.join(" "), page.total, page.has_more)
+    };
+    let by_number = |number| Page {
+        start: Start::Number(number),
+        ..first_page(2)
+    };
+    assert_eq!(list(&by_number(1)).await, ("a b".into(), 3, true));
+    assert_eq!(list(&by_number(2)).await, ("c".into(), 3, false));
+    assert_eq!(
+        list(&by_number(3)).await,
+        (String::new(), 3, false),
+        "past the last page"
+    );
+    let after = Page {
+        size: 2,
+        start: Start::After {
+            key: "a".to_owned(),
+            total: 3,
+            total_is_exact: true,
+        },
+    };
+    assert_eq!(list(&after).await, ("b c".into(), 3, false));
 }

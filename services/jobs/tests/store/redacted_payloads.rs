@@ -4,7 +4,7 @@ use quartet_store::Database;
 use quartet_testkit::database::Fresh;
 use time::Duration;
 
-use super::Harness;
+use super::{BOUNDS, Harness};
 
 quartet_testkit::on_both_databases!(
     what_is_secret_is_kept_until_the_job_has_ended,
@@ -115,7 +115,12 @@ async fn a_dead_letter_keeps_its_secret_and_is_replayed_with_it(fresh: Fresh) {
         (ended.status, stored(&harness, &job).await),
         (Status::Dead, WHOLE.into())
     );
-    harness.store.replay_job(job.id, &harness.cx()).await.unwrap().unwrap();
+    harness
+        .store
+        .replay_job(job.id, BOUNDS, &harness.cx())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         end(&harness, &job, Ending::Succeeded(vec![])).await.status,
         Status::Succeeded
@@ -143,7 +148,10 @@ async fn a_job_without_its_secret_does_not_start_again(fresh: Fresh) {
     let harness = Harness::new(fresh).await;
     let job = harness.insert(secret(&harness)).await;
     end(&harness, &job, Ending::Failed(problem())).await;
-    let refused = harness.store.restart_job(harness.owner, job.id, &harness.cx()).await;
+    let refused = harness
+        .store
+        .restart_job(harness.owner, job.id, BOUNDS, &harness.cx())
+        .await;
     assert!(matches!(refused, Err(Error::TaskNotRetryable { .. })), "{refused:?}");
 }
 
@@ -164,7 +172,10 @@ async fn without_a_redacted_payload_all_of_the_payload_stays(fresh: Fresh) {
         let job = harness.insert(new).await;
         end(&harness, &job, Ending::Failed(problem())).await;
         assert_eq!(stored(&harness, &job).await, WHOLE);
-        let again = harness.store.restart_job(harness.owner, job.id, &harness.cx()).await;
+        let again = harness
+            .store
+            .restart_job(harness.owner, job.id, BOUNDS, &harness.cx())
+            .await;
         assert_eq!(again.unwrap().unwrap().status, Status::Queued);
     }
 }

@@ -6,7 +6,7 @@ use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use time::Duration;
 
-use super::{Harness, first_page};
+use super::{BOUNDS, Harness, first_page};
 
 quartet_testkit::on_both_databases!(
     a_job_is_read_back_as_it_was_written,
@@ -42,8 +42,8 @@ async fn a_job_is_read_back_as_it_was_written(fresh: Fresh) {
 
 async fn a_job_that_is_due_asks_for_a_worker_with_the_write(fresh: Fresh) {
     let harness = Harness::new(fresh).await;
-    let job = harness.insert(harness.new_job()).await;
-    assert_eq!(harness.messages_of(job.id).await, 1);
+    harness.insert(harness.new_job()).await;
+    assert_eq!(harness.messages().await, 1);
 }
 
 async fn a_job_for_later_asks_for_nobody(fresh: Fresh) {
@@ -55,7 +55,7 @@ async fn a_job_for_later_asks_for_nobody(fresh: Fresh) {
             ..harness.new_job()
         })
         .await;
-    assert_eq!((job.status, harness.messages_of(job.id).await), (Status::Scheduled, 0));
+    assert_eq!((job.status, harness.messages().await), (Status::Scheduled, 0));
 }
 
 async fn sixty_four_at_once_with_one_key_make_one_job(fresh: Fresh) {
@@ -82,7 +82,7 @@ async fn sixty_four_at_once_with_one_key_make_one_job(fresh: Fresh) {
         .list_jobs(&Filter::default(), &first_page(10), &harness.cx())
         .await
         .unwrap();
-    assert_eq!((all.total, harness.messages_of(id).await), (1, 1));
+    assert_eq!((all.total, harness.messages().await), (1, 1));
 }
 
 async fn a_key_of_another_payload_is_refused(fresh: Fresh) {
@@ -153,7 +153,7 @@ async fn another_owner_finds_nothing(fresh: Fresh) {
     assert!(
         harness
             .store
-            .restart_job(other, job.id, &harness.cx())
+            .restart_job(other, job.id, BOUNDS, &harness.cx())
             .await
             .unwrap()
             .is_none()
@@ -254,7 +254,10 @@ async fn what_has_ended_is_not_cancelled(fresh: Fresh) {
         .unwrap();
     let refused = harness.store.cancel_job(harness.owner, job.id, &harness.cx()).await;
     assert!(matches!(refused, Err(Error::TaskEnded { .. })), "{refused:?}");
-    let refused = harness.store.restart_job(harness.owner, job.id, &harness.cx()).await;
+    let refused = harness
+        .store
+        .restart_job(harness.owner, job.id, BOUNDS, &harness.cx())
+        .await;
     assert!(matches!(refused, Err(Error::TaskNotRetryable { .. })), "{refused:?}");
 }
 
@@ -268,7 +271,7 @@ async fn a_cancelled_job_starts_again(fresh: Fresh) {
         .unwrap();
     let again = harness
         .store
-        .restart_job(harness.owner, job.id, &harness.cx())
+        .restart_job(harness.owner, job.id, BOUNDS, &harness.cx())
         .await
         .unwrap()
         .unwrap();
@@ -276,8 +279,5 @@ async fn a_cancelled_job_starts_again(fresh: Fresh) {
         (again.status, again.cancel_requested, again.expires_at),
         (Status::Queued, false, None)
     );
-    assert_eq!(
-        (harness.find(job.id).await, harness.messages_of(job.id).await),
-        (again, 2)
-    );
+    assert_eq!((harness.find(job.id).await, harness.messages().await), (again, 2));
 }

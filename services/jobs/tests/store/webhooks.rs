@@ -16,6 +16,8 @@ use super::{Harness, first_page};
 
 quartet_testkit::on_both_databases!(
     a_webhook_is_read_back_as_it_was_written,
+    a_webhook_is_pending_until_its_target_is_proven,
+    a_reset_of_the_password_switches_all_webhooks_off,
     another_owner_finds_nothing,
     an_edit_writes_its_fields_and_leaves_the_others,
     webhooks_receive_the_events_that_they_are_subscribed_to,
@@ -35,8 +37,112 @@ async fn insert(harness: &Harness, events: &[EventType], limit: i64) -> Result<W
         target: target("https://example.com/hook"),
         events: events.to_vec(),
         secret: vec![1; 24],
+        challenge: harness.new_job(),
     };
     harness.store.insert_webhook(&new, limit, &harness.cx()).await
+}
+
+/// A webhook whose target has answered the challenge.
+async fn insert_proven(harness: &Harness, events: &[EventType]) -> Webhook {
+    let made = insert(harness, events, 5).await.unwrap();
+    assert!(prove(harness, &made).await);
+    find(harness, &made).await
+}
+
+async fn prove(harness: &Harness, webhook: &Webhook) -> bool {
+    let (owner, id, cx) = (webhook.owner, webhook.id, harness.cx());
+    harness.store.prove_webhook(owner, id, &webhook.url, &cx).await.unwrap()
+}
+
+async fn find(harness: &Harness, webhook: &Webhook) -> Webhook {
+    let (owner, cx) = (webhook.owner, harness.cx());
+    harness
+        .store
+        .find_webhook(owner, webhook.id, &cx)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// The jobs of this kind that the owner has.
+async fn jobs(harness: &Harness, owner: Uuid, kind: Kind) -> usize {
+    let filter = Filter {
+        owner: Some(owner),
+        kind: Some(kind),
+        ..Filter::default()
+    };
+    let (page, cx) = (first_page(100), harness.cx());
+    harness.store.list_jobs(&filter, &page, &cx).await.unwrap().rows.len()
+}
+
+async fn a_webhook_is_pending_until_its_target_is_proven(fresh: Fresh) {
+    let harness = Harness::new(fresh).await;
+    let made = insert(&harness, &EventType::ALL, 5).await.unwrap();
+    assert_eq!(made.proven_at, None);
+    assert_eq!(
+        jobs(&harness, harness.owner, Kind::ExportTodos).await,
+        1,
+        "its challenge"
+    );
+    assert!(
+        receivers(&harness, harness.owner, EventType::TodoCreated)
+            .await
+            .is_empty()
+    );
+
+    let elsewhere = Webhook {
+        url: "https://example.com/other".into(),
+        ..made.clone()
+    };
+    assert!(!prove(&harness, &elsewhere).await, "that is not its target");
+    assert!(prove(&harness, &made).await);
+    assert!(find(&harness, &made).await.proven_at.is_some());
+    assert_eq!(
+        receivers(&harness, harness.owner, EventType::TodoCreated).await,
+        [made.id]
+    );
+
+    // The same target needs no other proof; another one does.
+    for (url, is_proven) in [("https://example.com/hook", true), ("https://example.com/moved", false)] {
+        let edit = WebhookEdit {
+            target: Some((target(url), harness.new_job())),
+            ..WebhookEdit::default()
+        };
+        let (owner, cx) = (harness.owner, harness.cx());
+        let edited = harness.store.update_webhook(owner, made.id, &edit, &cx).await;
+        assert_eq!(edited.unwrap().unwrap().proven_at.is_some(), is_proven, "{url}");
+    }
+    assert_eq!(jobs(&harness, harness.owner, Kind::ExportTodos).await, 2);
+    assert!(
+        receivers(&harness, harness.owner, EventType::TodoDeleted)
+            .await
+            .is_empty()
+    );
+}
+
+async fn a_reset_of_the_password_switches_all_webhooks_off(fresh: Fresh) {
+    let harness = Harness::new(fresh).await;
+    let (one, two) = (
+        insert_proven(&harness, &EventType::ALL).await,
+        insert(&harness, &EventType::ALL, 5).await.unwrap(),
+    );
+    let stranger = harness.clock.new_id();
+    let before = jobs(&harness, harness.owner, Kind::ExportTodos).await;
+    for (owner, notices) in [(stranger, 0), (harness.owner, 1), (harness.owner, 1)] {
+        let message = Message::event(&harness.clock, "/auth", "auth.account.password_reset.v1", "x", &());
+        let reactions = [(&message, Reaction::PauseWebhooks(owner, harness.new_job()))];
+        harness.store.react("test", &reactions, &harness.cx()).await.unwrap();
+        let jobs = jobs(&harness, harness.owner, Kind::ExportTodos).await;
+        assert_eq!(jobs - before, notices, "one notice, to whoever has webhooks");
+    }
+    for webhook in [one, two] {
+        assert!(!find(&harness, &webhook).await.enabled);
+    }
+    assert!(
+        receivers(&harness, harness.owner, EventType::TodoCreated)
+            .await
+            .is_empty()
+    );
 }
 
 async fn a_webhook_is_read_back_as_it_was_written(fresh: Fresh) {
@@ -118,7 +224,7 @@ async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
         }
     );
     let edit = WebhookEdit {
-        target: Some(target("http://example.org/")),
+        target: Some((target("http://example.org/"), harness.new_job())),
         enabled: Some(false),
         events: None,
     };
@@ -136,9 +242,9 @@ async fn an_edit_writes_its_fields_and_leaves_the_others(fresh: Fresh) {
 
 async fn webhooks_receive_the_events_that_they_are_subscribed_to(fresh: Fresh) {
     let harness = Harness::new(fresh).await;
-    let all = insert(&harness, &EventType::ALL, 5).await.unwrap();
-    let some = insert(&harness, &[EventType::TodoCreated], 5).await.unwrap();
-    let off = insert(&harness, &EventType::ALL, 5).await.unwrap();
+    let all = insert_proven(&harness, &EventType::ALL).await;
+    let some = insert_proven(&harness, &[EventType::TodoCreated]).await;
+    let off = insert_proven(&harness, &EventType::ALL).await;
     let edit = WebhookEdit {
         enabled: Some(false),
         ..WebhookEdit::default()
@@ -164,6 +270,7 @@ async fn receivers(harness: &Harness, owner: Uuid, event: EventType) -> Vec<Uuid
         owner,
         event,
         body: "{}".into(),
+        per_host: 2,
     };
     for _ in 0..2 {
         let reactions = [(&message, Reaction::Deliver(delivery.clone()))];

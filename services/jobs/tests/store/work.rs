@@ -1,10 +1,10 @@
-use quartet_jobs::domain::{Ending, NewJob, Problem, Status};
+use quartet_jobs::domain::{Ending, NewJob, Problem, Queue, Status};
 use quartet_jobs::store::{Lease, Renewal};
 use quartet_testkit::database::Fresh;
 use time::Duration;
 use uuid::Uuid;
 
-use super::Harness;
+use super::{BOUNDS, Harness};
 
 quartet_testkit::on_both_databases!(
     a_job_is_claimed_once,
@@ -44,15 +44,9 @@ async fn of_many_claims_at_once_one_wins(fresh: Fresh) {
     let now = harness.clock.now();
     let claims: Vec<_> = (0..16)
         .map(|_| {
-            let (store, cx, lease) = (
-                harness.store.clone(),
-                harness.cx(),
-                Lease {
-                    job: job.id,
-                    id: harness.clock.new_id(),
-                },
-            );
-            tokio::spawn(async move { store.claim(lease, now + Duration::MINUTE, &cx).await.unwrap().is_some() })
+            let (store, cx, lease) = (harness.store.clone(), harness.cx(), harness.clock.new_id());
+            let until = now + Duration::MINUTE;
+            tokio::spawn(async move { store.claim(job.queue, lease, until, &cx).await.unwrap().is_some() })
         })
         .collect();
     let mut won = 0;
@@ -80,7 +74,7 @@ async fn a_failed_attempt_comes_back_at_its_time(fresh: Fresh) {
     assert_eq!(harness.store.enqueue_due(10, &harness.cx()).await.unwrap(), 0);
     harness.clock.advance(Duration::seconds(10));
     assert_eq!(harness.store.enqueue_due(10, &harness.cx()).await.unwrap(), 1);
-    assert_eq!(harness.messages_of(job.id).await, 2);
+    assert_eq!(harness.messages().await, 2);
     assert_eq!(harness.claim(job.id).await.unwrap().1.attempts, 2);
 }
 
@@ -118,17 +112,22 @@ async fn the_last_failed_attempt_makes_a_dead_letter(fresh: Fresh) {
 
 async fn a_dead_letter_is_replayed_with_its_attempts_anew(fresh: Fresh) {
     let harness = Harness::new(fresh).await;
-    let waiting = harness.insert(harness.new_job()).await;
+    let waiting = harness.insert(harness.new_job().in_queue(Queue::Low)).await;
     assert!(
         harness
             .store
-            .replay_job(waiting.id, &harness.cx())
+            .replay_job(waiting.id, BOUNDS, &harness.cx())
             .await
             .unwrap()
             .is_none()
     );
     let id = dead(&harness).await;
-    let job = harness.store.replay_job(id, &harness.cx()).await.unwrap().unwrap();
+    let job = harness
+        .store
+        .replay_job(id, BOUNDS, &harness.cx())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((job.status, job.attempts), (Status::Queued, 0));
     let (lease, claimed) = harness.claim(id).await.unwrap();
     let done = harness
@@ -151,7 +150,7 @@ async fn a_released_attempt_does_not_count(fresh: Fresh) {
         .unwrap()
         .unwrap();
     assert_eq!(
-        (back.status, back.attempts, harness.messages_of(job.id).await),
+        (back.status, back.attempts, harness.messages().await),
         (Status::Queued, 0, 2)
     );
     assert_eq!(harness.claim(job.id).await.unwrap().1.attempts, 1);
@@ -270,7 +269,7 @@ async fn the_job_of_a_paused_queue_waits_until_it_is_resumed(fresh: Fresh) {
 
 async fn a_message_that_was_lost_is_sent_again(fresh: Fresh) {
     let harness = Harness::new(fresh).await;
-    let job = harness.insert(harness.new_job()).await;
+    harness.insert(harness.new_job()).await;
     harness.clock.advance(Duration::HOUR);
     let now = harness.clock.now();
     let redeliver = async || {
@@ -280,7 +279,7 @@ async fn a_message_that_was_lost_is_sent_again(fresh: Fresh) {
             .await
             .unwrap()
     };
-    assert_eq!((redeliver().await, harness.messages_of(job.id).await), (1, 2));
+    assert_eq!((redeliver().await, harness.messages().await), (1, 2));
     assert_eq!(redeliver().await, 0, "not again before its time");
 }
 

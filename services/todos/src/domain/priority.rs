@@ -1,7 +1,7 @@
 //! How pressing a todo is.
 
 /// How pressing a todo is; ordered, and stored by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
     /// None.
     #[default]

@@ -1,5 +1,6 @@
 //! A todo.
 
+use quartet_kernel::Etag;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -30,6 +31,41 @@ pub struct Todo {
     pub updated_at: OffsetDateTime,
     /// When it was deleted, if it is.
     pub deleted_at: Option<OffsetDateTime>,
+}
+
+impl Todo {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            user_id,
+            title,
+            description,
+            completed_at,
+            due_at,
+            priority,
+            tags,
+            created_at,
+            updated_at,
+            deleted_at,
+        } = self;
+        // Databases order names differently.
+        let mut tags: Vec<&TagRef> = tags.iter().collect();
+        tags.sort_by_key(|tag| tag.id);
+        Etag::of(&(
+            id,
+            user_id,
+            title,
+            description,
+            completed_at,
+            due_at,
+            priority,
+            tags,
+            created_at,
+            updated_at,
+            deleted_at,
+        ))
+    }
 }
 
 /// A todo to be made.

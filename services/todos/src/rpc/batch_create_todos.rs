@@ -29,7 +29,16 @@ pub(super) async fn handle(
         });
     let new: Vec<_> = new.collect();
     violations.finish()?;
-    let todos = rpc.store.insert_todos(call.user()?.id, &new, &rpc.cx(call)).await?;
+    let user = call.user()?;
+    let todos = rpc
+        .store
+        .insert_todos(user.id, &new, rpc.limits(user).todos, &rpc.cx(call))
+        .await
+        .map_err(|error| {
+            let lists = body.iter().enumerate();
+            let lists = lists.map(|(position, todo)| (format!("todos[{position}].tag_ids"), &todo.tag_ids[..]));
+            convert::unknown_tag(error, lists)
+        })?;
     Ok(pb::BatchCreateTodosResponse {
         data: todos.into_iter().map(convert::todo).collect(),
     })

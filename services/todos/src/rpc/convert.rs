@@ -8,6 +8,7 @@ use quartet_store::page::{Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::Error;
 use crate::domain::{
     ChangeKind, Description, Edit, Filter, Key, NewTodo, Order, Priority, Recorded, Subject, Tag, TagName, TagRef,
     Title, Todo,
@@ -61,6 +62,26 @@ pub(super) fn batch_size(size: usize) -> Result<(), Rule> {
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
 pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
     value.ok_or_else(Failure::internal)
+}
+
+/// A tag of a body that is not the caller's is a field that breaks a rule: what the call is about
+/// is there. `lists` are the tags of the request, each with the path of its field.
+pub(super) fn unknown_tag<'a>(error: Error, lists: impl IntoIterator<Item = (String, &'a [String])>) -> Error {
+    let Error::TagNotFound { id } = error else {
+        return error;
+    };
+    let mut violations = Violations::new();
+    for (field, ids) in lists {
+        for (position, text) in ids.iter().enumerate() {
+            if id::parse(text) == Ok(id) {
+                violations.add(
+                    format!("{field}[{position}]"),
+                    Rule::new("TAG_NOT_FOUND", "is not one of your tags"),
+                );
+            }
+        }
+    }
+    violations.finish().err().map_or(error, Error::from)
 }
 
 /// The one todo that was made.
@@ -184,6 +205,7 @@ pub(super) fn rename(request: &pb::UpdateTagRequest) -> Result<(Uuid, TagName), 
 
 pub(super) fn todo(todo: Todo) -> pb::Todo {
     pb::Todo {
+        etag: todo.etag().to_string(),
         id: todo.id.to_string(),
         title: todo.title,
         description: todo.description,
@@ -207,6 +229,7 @@ pub(super) fn todo(todo: Todo) -> pb::Todo {
 
 pub(super) fn tag(tag: Tag) -> pb::Tag {
     pb::Tag {
+        etag: tag.etag().to_string(),
         id: tag.id.to_string(),
         name: tag.name,
         user_id: tag.user_id.to_string(),

@@ -8,6 +8,7 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteTodoRequest) -> Result<(), Error> {
     let id = convert::id("todo_id", &request.todo_id)?;
-    rpc.store.delete_todos(call.user()?.id, &[id], &rpc.cx(call)).await?;
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    rpc.store.delete_todos(call.user()?.id, &[id], &cx).await?;
     Ok(())
 }

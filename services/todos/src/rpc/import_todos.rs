@@ -28,7 +28,8 @@ pub(super) async fn handle(
         .iter()
         .filter_map(|row| parse(import, row, &mut errors))
         .collect();
-    rpc.store.import_todos(owner, &todos, &rpc.cx(call)).await?;
+    let limits = rpc.quotas.of(Some(body.tier.as_str()).filter(|tier| !tier.is_empty()));
+    rpc.store.import_todos(owner, &todos, limits, &rpc.cx(call)).await?;
     Ok(pb::ImportTodosResponse {
         // A request holds at most a hundred rows.
         imported: todos.len() as i32,

@@ -26,15 +26,18 @@ mod watch_todos;
 use std::sync::Arc;
 
 use quartet_clock::Clock;
+use quartet_kernel::KeptReplies;
 use quartet_proto::todos::v1 as pb;
 use quartet_proto::todos::v1::tag_service_server::{TagService, TagServiceServer};
 use quartet_proto::todos::v1::todo_service_server::{TodoService, TodoServiceServer};
 use quartet_proto::todos::v1::transfer_service_server::{TransferService, TransferServiceServer};
-use quartet_rpc::Call;
+use quartet_rpc::{Call, User};
 use quartet_store::Context;
 use tonic::service::RoutesBuilder;
 
+use crate::domain::Limits;
 use crate::feed::Feed;
+use crate::quotas::Quotas;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -43,11 +46,30 @@ pub(crate) struct Rpc {
     store: Arc<dyn Store>,
     clock: Clock,
     feed: Feed,
+    replies: Arc<dyn KeptReplies>,
+    quotas: Arc<Quotas>,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, feed: Feed) -> Self {
-        Self { store, clock, feed }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        feed: Feed,
+        replies: Arc<dyn KeptReplies>,
+        quotas: Quotas,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            feed,
+            replies,
+            quotas: Arc::new(quotas),
+        }
+    }
+
+    /// How much a user may have.
+    fn limits(&self, user: &User) -> Limits {
+        self.quotas.of(user.tier.as_deref())
     }
 
     /// What the store has to know of a call.
@@ -56,6 +78,9 @@ impl Rpc {
             now: self.clock.now(),
             deadline: call.deadline,
             trace: call.trace.clone(),
+            scope: call.scope.clone(),
+            precondition: None,
+            provenance: None,
         }
     }
 

@@ -8,7 +8,8 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::PurgeTodoRequest) -> Result<(), Error> {
     let id = convert::id("todo_id", &request.todo_id)?;
-    match rpc.store.purge_todo(id, &rpc.cx(call)).await? {
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    match rpc.store.purge_todo(id, &cx).await? {
         true => Ok(()),
         false => Err(Error::TodoNotFound { id }),
     }

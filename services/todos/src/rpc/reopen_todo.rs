@@ -13,6 +13,7 @@ pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::ReopenTodoReques
         completed: Some(false),
         ..Edit::default()
     };
-    let todo = rpc.store.update_todo(call.user()?.id, id, &edit, &rpc.cx(call)).await?;
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    let todo = rpc.store.update_todo(call.user()?.id, id, &edit, &cx).await?;
     Ok(convert::todo(todo.ok_or(Error::TodoNotFound { id })?))
 }

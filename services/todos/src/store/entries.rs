@@ -75,11 +75,20 @@ pub(super) struct NewTodos {
     pub(super) tags: Vec<TagRef>,
 }
 
+/// How many todos an owner may have that are not deleted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) owner: Uuid,
+    pub(super) todos: i64,
+}
+
 /// What a unit of work on todos collects beside its events.
 pub(super) struct Entries {
     /// By owner: feeds are locked in this order, so that no two units wait for each other.
     pub(super) feeds: BTreeMap<Uuid, Entry>,
     pub(super) new: NewTodos,
+    /// How many todos the owner of the unit may have; nothing is written that would make it more.
+    pub(super) limit: Option<Limit>,
     /// The positions that feeds have come to.
     pub(super) heads: Vec<(Uuid, i64)>,
     notifier: FeedNotifier,
@@ -90,6 +99,7 @@ impl Entries {
         Self {
             feeds: BTreeMap::new(),
             new: NewTodos::default(),
+            limit: None,
             heads: Vec::new(),
             notifier: notifier.clone(),
         }
@@ -100,6 +110,11 @@ impl Entries {
         let entry = self.feeds.entry(owner).or_default();
         entry.changes.push(change);
         entry.counts += counts;
+    }
+
+    /// The owner may have this many todos that are not deleted.
+    pub(super) fn limit_todos(&mut self, owner: Uuid, limit: Option<i64>) {
+        self.limit = limit.map(|todos| Limit { owner, todos });
     }
 
     /// Moves the owner's feed on by a position that no change has.

@@ -4,7 +4,7 @@ use quartet_store::Timestamp;
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
-use crate::domain::{Filter, Key, Order, Sort, SortValue};
+use crate::domain::{Filter, Key, Order, Sort, SortValue, name_key};
 
 /// How the total of a list comes about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +91,11 @@ where
             .push(" and exists (select 1 from todo_tags where todo_id = todos.id and tag_id = ")
             .push("(select id from tags where user_id = ")
             .push_bind(owner)
-            .push(" and name = ")
+            .push(" and (name_key = ")
+            .push_bind(name_key(name))
+            .push(" or name_key is null and name = ")
             .push_bind(name.clone())
-            .push("))");
+            .push(") order by name_key is null limit 1))");
     }
 }
 

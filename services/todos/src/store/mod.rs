@@ -49,9 +49,7 @@ impl<T: Todos + Tags + Feed + UserLifecycle + Transfer> Store for T {}
 /// Opens the database that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(&config.database_url, &config.store).await?;
-    if config.store.migrate_on_start {
-        MIGRATIONS.up(&database).await?;
-    }
+    MIGRATIONS.at_start(&database, config.store.migrate_on_start).await?;
     Ok(database)
 }
 

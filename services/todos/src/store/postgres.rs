@@ -2,6 +2,7 @@
 
 mod edit;
 mod journal;
+mod listed;
 
 #[path = "queries/feed.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same queries are compiled once per database")]

@@ -2,6 +2,7 @@
 
 mod edit;
 mod journal;
+mod listed;
 
 #[path = "queries/feed.rs"]
 mod feed;

@@ -7,15 +7,21 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::domain::{DueKey, DueTodo, ImportedTodo};
+use crate::domain::{DueKey, DueTodo, ImportedTodo, Limits};
 
 /// Todos in bulk.
 #[async_trait]
 pub trait Transfer: Send + Sync {
     /// Makes those of these todos that are not there, with their tags, all or none.
     ///
-    /// Errors: [`Error::OwnerDeleted`].
-    async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error>;
+    /// Errors: [`Error::OwnerDeleted`], [`Error::QuotaExceeded`].
+    async fn import_todos(
+        &self,
+        owner: Uuid,
+        todos: &[ImportedTodo],
+        limits: Limits,
+        cx: &Context,
+    ) -> Result<(), Error>;
 
     /// A page of everybody's open todos that are due between two times, the most pressing first.
     /// The total is not counted.

@@ -16,6 +16,8 @@ use quartet_store::Context;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::periodic;
+use crate::Error;
 use crate::store::Store;
 
 /// How often the store is read for the changes that other instances have written.
@@ -48,7 +50,7 @@ impl FeedUpkeep {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.poll() => {}
-            () = self.prune() => {}
+            () = periodic::every(PRUNE_INTERVAL, "old changes could not be forgotten", &stop, || self.prune()) => {}
         }
     }
 
@@ -71,22 +73,14 @@ impl FeedUpkeep {
         }
     }
 
-    async fn prune(&self) {
-        loop {
-            let before = self.clock.now() - self.keep;
-            loop {
-                match self.store.prune_changes(before, PRUNE_BATCH, &self.cx()).await {
-                    Ok(pruned) if pruned < u64::from(PRUNE_BATCH) => break,
-                    // There is more, and the store may have others to serve in between.
-                    Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                    Err(error) => {
-                        tracing::warn!(%error, "forgetting old changes failed; trying again later");
-                        break;
-                    }
-                }
-            }
-            tokio::time::sleep(PRUNE_INTERVAL).await;
+    /// Forgets all changes that are older than they are kept.
+    async fn prune(&self) -> Result<(), Error> {
+        let before = self.clock.now() - self.keep;
+        while self.store.prune_changes(before, PRUNE_BATCH, &self.cx()).await? >= u64::from(PRUNE_BATCH) {
+            // There is more, and the store may have others to serve in between.
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 
     fn cx(&self) -> Context {

@@ -8,6 +8,7 @@ use quartet_kernel::Deadline;
 use quartet_store::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::periodic;
 use crate::Error;
 use crate::store::Store;
 
@@ -31,15 +32,7 @@ impl Purge {
 
     /// Works until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.once().await {
-                tracing::warn!(%error, "deleted users could not be purged; trying again later");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
-        }
+        periodic::every(INTERVAL, "deleted users could not be purged", &stop, || self.once()).await;
     }
 
     /// Purges all users whose time has come.

@@ -53,7 +53,10 @@ impl Todos {
     }
 
     async fn complete(&mut self, id: &str) {
-        let request = pb::CompleteTodoRequest { todo_id: id.into() };
+        let request = pb::CompleteTodoRequest {
+            todo_id: id.into(),
+            etag: String::new(),
+        };
         self.client.complete_todo(self.user.request(request)).await.unwrap();
     }
 }
@@ -200,6 +203,7 @@ async fn a_stream_ends_when_nobody_has_told_of_ended_sessions_for_too_long() {
     let mut todos = Todos::new().await;
     let mut watch = todos.watch("").await;
     assert_eq!(watch.next_change().await.0, Kind::Ready);
+    todos.host.revocations().lost();
     todos.clock.advance(time::Duration::minutes(2));
     assert_eq!(watch.end().await, (Code::Unavailable, "UNAVAILABLE".into()));
 }

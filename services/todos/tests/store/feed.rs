@@ -40,7 +40,10 @@ async fn every_write_is_recorded_once_and_in_order(fresh: Fresh) {
     let fixture = Fixture::new(fresh).await;
     let (store, owner, now) = (&fixture.store, fixture.owner, fixture.clock.now());
     let batch = [fixture.new_todo("one"), fixture.new_todo("two")];
-    let made = store.insert_todos(owner, &batch, &fixture.cx().at(now)).await.unwrap();
+    let made = store
+        .insert_todos(owner, &batch, None, &fixture.cx().at(now))
+        .await
+        .unwrap();
     let (one, two) = (made[0].id, made[1].id);
     store
         .update_todo(owner, one, &complete(), &fixture.cx().at(now))
@@ -67,7 +70,10 @@ async fn every_write_is_recorded_once_and_in_order(fresh: Fresh) {
         .delete_todos(owner, &[two, one], &fixture.cx().at(now))
         .await
         .unwrap();
-    store.restore_todo(owner, one, &fixture.cx().at(now)).await.unwrap();
+    store
+        .restore_todo(owner, one, None, &fixture.cx().at(now))
+        .await
+        .unwrap();
     let name = TagName::parse("house").unwrap();
     store
         .update_tag(owner, tag, &name, &fixture.cx().at(now))
@@ -138,7 +144,7 @@ async fn a_write_that_changes_nothing_tells_nothing(fresh: Fresh) {
     );
     assert!(
         store
-            .restore_todo(owner, id, &fixture.cx().at(now))
+            .restore_todo(owner, id, None, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
@@ -170,7 +176,7 @@ async fn writers_at_once_leave_no_gap_and_no_reader_misses_one(fresh: Fresh) {
             let todo = fixture.new_todo("one of many");
             fixture
                 .store
-                .insert_todos(fixture.owner, &[todo], &fixture.cx())
+                .insert_todos(fixture.owner, &[todo], None, &fixture.cx())
                 .await
                 .unwrap();
         }
@@ -252,7 +258,11 @@ async fn feeds_are_apart(fresh: Fresh) {
     let other = fixture.clock.new_id();
     fixture.insert(fixture.new_todo("mine")).await;
     let theirs = [fixture.new_todo("theirs"), fixture.new_todo("theirs too")];
-    fixture.store.insert_todos(other, &theirs, &fixture.cx()).await.unwrap();
+    fixture
+        .store
+        .insert_todos(other, &theirs, None, &fixture.cx())
+        .await
+        .unwrap();
     assert_eq!(fixture.changes_after(0).await.len(), 1);
     let mut heads = fixture
         .store

@@ -35,7 +35,7 @@ async fn a_todo_is_read_back_as_it_was_written(fresh: Fresh) {
     };
     let made = fixture
         .store
-        .insert_todos(fixture.owner, &[new], &fixture.cx())
+        .insert_todos(fixture.owner, &[new], None, &fixture.cx())
         .await
         .unwrap();
     let found = fixture
@@ -148,7 +148,10 @@ async fn a_batch_with_a_foreign_tag_makes_nothing(fresh: Fresh) {
             ..fixture.new_todo("two")
         },
     ];
-    let result = fixture.store.insert_todos(fixture.owner, &batch, &fixture.cx()).await;
+    let result = fixture
+        .store
+        .insert_todos(fixture.owner, &batch, None, &fixture.cx())
+        .await;
     assert!(matches!(result, Err(Error::TagNotFound { id }) if id == foreign));
     assert!(
         fixture
@@ -206,7 +209,7 @@ async fn a_deleted_todo_is_gone_until_it_is_restored(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .restore_todo(fixture.owner, id, &fixture.cx().at(now))
+            .restore_todo(fixture.owner, id, None, &fixture.cx().at(now))
             .await
             .unwrap()
             .unwrap()
@@ -216,7 +219,7 @@ async fn a_deleted_todo_is_gone_until_it_is_restored(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .restore_todo(fixture.owner, id, &fixture.cx().at(now))
+            .restore_todo(fixture.owner, id, None, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
@@ -251,7 +254,7 @@ async fn a_passed_deadline_writes_nothing(fresh: Fresh) {
         deadline: Deadline::after(Duration::ZERO),
         ..fixture.cx()
     };
-    let result = fixture.store.insert_todos(fixture.owner, &[new], &late).await;
+    let result = fixture.store.insert_todos(fixture.owner, &[new], None, &late).await;
     assert!(
         matches!(result, Err(Error::Store(quartet_store::Error::Deadline))),
         "{result:?}"

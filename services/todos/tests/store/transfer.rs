@@ -2,13 +2,14 @@ use quartet_proto::users::v1 as users;
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_todos::Error;
-use quartet_todos::domain::{DueKey, Filter, ImportedTodo, NewTodo, Order, TagName, imported_id};
+use quartet_todos::domain::{DueKey, Filter, ImportedTodo, Limits, NewTodo, Order, TagName, imported_id};
 use time::Duration;
 
 use super::Fixture;
 
 quartet_testkit::on_both_databases!(
     a_row_that_is_imported_twice_is_one_todo,
+    names_of_tags_that_differ_by_case_are_one_tag,
     an_import_makes_the_tags_that_are_missing,
     nothing_is_imported_for_somebody_who_is_deleted,
     an_import_and_a_deletion_at_once_leave_no_todo_behind,
@@ -30,7 +31,7 @@ fn row(fixture: &Fixture, line: u32, title: &str, tags: &[&str]) -> ImportedTodo
 async fn import(fixture: &Fixture, rows: &[ImportedTodo]) {
     fixture
         .store
-        .import_todos(fixture.owner, rows, &fixture.cx())
+        .import_todos(fixture.owner, rows, Limits::default(), &fixture.cx())
         .await
         .unwrap();
 }
@@ -49,6 +50,21 @@ async fn titles(fixture: &Fixture) -> Vec<(String, Vec<String>)> {
         .rows;
     let names = |todo: &quartet_todos::domain::Todo| todo.tags.iter().map(|tag| tag.name.clone()).collect();
     rows.iter().map(|todo| (todo.title.clone(), names(todo))).collect()
+}
+
+async fn names_of_tags_that_differ_by_case_are_one_tag(fresh: Fresh) {
+    let fixture = Fixture::new(fresh).await;
+    fixture.insert_tag(fixture.owner, "Home").await;
+    let rows = [
+        row(&fixture, 1, "one", &["home", "Work"]),
+        row(&fixture, 2, "two", &["HOME", "WORK", "work"]),
+    ];
+    import(&fixture, &rows).await;
+    let tags = vec!["Home".to_owned(), "Work".to_owned()];
+    assert_eq!(
+        titles(&fixture).await,
+        [("one".into(), tags.clone()), ("two".into(), tags)]
+    );
 }
 
 async fn a_row_that_is_imported_twice_is_one_todo(fresh: Fresh) {
@@ -95,7 +111,10 @@ async fn nothing_is_imported_for_somebody_who_is_deleted(fresh: Fresh) {
     import(&fixture, &[row(&fixture, 1, "one", &[])]).await;
     fixture.consume(&users::UserDeleted::default()).await;
     let rows = [row(&fixture, 2, "two", &["late"])];
-    let imported = fixture.store.import_todos(fixture.owner, &rows, &fixture.cx()).await;
+    let imported = fixture
+        .store
+        .import_todos(fixture.owner, &rows, Limits::default(), &fixture.cx())
+        .await;
     assert!(matches!(imported, Err(Error::OwnerDeleted { id }) if id == fixture.owner));
     assert_eq!(titles(&fixture).await, []);
     let tag = tag_named(&fixture, "late").await;
@@ -112,7 +131,7 @@ async fn an_import_and_a_deletion_at_once_leave_no_todo_behind(fresh: Fresh) {
         }];
         let pause = std::time::Duration::from_millis(turn % 3);
         let cx = fixture.cx();
-        let import = fixture.store.import_todos(fixture.owner, &rows, &cx);
+        let import = fixture.store.import_todos(fixture.owner, &rows, Limits::default(), &cx);
         // At once, or the deletion a moment later.
         let deletion = async {
             if !pause.is_zero() {
@@ -156,7 +175,7 @@ async fn todos_that_are_due_come_page_by_page_whoever_owns_them(fresh: Fresh) {
     };
     fixture
         .store
-        .insert_todos(other, &[foreign], &fixture.cx().at(now))
+        .insert_todos(other, &[foreign], None, &fixture.cx().at(now))
         .await
         .unwrap();
 
@@ -223,7 +242,7 @@ async fn only_what_was_deleted_long_ago_is_purged(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .restore_todo(fixture.owner, ids[0], &fixture.cx().at(now))
+            .restore_todo(fixture.owner, ids[0], None, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_none()
@@ -231,7 +250,7 @@ async fn only_what_was_deleted_long_ago_is_purged(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .restore_todo(fixture.owner, ids[2], &fixture.cx().at(now))
+            .restore_todo(fixture.owner, ids[2], None, &fixture.cx().at(now))
             .await
             .unwrap()
             .is_some()

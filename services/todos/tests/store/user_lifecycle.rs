@@ -160,7 +160,7 @@ async fn every_write_that_changes_something_has_its_event(fresh: Fresh) {
         .unwrap();
     fixture
         .store
-        .restore_todo(fixture.owner, id, &fixture.cx().at(now))
+        .restore_todo(fixture.owner, id, None, &fixture.cx().at(now))
         .await
         .unwrap();
     assert!(fixture.store.purge_todo(id, &fixture.cx().at(now)).await.unwrap());
@@ -254,7 +254,7 @@ async fn the_total_follows_every_write(fresh: Fresh) {
     assert_eq!(totals(&fixture).await, [1, 1, 0]);
     fixture
         .store
-        .restore_todo(fixture.owner, two, &fixture.cx())
+        .restore_todo(fixture.owner, two, None, &fixture.cx())
         .await
         .unwrap();
     assert_eq!(totals(&fixture).await, [2, 1, 1]);

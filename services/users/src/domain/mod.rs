@@ -13,4 +13,4 @@ pub use image_url::ImageUrl;
 pub use profile::{AvatarUrl, Bio, Profile, ProfileEdit};
 pub use rate_limit::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimit, RateLimitEdit};
 pub use tier::{Tier, TierName};
-pub use user::{Key, User, UserEdit};
+pub use user::{Key, User, UserEdit, UserFilter};

@@ -1,6 +1,6 @@
 //! What users write about themselves.
 
-use quartet_kernel::{Rule, text, url};
+use quartet_kernel::{Etag, Rule, text, url};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,6 +17,20 @@ pub struct Profile {
     pub created_at: OffsetDateTime,
     /// When it last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl Profile {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            user_id,
+            bio,
+            avatar_url,
+            created_at,
+            updated_at,
+        } = self;
+        Etag::of(&(user_id, bio, avatar_url, created_at, updated_at))
+    }
 }
 
 /// The fields to write; `None` leaves a field as it is, `Some(None)` clears it.

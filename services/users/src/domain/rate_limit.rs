@@ -1,6 +1,6 @@
 //! How often the users of a tier may call a path.
 
-use quartet_kernel::{Rule, text};
+use quartet_kernel::{Etag, Rule, text};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -23,6 +23,23 @@ pub struct RateLimit {
     pub created_at: OffsetDateTime,
     /// When it last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl RateLimit {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            tier_name,
+            name,
+            path,
+            amount,
+            period,
+            created_at,
+            updated_at,
+        } = self;
+        Etag::of(&(id, tier_name, name, path, amount, period, created_at, updated_at))
+    }
 }
 
 /// A rate limit to be made.
@@ -69,7 +86,8 @@ impl LimitName {
     }
 }
 
-/// Path pattern of 1 to 200 characters with a slash in front and no control characters.
+/// Path pattern of 1 to 200 characters without control characters: a path with a slash in front, or
+/// an HTTP method, a blank and such a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitPath(String);
 
@@ -77,8 +95,13 @@ impl LimitPath {
     /// Parses a path pattern.
     pub fn parse(raw: &str) -> Result<Self, Rule> {
         let path = text::length(raw, 1, 200)?;
-        if !path.starts_with('/') {
-            return Err(Rule::new("STRING_PREFIX", "must start with /"));
+        let verb = path.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let after_verb = path[verb..].strip_prefix(' ').filter(|_| verb > 0);
+        if !after_verb.unwrap_or(&path).starts_with('/') {
+            return Err(Rule::new(
+                "STRING_PATTERN",
+                "must be a path that starts with /, such as `/api/v1/todos`, or a method and a path",
+            ));
         }
         if path.chars().any(char::is_control) {
             return Err(Rule::new("CONTROL_CHARACTERS", "must not contain control characters"));
@@ -139,14 +162,14 @@ mod tests {
 
     #[test]
     fn a_path_starts_with_a_slash() {
-        assert_eq!(
-            LimitPath::parse("/api/v1/todos/{todo_id}").unwrap().as_str(),
-            "/api/v1/todos/{todo_id}"
-        );
+        for path in ["/api/v1/todos/{todo_id}", "POST /api/v1/todos", "/with a blank"] {
+            assert_eq!(LimitPath::parse(path).unwrap().as_str(), path);
+        }
         for (wrong, rule) in [
             ("", "REQUIRED"),
-            ("api/v1/todos", "STRING_PREFIX"),
-            (" /api", "STRING_PREFIX"),
+            ("api/v1/todos", "STRING_PATTERN"),
+            (" /api", "STRING_PATTERN"),
+            ("P0ST /api", "STRING_PATTERN"),
             ("/a\0b", "CONTROL_CHARACTERS"),
             (&*format!("/{}", "x".repeat(200)), "STRING_MAX_LEN"),
         ] {

@@ -1,6 +1,6 @@
 //! A class of users that share rate limits.
 
-use quartet_kernel::{Rule, text};
+use quartet_kernel::{Etag, Rule, text};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,6 +15,19 @@ pub struct Tier {
     pub created_at: OffsetDateTime,
     /// When it last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl Tier {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            name,
+            created_at,
+            updated_at,
+        } = self;
+        Etag::of(&(id, name, created_at, updated_at))
+    }
 }
 
 /// 1 to 50 lower-case letters, digits, hyphens and underscores; a letter or digit comes first.

@@ -1,6 +1,6 @@
 //! A user.
 
-use quartet_kernel::{DisplayName, Email, Role, Username};
+use quartet_kernel::{DisplayName, Email, Etag, Role, Username};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -32,6 +32,36 @@ pub struct User {
     pub deleted_at: Option<OffsetDateTime>,
 }
 
+impl User {
+    /// Its version.
+    pub fn etag(&self) -> Etag {
+        let Self {
+            id,
+            name,
+            username,
+            email,
+            role,
+            profile_image_url,
+            tier,
+            created_at,
+            updated_at,
+            deleted_at,
+        } = self;
+        Etag::of(&(
+            id,
+            name,
+            username,
+            email,
+            role,
+            profile_image_url,
+            tier,
+            created_at,
+            updated_at,
+            deleted_at,
+        ))
+    }
+}
+
 /// The fields to write; `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
 pub struct UserEdit {
@@ -43,6 +73,8 @@ pub struct UserEdit {
     pub email: Option<Email>,
     /// Picture shown to others.
     pub profile_image_url: Option<Option<ImageUrl>>,
+    /// The address that is requested and yet to be proven, once the account has been changed.
+    pub pending_email: Option<String>,
     /// When the account last changed of which name and address are copied; they are left as they
     /// are if the user knows a newer one.
     pub account_at: Option<OffsetDateTime>,
@@ -52,6 +84,24 @@ impl UserEdit {
     /// Whether it writes what the auth service decides on.
     pub fn touches_account(&self) -> bool {
         self.username.is_some() || self.email.is_some()
+    }
+}
+
+/// Which users a list has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Those who are deleted, in place of those who are there.
+    pub deleted: bool,
+    /// Those whose name or user name holds this text, without regard to the case of ASCII letters.
+    pub name: Option<String>,
+    /// Those whose address holds this text, likewise.
+    pub email: Option<String>,
+}
+
+impl UserFilter {
+    /// Whether it shows more than a user may see.
+    pub fn is_for_superusers(&self) -> bool {
+        *self != Self::default()
     }
 }
 

@@ -2,16 +2,17 @@
 
 use prost_types::Timestamp;
 use quartet_kernel::{DisplayName, Email, InvalidFields, Role, Rule, Username, Violations, id, text, violations};
+use quartet_limits::pattern::Pattern;
 use quartet_proto::users::v1 as pb;
 use quartet_rpc::{Failure, User as Caller, mask, timestamp};
-use quartet_store::page::{Page, PageRequest};
+use quartet_store::page::{MAX_SIZE, Page, PageRequest};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
 use crate::domain::{
     Account, Amount, AvatarUrl, Bio, ImageUrl, Key, LimitName, LimitPath, NewRateLimit, Period, Profile, ProfileEdit,
-    RateLimit, RateLimitEdit, Tier, TierName, User, UserEdit,
+    RateLimit, RateLimitEdit, Tier, TierName, User, UserEdit, UserFilter,
 };
 
 pub(super) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
@@ -21,6 +22,19 @@ pub(super) fn id(field: &str, text: &str) -> Result<Uuid, InvalidFields> {
 /// The value of a field that has passed its check; its absence would be a mistake in this file.
 pub(super) fn checked<T>(value: Option<T>) -> Result<T, Failure> {
     value.ok_or_else(Failure::internal)
+}
+
+/// A page of limits. These lists once had no pages: whoever names no size gets as many as a page
+/// may have.
+pub(super) fn limits_page(request: PageRequest<'_>, list: &str) -> Result<Page<String>, Error> {
+    let request = PageRequest {
+        items_per_page: request.items_per_page.or(Some(MAX_SIZE)),
+        ..request
+    };
+    let mut violations = Violations::new();
+    let page = Page::parse(request, list, &mut violations);
+    violations.finish()?;
+    Ok(checked(page)?)
 }
 
 /// The user name to look up. One that breaks the rules of user names is nobody's.
@@ -80,25 +94,38 @@ pub(super) fn user_edit(request: &pb::UpdateUserRequest) -> Result<(Uuid, UserEd
                 violations.check("user.profile_image_url", url)
             })
             .flatten(),
+        pending_email: None,
         account_at: None,
     };
     violations.finish()?;
     Ok((checked(id)?, edit))
 }
 
-/// The list of these users for page tokens, and the requested page of it.
-pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(&'static str, Page<Key>), Failure> {
-    let list = if request.deleted { "deleted users" } else { "users" };
+/// The list of these users for page tokens, which users it has, and the requested page of it.
+pub(super) fn user_list(request: &pb::ListUsersRequest) -> Result<(String, UserFilter, Page<Key>), Failure> {
+    let mut violations = Violations::new();
+    let part = |field: &str, text: &str, longest, violations: &mut Violations| {
+        let text = violations.check(field, text::line(text, 0, longest));
+        text.filter(|text| !text.is_empty())
+    };
+    let filter = UserFilter {
+        deleted: request.deleted,
+        name: part("name", &request.name, 30, &mut violations),
+        email: part("email", &request.email, 254, &mut violations),
+    };
+    let mut list = if request.deleted { "deleted users" } else { "users" }.to_owned();
+    if filter.name.is_some() || filter.email.is_some() {
+        list.push_str(&format!(" of {:?} and {:?}", filter.name, filter.email));
+    }
     let request = PageRequest {
         page: request.page,
         items_per_page: request.items_per_page,
         page_size: request.page_size,
         page_token: &request.page_token,
     };
-    let mut violations = Violations::new();
-    let page = Page::parse(request, list, &mut violations);
+    let page = Page::parse(request, &list, &mut violations);
     violations.finish()?;
-    Ok((list, checked(page)?))
+    Ok((list, filter, checked(page)?))
 }
 
 pub(super) fn profile_edit(request: &pb::UpdateProfileRequest) -> Result<(Uuid, ProfileEdit), Failure> {
@@ -134,7 +161,7 @@ pub(super) fn tier_rename(request: &pb::UpdateTierRequest) -> Result<(TierName, 
 pub(super) fn new_rate_limit(request: &pb::CreateRateLimitRequest, id: Uuid) -> Result<NewRateLimit, Failure> {
     let mut violations = Violations::new();
     let name = violations.check("name", LimitName::parse(&request.name));
-    let path = violations.check("path", LimitPath::parse(&request.path));
+    let path = violations.check("path", limit_path(&request.path));
     let amount = violations.check("limit", Amount::parse(request.limit));
     let period = violations.check("period", Period::parse(request.period));
     violations.finish()?;
@@ -145,6 +172,18 @@ pub(super) fn new_rate_limit(request: &pb::CreateRateLimitRequest, id: Uuid) -> 
         amount: checked(amount)?,
         period: checked(period)?,
     })
+}
+
+/// A path that some method has; a limit on any other would limit nothing.
+fn limit_path(raw: &str) -> Result<LimitPath, Rule> {
+    let path = LimitPath::parse(raw)?;
+    match Pattern::parse(path.as_str()).is_some_and(|pattern| pattern.matches_any()) {
+        true => Ok(path),
+        false => Err(Rule::new(
+            "UNKNOWN_PATH",
+            "must be the path of a method, such as `/api/v1/todos/{todo_id}`",
+        )),
+    }
 }
 
 pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(Uuid, RateLimitEdit), Failure> {
@@ -159,7 +198,7 @@ pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(U
             .then(|| violations.check("rate_limit.name", LimitName::parse(&limit.name)))
             .flatten(),
         path: has("path")
-            .then(|| violations.check("rate_limit.path", LimitPath::parse(&limit.path)))
+            .then(|| violations.check("rate_limit.path", limit_path(&limit.path)))
             .flatten(),
         amount: has("limit")
             .then(|| violations.check("rate_limit.limit", Amount::parse(limit.limit)))
@@ -177,19 +216,23 @@ pub(super) fn rate_limit_edit(request: &pb::UpdateRateLimitRequest) -> Result<(U
 pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
     let trusted = viewer.is_superuser() || viewer.id == user.id;
     pb::User {
+        etag: user.etag().to_string(),
         id: user.id.to_string(),
         name: user.name,
-        username: user.username,
+        // What somebody signs in with, and who is worth attacking, is nobody else's concern.
+        username: if trusted { user.username } else { String::new() },
         email: trusted.then_some(user.email),
         profile_image_url: user.profile_image_url.unwrap_or_default(),
         role: match user.role {
-            Role::User => pb::UserRole::User,
-            Role::Superuser => pb::UserRole::Superuser,
+            _ if !trusted => pb::UserRole::RoleUnspecified,
+            Role::User => pb::UserRole::RoleUser,
+            Role::Superuser => pb::UserRole::RoleSuperuser,
         }
         .into(),
         tier: user.tier,
         created_at: timestamp(user.created_at),
         updated_at: timestamp(user.updated_at),
+        pending_email: None,
         deleted_at: user
             .deleted_at
             .filter(|_| viewer.is_superuser())
@@ -199,6 +242,7 @@ pub(super) fn user(user: User, viewer: &Caller) -> pb::User {
 
 pub(super) fn profile(profile: Profile) -> pb::Profile {
     pb::Profile {
+        etag: profile.etag().to_string(),
         user_id: profile.user_id.to_string(),
         bio: profile.bio,
         avatar_url: profile.avatar_url,
@@ -209,6 +253,7 @@ pub(super) fn profile(profile: Profile) -> pb::Profile {
 
 pub(super) fn tier(tier: Tier) -> pb::Tier {
     pb::Tier {
+        etag: tier.etag().to_string(),
         id: tier.id.to_string(),
         name: tier.name,
         created_at: timestamp(tier.created_at),
@@ -218,6 +263,7 @@ pub(super) fn tier(tier: Tier) -> pb::Tier {
 
 pub(super) fn rate_limit(limit: RateLimit) -> pb::RateLimit {
     pb::RateLimit {
+        etag: limit.etag().to_string(),
         id: limit.id.to_string(),
         tier_name: limit.tier_name,
         name: limit.name,
@@ -240,9 +286,9 @@ fn unless_empty<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, Rul
 
 fn role(number: i32) -> Result<Role, Rule> {
     match pb::UserRole::try_from(number) {
-        Ok(pb::UserRole::User) => Ok(Role::User),
-        Ok(pb::UserRole::Superuser) => Ok(Role::Superuser),
-        Ok(pb::UserRole::Unspecified) => Err(Rule::required()),
+        Ok(pb::UserRole::RoleUser) => Ok(Role::User),
+        Ok(pb::UserRole::RoleSuperuser) => Ok(Role::Superuser),
+        Ok(pb::UserRole::RoleUnspecified) => Err(Rule::required()),
         Err(_) => Err(Rule::new("ENUM_DEFINED_ONLY", "must be one of the defined values")),
     }
 }

@@ -14,5 +14,6 @@ pub(super) async fn handle(
     let new = convert::new_rate_limit(&request, rpc.clock.new_id())?;
     let tier = convert::requested_tier("tier_name", &request.tier_name)?;
     let limit = rpc.store.insert_rate_limit(&tier, &new, &rpc.cx(call)).await?;
+    rpc.limits.refresh();
     Ok(convert::rate_limit(limit))
 }

@@ -8,8 +8,12 @@ use crate::Error;
 
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::DeleteTierRequest) -> Result<(), Error> {
     let name = convert::requested_tier("name", &request.name)?;
-    match rpc.store.delete_tier(&name, &rpc.cx(call)).await? {
-        true => Ok(()),
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    match rpc.store.delete_tier(&name, &cx).await? {
+        true => {
+            rpc.limits.refresh();
+            Ok(())
+        }
         false => Err(Error::no_tier(&name)),
     }
 }

@@ -13,13 +13,12 @@ pub(super) async fn handle(
     request: pb::ListUsersRequest,
 ) -> Result<pb::ListUsersResponse, Error> {
     let viewer = call.user()?;
-    let deleted = request.deleted;
-    let (list, page) = convert::user_list(&request)?;
-    if deleted && !viewer.is_superuser() {
-        return Err(Error::DeletedNotShown);
+    let (list, filter, page) = convert::user_list(&request)?;
+    if filter.is_for_superusers() && !viewer.is_superuser() {
+        return Err(Error::NotForUsers);
     }
-    let rows = rpc.store.list_users(deleted, &page, &rpc.cx(call)).await?;
-    let next_page_token = rows.next_token(list, Key::of);
+    let rows = rpc.store.list_users(&filter, &page, &rpc.cx(call)).await?;
+    let next_page_token = rows.next_token(&list, Key::of);
     Ok(pb::ListUsersResponse {
         total_count: rows.total,
         has_more: rows.has_more,

@@ -3,6 +3,7 @@
 mod convert;
 mod create_rate_limit;
 mod create_tier;
+mod create_user;
 mod delete_profile;
 mod delete_rate_limit;
 mod delete_tier;
@@ -27,10 +28,12 @@ mod update_profile;
 mod update_rate_limit;
 mod update_tier;
 mod update_user;
+mod watch_rate_limits;
 
 use std::sync::Arc;
 
 use quartet_clock::Clock;
+use quartet_kernel::KeptReplies;
 use quartet_proto::users::v1 as pb;
 use quartet_proto::users::v1::tier_service_server::{TierService, TierServiceServer};
 use quartet_proto::users::v1::upkeep_service_server::{UpkeepService, UpkeepServiceServer};
@@ -40,6 +43,7 @@ use quartet_store::Context;
 use tonic::service::RoutesBuilder;
 
 use crate::accounts::Accounts;
+use crate::limit_feed::LimitFeed;
 use crate::store::Store;
 
 /// What every RPC works with.
@@ -47,12 +51,26 @@ use crate::store::Store;
 pub(crate) struct Rpc {
     store: Arc<dyn Store>,
     accounts: Accounts,
+    limits: LimitFeed,
     clock: Clock,
+    replies: Arc<dyn KeptReplies>,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Arc<dyn Store>, accounts: Accounts, clock: Clock) -> Self {
-        Self { store, accounts, clock }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        accounts: Accounts,
+        limits: LimitFeed,
+        clock: Clock,
+        replies: Arc<dyn KeptReplies>,
+    ) -> Self {
+        Self {
+            store,
+            accounts,
+            limits,
+            clock,
+            replies,
+        }
     }
 
     pub(crate) fn add_to(self, routes: &mut RoutesBuilder) {
@@ -68,6 +86,9 @@ impl Rpc {
             now: self.clock.now(),
             deadline: call.deadline,
             trace: call.trace.clone(),
+            scope: call.scope.clone(),
+            precondition: None,
+            provenance: None,
         }
     }
 }
@@ -75,6 +96,7 @@ impl Rpc {
 quartet_rpc::methods! {
     impl UserService for Rpc {
         list_users(pb::ListUsersRequest) -> pb::ListUsersResponse;
+        create_user(pb::CreateUserRequest) -> pb::User;
         get_user(pb::GetUserRequest) -> pb::User;
         get_user_by_username(pb::GetUserByUsernameRequest) -> pb::User;
         get_me(pb::GetMeRequest) -> pb::User;
@@ -104,6 +126,7 @@ quartet_rpc::methods! {
         create_rate_limit(pb::CreateRateLimitRequest) -> pb::RateLimit;
         update_rate_limit(pb::UpdateRateLimitRequest) -> pb::RateLimit;
         delete_rate_limit(pb::DeleteRateLimitRequest) -> ();
+        watch_rate_limits(pb::WatchRateLimitsRequest) -> stream WatchRateLimitsStream;
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{Error, access};
 pub(super) async fn handle(rpc: &Rpc, call: &Call, request: pb::UpdateProfileRequest) -> Result<pb::Profile, Error> {
     let (id, edit) = convert::profile_edit(&request)?;
     access::owner_or_superuser(call, id)?;
-    let profile = rpc.store.write_profile(id, &edit, &rpc.cx(call)).await?;
+    let cx = rpc.cx(call).given(call.precondition(&request.etag)?);
+    let profile = rpc.store.write_profile(id, &edit, &cx).await?;
     Ok(convert::profile(profile))
 }

@@ -42,9 +42,7 @@ impl<T: Users + Profiles + Tiers + RateLimits + Consumer> Store for T {}
 /// Opens the database that `config` names and migrates it if the settings say so.
 pub async fn open(config: &Config) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
     let database = Database::open(&config.database_url, &config.store).await?;
-    if config.store.migrate_on_start {
-        MIGRATIONS.up(&database).await?;
-    }
+    MIGRATIONS.at_start(&database, config.store.migrate_on_start).await?;
     Ok(database)
 }
 

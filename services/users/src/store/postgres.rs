@@ -23,7 +23,8 @@ mod users;
 
 use quartet_messaging::Publisher;
 use quartet_store::Postgres as Database;
-use sqlx::PgConnection as Connection;
+use quartet_store::dialect::postgres as dialect;
+use sqlx::{PgConnection as Connection, Postgres as Db};
 
 pub(super) struct Queries {
     database: Database,

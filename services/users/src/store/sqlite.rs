@@ -17,7 +17,8 @@ mod users;
 
 use quartet_messaging::Publisher;
 use quartet_store::Sqlite as Database;
-use sqlx::SqliteConnection as Connection;
+use quartet_store::dialect::sqlite as dialect;
+use sqlx::{Sqlite as Db, SqliteConnection as Connection};
 
 pub(super) struct Queries {
     database: Database,

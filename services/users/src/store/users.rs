@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::PendingChange;
 use crate::Error;
-use crate::domain::{Account, Key, TierName, User, UserEdit};
+use crate::domain::{Account, Key, TierName, User, UserEdit, UserFilter};
 
 /// Users. A deleted user is found by `list_users`, `list_deleted`, `begin_restore` and the purges
 /// alone.
@@ -25,8 +25,8 @@ pub trait Users: Send + Sync {
     /// The user of that name; of several, the one whose name was copied last.
     async fn find_user_by_username(&self, username: &str, cx: &Context) -> Result<Option<User>, Error>;
 
-    /// A page of the users, the newest first: those who are there, or those who are deleted.
-    async fn list_users(&self, deleted: bool, page: &Page<Key>, cx: &Context) -> Result<PageResult<User>, Error>;
+    /// A page of the users that pass the filter, the newest first.
+    async fn list_users(&self, filter: &UserFilter, page: &Page<Key>, cx: &Context) -> Result<PageResult<User>, Error>;
 
     /// Writes the fields of `edit`.
     async fn update_user(&self, id: Uuid, edit: &UserEdit, cx: &Context) -> Result<Option<User>, Error>;

@@ -22,6 +22,7 @@ impl Users {
                 profile_image_url: "https://example.org/ada.png".into(),
             }),
             update_mask: mask(paths),
+            etag: String::new(),
         });
         self.client.update_user(request).await.map(tonic::Response::into_inner)
     }
@@ -33,6 +34,7 @@ impl Users {
     async fn restore(&mut self, who: &Identity) -> Result<pb::User, Status> {
         let restore = pb::RestoreUserRequest {
             user_id: who.id.to_string(),
+            etag: String::new(),
         };
         let request = self.superuser.request(restore);
         self.client.restore_user(request).await.map(tonic::Response::into_inner)
@@ -41,6 +43,7 @@ impl Users {
     async fn purge(&mut self, who: &Identity) -> Result<(), Status> {
         let purge = pb::PurgeUserRequest {
             user_id: who.id.to_string(),
+            etag: String::new(),
         };
         self.client.purge_user(self.superuser.request(purge)).await.map(drop)
     }
@@ -69,6 +72,7 @@ impl Users {
 fn delete(by: &Identity, who: &Identity) -> Request<pb::DeleteUserRequest> {
     by.request(pb::DeleteUserRequest {
         user_id: who.id.to_string(),
+        etag: String::new(),
     })
 }
 

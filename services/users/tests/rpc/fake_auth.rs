@@ -104,6 +104,10 @@ impl Hosted for FakeAuth {
         routes.add_service(AuthServiceServer::new(self.clone()));
     }
 
+    fn probe(&self) -> quartet_rpc::server::Probe {
+        quartet_rpc::server::Probe::of(async || true)
+    }
+
     async fn run(self, stop: CancellationToken) {
         stop.cancelled().await;
     }
@@ -144,6 +148,20 @@ auth_service! {
             }))
         }
 
+        async fn open_account(
+            &self,
+            request: Request<pb::OpenAccountRequest>,
+        ) -> Result<Response<pb::Account>, Status> {
+            let pb::OpenAccountRequest { username, email, .. } = request.get_ref();
+            self.answer(&request, format!("open {username} {email}")).await?;
+            Ok(Response::new(pb::Account {
+                id: uuid::Uuid::from_u128(7).to_string(),
+                username: username.clone(),
+                email: email.clone(),
+                ..pb::Account::default()
+            }))
+        }
+
         async fn close_account(&self, request: Request<pb::CloseAccountRequest>) -> Result<Response<()>, Status> {
             self.answer(&request, format!("close {}", request.get_ref().account_id)).await?;
             Ok(Response::new(()))
@@ -165,8 +183,12 @@ auth_service! {
     refresh(RefreshRequest) -> pb::TokenResponse;
     logout(LogoutRequest) -> pb::LogoutResponse;
     logout_all(LogoutAllRequest) -> pb::LogoutResponse;
+    reauthenticate(ReauthenticateRequest) -> pb::ReauthenticateResponse;
+    end_sessions(EndSessionsRequest) -> ();
+    undo_email_change(UndoEmailChangeRequest) -> ();
     list_sessions(ListSessionsRequest) -> pb::ListSessionsResponse;
     revoke_session(RevokeSessionRequest) -> ();
+    replace_password(ReplacePasswordRequest) -> pb::TokenResponse;
     change_password(ChangePasswordRequest) -> ();
     request_password_reset(RequestPasswordResetRequest) -> ();
     reset_password(ResetPasswordRequest) -> ();

@@ -18,6 +18,7 @@ impl Users {
             user_id: who.id.to_string(),
             profile: Some(profile),
             update_mask: mask(paths),
+            etag: String::new(),
         });
         self.client
             .update_profile(request)
@@ -73,6 +74,7 @@ async fn a_profile_is_its_owners_and_superusers_to_write() {
     let delete = |by: &Identity| {
         by.request(pb::DeleteProfileRequest {
             user_id: ada.id.to_string(),
+            etag: String::new(),
         })
     };
     let status = users.client.delete_profile(delete(&bob)).await.unwrap_err();

@@ -33,6 +33,7 @@ impl Users {
         let set = pb::SetUserTierRequest {
             user_id: who.id.to_string(),
             tier: tier.map(Into::into),
+            etag: String::new(),
         };
         self.client
             .set_user_tier(self.superuser.request(set))
@@ -57,6 +58,7 @@ async fn a_tier_is_made_read_renamed_and_deleted() {
             name: from.into(),
             tier: Some(pb::TierEdit { name: to.into() }),
             update_mask: mask(&["name"]),
+            etag: String::new(),
         })
     };
     let taken = users.tiers.update_tier(rename("free", "pro")).await.unwrap_err();
@@ -67,7 +69,12 @@ async fn a_tier_is_made_read_renamed_and_deleted() {
     let missing = users.tiers.update_tier(rename("free", "gold")).await.unwrap_err();
     assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
 
-    let delete = || superuser.request(pb::DeleteTierRequest { name: "basic".into() });
+    let delete = || {
+        superuser.request(pb::DeleteTierRequest {
+            name: "basic".into(),
+            etag: String::new(),
+        })
+    };
     users.tiers.delete_tier(delete()).await.unwrap();
     let missing = users.tiers.delete_tier(delete()).await.unwrap_err();
     assert_eq!(refusal(missing), because(Code::NotFound, "TIER_NOT_FOUND"));
@@ -88,7 +95,7 @@ async fn only_superusers_write_tiers_and_limits() {
     let mut users = Users::new().await;
     let ada = users.ada.clone();
     users.create_tier("free").await.unwrap();
-    let id = users.limit("free", "todos", "/todos").await.unwrap().id;
+    let id = users.limit("free", "todos", "/api/v1/todos").await.unwrap().id;
     let name = || "free".to_owned();
     let refusals = [
         users
@@ -106,7 +113,10 @@ async fn only_superusers_write_tiers_and_limits() {
             .err(),
         users
             .tiers
-            .delete_tier(ada.request(pb::DeleteTierRequest { name: name() }))
+            .delete_tier(ada.request(pb::DeleteTierRequest {
+                name: name(),
+                etag: String::new(),
+            }))
             .await
             .err(),
         users
@@ -131,6 +141,7 @@ async fn only_superusers_write_tiers_and_limits() {
             .delete_rate_limit(ada.request(pb::DeleteRateLimitRequest {
                 tier_name: name(),
                 rate_limit_id: id.clone(),
+                etag: String::new(),
             }))
             .await
             .err(),
@@ -162,6 +173,7 @@ async fn a_tier_reaches_its_users_and_their_next_token() {
     let own_limits = |by: &Identity| {
         by.request(pb::ListUserRateLimitsRequest {
             user_id: ada.id.to_string(),
+            ..Default::default()
         })
     };
     let none = users.client.get_user_tier(own_tier(&ada)).await.unwrap_err();
@@ -172,7 +184,7 @@ async fn a_tier_reaches_its_users_and_their_next_token() {
     let given = users.give(&ada, Some("pro")).await.unwrap();
     assert_eq!(given.tier(), "pro");
     assert_eq!(
-        users.ensure(&ada, "ada", pb::UserRole::User).await.as_deref(),
+        users.ensure(&ada, "ada", pb::UserRole::RoleUser).await.as_deref(),
         Some("pro")
     );
     let tier = users.client.get_user_tier(own_tier(&ada)).await.unwrap();
@@ -191,7 +203,7 @@ async fn a_tier_reaches_its_users_and_their_next_token() {
     let missing = users.give(&nobody, Some("pro")).await.unwrap_err();
     assert_eq!(refusal(missing), because(Code::NotFound, "USER_NOT_FOUND"));
     assert_eq!(users.give(&ada, None).await.unwrap().tier, None);
-    assert_eq!(users.ensure(&ada, "ada", pb::UserRole::User).await, None);
+    assert_eq!(users.ensure(&ada, "ada", pb::UserRole::RoleUser).await, None);
 }
 
 #[tokio::test]
@@ -199,12 +211,12 @@ async fn limits_are_unique_and_change_by_mask() {
     let mut users = Users::new().await;
     let superuser = users.superuser.clone();
     users.create_tier("free").await.unwrap();
-    let made = users.limit("free", "todos", "/todos").await.unwrap();
-    let exists = users.limit("free", "other", "/todos").await.unwrap_err();
+    let made = users.limit("free", "todos", "/api/v1/todos").await.unwrap();
+    let exists = users.limit("free", "other", "/api/v1/todos").await.unwrap_err();
     assert_eq!(refusal(exists), because(Code::AlreadyExists, "RATE_LIMIT_EXISTS"));
-    let taken = users.limit("free", "todos", "/other").await.unwrap_err();
+    let taken = users.limit("free", "todos", "/api/v1/tags").await.unwrap_err();
     assert_eq!(refusal(taken), because(Code::AlreadyExists, "RATE_LIMIT_NAME_TAKEN"));
-    let nowhere = users.limit("gold", "todos", "/todos").await.unwrap_err();
+    let nowhere = users.limit("gold", "todos", "/api/v1/todos").await.unwrap_err();
     assert_eq!(refusal(nowhere), because(Code::NotFound, "TIER_NOT_FOUND"));
 
     let update = |edit: pb::RateLimitEdit, paths: &[&str]| {
@@ -213,6 +225,7 @@ async fn limits_are_unique_and_change_by_mask() {
             rate_limit_id: made.id.clone(),
             rate_limit: Some(edit),
             update_mask: mask(paths),
+            etag: String::new(),
         })
     };
     let edit = pb::RateLimitEdit {
@@ -223,7 +236,7 @@ async fn limits_are_unique_and_change_by_mask() {
     let edited = edited.unwrap().into_inner();
     assert_eq!(
         (edited.limit, edited.period, edited.path.as_str(), edited.name.as_str()),
-        (99, 60, "/todos", "todos")
+        (99, 60, "/api/v1/todos", "todos")
     );
     let status = users.tiers.update_rate_limit(update(edit, &[])).await.unwrap_err();
     assert_eq!(
@@ -239,6 +252,7 @@ async fn limits_are_unique_and_change_by_mask() {
         superuser.request(pb::DeleteRateLimitRequest {
             tier_name: "free".into(),
             rate_limit_id: made.id.clone(),
+            etag: String::new(),
         })
     };
     users.tiers.delete_rate_limit(delete()).await.unwrap();
@@ -246,6 +260,7 @@ async fn limits_are_unique_and_change_by_mask() {
     assert_eq!(refusal(missing), because(Code::NotFound, "RATE_LIMIT_NOT_FOUND"));
     let list = pb::ListRateLimitsRequest {
         tier_name: "free".into(),
+        ..Default::default()
     };
     let list = users.tiers.list_rate_limits(users.ada.request(list)).await.unwrap();
     assert!(list.into_inner().data.is_empty());
@@ -270,7 +285,7 @@ async fn fields_that_break_their_rules_are_named() {
         broken(&status),
         breaks(&[
             ("name", "REQUIRED"),
-            ("path", "STRING_PREFIX"),
+            ("path", "STRING_PATTERN"),
             ("limit", "REQUIRED"),
             ("period", "INT32_RANGE"),
         ])

@@ -7,7 +7,7 @@ use tonic::{Code, Request};
 use super::{Users, because, breaks, broken, mask, refusal};
 
 #[tokio::test]
-async fn an_address_is_for_its_owner_and_superusers() {
+async fn an_address_a_user_name_and_a_role_are_for_their_owner_and_superusers() {
     let mut users = Users::new().await;
     let (ada, bob, superuser) = (users.ada.clone(), users.join("bob").await, users.superuser.clone());
     assert_eq!(
@@ -20,9 +20,16 @@ async fn an_address_is_for_its_owner_and_superusers() {
     );
     let seen = users.get(&bob, &ada).await.unwrap();
     assert_eq!(
-        (seen.username.as_str(), seen.name.as_str(), seen.email),
-        ("ada", "ada", None)
+        (
+            seen.username.as_str(),
+            seen.name.as_str(),
+            seen.email.as_deref(),
+            seen.role
+        ),
+        ("", "ada", None, pb::UserRole::RoleUnspecified as i32)
     );
+    let shown = users.get(&superuser, &ada).await.unwrap();
+    assert_eq!((shown.username.as_str(), shown.role()), ("ada", pb::UserRole::RoleUser));
 
     let list = async |viewer: &Identity, users: &mut Users| {
         let list = users
@@ -83,6 +90,7 @@ async fn deleted_users_are_for_superusers_to_list() {
     let (ada, bob, superuser) = (users.ada.clone(), users.join("bob").await, users.superuser.clone());
     let delete = pb::DeleteUserRequest {
         user_id: bob.id.to_string(),
+        etag: String::new(),
     };
     users.client.delete_user(bob.request(delete)).await.unwrap();
     let deleted = || pb::ListUsersRequest {
@@ -174,6 +182,7 @@ async fn every_broken_field_of_an_edit_is_named_at_once() {
             profile_image_url: "javascript:alert(1)".into(),
         }),
         update_mask: None,
+        etag: String::new(),
     };
     let status = users.client.update_user(ada.request(wrong)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -190,6 +199,7 @@ async fn every_broken_field_of_an_edit_is_named_at_once() {
         user_id: "nonsense".into(),
         user: None,
         update_mask: mask(&["role"]),
+        etag: String::new(),
     };
     let status = users.client.update_user(ada.request(unknown)).await.unwrap_err();
     assert_eq!(
@@ -211,6 +221,7 @@ async fn a_picture_can_be_taken_away() {
                 ..Default::default()
             }),
             update_mask: mask(&["profile_image_url"]),
+            etag: String::new(),
         };
         let updated = users.client.update_user(ada.request(edit)).await.unwrap();
         assert_eq!(updated.into_inner().profile_image_url, url);
@@ -233,6 +244,7 @@ async fn only_services_ensure_users_and_only_superusers_administer() {
     let user_id = ada.id.to_string();
     let purge = pb::PurgeUserRequest {
         user_id: user_id.clone(),
+        etag: String::new(),
     };
     assert_eq!(
         refusal(users.client.purge_user(ada.request(purge)).await.unwrap_err()),
@@ -240,12 +252,17 @@ async fn only_services_ensure_users_and_only_superusers_administer() {
     );
     let restore = pb::RestoreUserRequest {
         user_id: user_id.clone(),
+        etag: String::new(),
     };
     assert_eq!(
         refusal(users.client.restore_user(ada.request(restore)).await.unwrap_err()),
         denied
     );
-    let tier = pb::SetUserTierRequest { user_id, tier: None };
+    let tier = pb::SetUserTierRequest {
+        user_id,
+        tier: None,
+        etag: String::new(),
+    };
     assert_eq!(
         refusal(users.client.set_user_tier(ada.request(tier)).await.unwrap_err()),
         denied

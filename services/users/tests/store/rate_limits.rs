@@ -1,3 +1,4 @@
+use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_users::Error;
 use quartet_users::domain::{Amount, LimitName, LimitPath, NewRateLimit, Period, RateLimitEdit};
@@ -11,8 +12,16 @@ quartet_testkit::on_both_databases!(
     an_edit_writes_its_fields_and_leaves_the_others,
     limits_belong_to_their_tier,
     a_user_has_the_limits_of_their_tier,
+    limits_are_listed_in_pages,
     deleting_a_tier_deletes_its_limits,
 );
+
+fn all() -> Page<String> {
+    Page {
+        size: 100,
+        start: Start::Number(1),
+    }
+}
 
 impl Fixture {
     fn limit(&self, name: &str, path: &str) -> NewRateLimit {
@@ -131,9 +140,10 @@ async fn limits_belong_to_their_tier(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .list_rate_limits(&pro, &fixture.cx())
+            .list_rate_limits(&pro, &all(), &fixture.cx())
             .await
             .unwrap()
+            .rows
             .is_empty()
     );
 
@@ -151,7 +161,11 @@ async fn limits_belong_to_their_tier(fresh: Fresh) {
             .map(drop)
     ));
     assert!(no_tier(
-        fixture.store.list_rate_limits(&none, &fixture.cx()).await.map(drop)
+        fixture
+            .store
+            .list_rate_limits(&none, &all(), &fixture.cx())
+            .await
+            .map(drop)
     ));
     assert!(no_tier(fixture.insert("none", "todos", "/todos").await.map(drop)));
 
@@ -170,22 +184,78 @@ async fn a_user_has_the_limits_of_their_tier(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .list_user_rate_limits(id, &fixture.cx())
+            .list_user_rate_limits(id, &all(), &fixture.cx())
             .await
             .unwrap()
+            .rows
             .is_empty()
     );
     fixture.store.set_tier(id, Some(&pro), &fixture.cx()).await.unwrap();
-    let limits = fixture.store.list_user_rate_limits(id, &fixture.cx()).await.unwrap();
+    let limits = fixture
+        .store
+        .list_user_rate_limits(id, &all(), &fixture.cx())
+        .await
+        .unwrap()
+        .rows;
     let paths: Vec<_> = limits.iter().map(|limit| limit.path.as_str()).collect();
     assert_eq!(paths, ["/tags", "/todos"]);
     assert_eq!(
-        fixture.store.list_rate_limits(&pro, &fixture.cx()).await.unwrap(),
+        fixture
+            .store
+            .list_rate_limits(&pro, &all(), &fixture.cx())
+            .await
+            .unwrap()
+            .rows,
         limits
     );
     fixture.delete(id).await;
-    let gone = fixture.store.list_user_rate_limits(id, &fixture.cx()).await;
+    let gone = fixture.store.list_user_rate_limits(id, &all(), &fixture.cx()).await;
     assert!(matches!(gone, Err(Error::UserNotFound { .. })));
+}
+
+async fn limits_are_listed_in_pages(fresh: Fresh) {
+    let fixture = Fixture::new(fresh).await;
+    let id = fixture.user("ada").await;
+    let pro = fixture.tier("pro").await;
+    fixture.tier("free").await;
+    fixture.store.set_tier(id, Some(&pro), &fixture.cx()).await.unwrap();
+    for number in [3, 1, 5, 2, 4] {
+        let (name, path) = (format!("limit {number}"), format!("/{number}"));
+        fixture.insert("pro", &name, &path).await.unwrap();
+        fixture.insert("free", &name, &path).await.unwrap();
+    }
+    for of_user in [false, true] {
+        let list = async |page: &Page<String>| {
+            let (store, cx) = (&fixture.store, fixture.cx());
+            let page = match of_user {
+                true => store.list_user_rate_limits(id, page, &cx).await.unwrap(),
+                false => store.list_rate_limits(&pro, page, &cx).await.unwrap(),
+            };
+            let paths: Vec<_> = page.rows.iter().map(|limit| limit.path.clone()).collect();
+            (paths.join(" "), page.total, page.has_more)
+        };
+        let by_number = |number| Page {
+            size: 2,
+            start: Start::Number(number),
+        };
+        assert_eq!(list(&by_number(1)).await, ("/1 /2".into(), 5, true));
+        assert_eq!(list(&by_number(3)).await, ("/5".into(), 5, false));
+        assert_eq!(
+            list(&by_number(4)).await,
+            (String::new(), 5, false),
+            "past the last page"
+        );
+        let after = |path: &str| Page {
+            size: 2,
+            start: Start::After {
+                key: path.to_owned(),
+                total: 5,
+                total_is_exact: true,
+            },
+        };
+        assert_eq!(list(&after("/2")).await, ("/3 /4".into(), 5, true));
+        assert_eq!(list(&after("/4")).await, ("/5".into(), 5, false));
+    }
 }
 
 async fn deleting_a_tier_deletes_its_limits(fresh: Fresh) {
@@ -197,9 +267,10 @@ async fn deleting_a_tier_deletes_its_limits(fresh: Fresh) {
     assert!(
         fixture
             .store
-            .list_rate_limits(&free, &fixture.cx())
+            .list_rate_limits(&free, &all(), &fixture.cx())
             .await
             .unwrap()
+            .rows
             .is_empty()
     );
 }

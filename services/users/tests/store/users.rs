@@ -5,7 +5,7 @@ use quartet_store::Context;
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_users::Error;
-use quartet_users::domain::{Account, ImageUrl, Key, ProfileEdit, UserEdit};
+use quartet_users::domain::{Account, ImageUrl, Key, ProfileEdit, UserEdit, UserFilter};
 use quartet_users::store::MIGRATIONS;
 
 use super::{Fixture, account, tier_name};
@@ -23,6 +23,7 @@ quartet_testkit::on_both_databases!(
     a_deleted_user_is_gone_until_restored,
     purging_deletes_the_profile_too,
     pages_show_every_user_once_the_newest_first,
+    a_filter_finds_parts_of_names_and_addresses,
     a_tier_is_given_and_taken,
     a_passed_deadline_writes_nothing,
     migrations_go_back_and_forth,
@@ -136,7 +137,7 @@ async fn ensuring_at_once_makes_one_user(fresh: Fresh) {
     assert_eq!(
         fixture
             .store
-            .list_users(false, &all, &fixture.cx())
+            .list_users(&UserFilter::default(), &all, &fixture.cx())
             .await
             .unwrap()
             .total,
@@ -281,13 +282,17 @@ async fn a_deleted_user_is_gone_until_restored(fresh: Fresh) {
     assert_eq!(
         fixture
             .store
-            .list_users(false, &all, &fixture.cx())
+            .list_users(&UserFilter::default(), &all, &fixture.cx())
             .await
             .unwrap()
             .total,
         0
     );
-    let deleted = fixture.store.list_users(true, &all, &fixture.cx()).await.unwrap();
+    let filter = UserFilter {
+        deleted: true,
+        ..UserFilter::default()
+    };
+    let deleted = fixture.store.list_users(&filter, &all, &fixture.cx()).await.unwrap();
     assert_eq!(
         (deleted.total, deleted.rows[0].id, deleted.rows[0].deleted_at),
         (1, id, Some(now))
@@ -344,7 +349,11 @@ async fn pages_show_every_user_once_the_newest_first(fresh: Fresh) {
         start: Start::Number(1),
     };
     loop {
-        let rows = fixture.store.list_users(false, &page, &fixture.cx()).await.unwrap();
+        let rows = fixture
+            .store
+            .list_users(&UserFilter::default(), &page, &fixture.cx())
+            .await
+            .unwrap();
         assert_eq!(rows.total, 7);
         by_token.extend(rows.rows.iter().map(|user| user.id));
         if !rows.has_more {
@@ -363,9 +372,43 @@ async fn pages_show_every_user_once_the_newest_first(fresh: Fresh) {
         size: 3,
         start: Start::Number(2),
     };
-    let second = fixture.store.list_users(false, &second, &fixture.cx()).await.unwrap();
+    let second = fixture
+        .store
+        .list_users(&UserFilter::default(), &second, &fixture.cx())
+        .await
+        .unwrap();
     let second: Vec<_> = second.rows.iter().map(|user| user.id).collect();
     assert_eq!(second, ids[3..6]);
+}
+
+async fn a_filter_finds_parts_of_names_and_addresses(fresh: Fresh) {
+    let fixture = Fixture::new(fresh).await;
+    for username in ["adalovelace", "alanturing", "gracehopper"] {
+        fixture.ensure(&account(fixture.clock.new_id(), username)).await;
+    }
+    let found = async |name: &str, email: &str| {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let filter = UserFilter {
+            name: text(name),
+            email: text(email),
+            ..UserFilter::default()
+        };
+        let page = Page {
+            size: 2,
+            start: Start::Number(1),
+        };
+        let rows = fixture.store.list_users(&filter, &page, &fixture.cx()).await.unwrap();
+        assert_eq!(rows.has_more, rows.total > 2);
+        let mut names: Vec<_> = rows.rows.into_iter().map(|user| user.username).collect();
+        names.sort();
+        (rows.total, names.join(" "))
+    };
+    assert_eq!(found("LOVE", "").await, (1, "adalovelace".into()));
+    assert_eq!(found("", "Turing@").await, (1, "alanturing".into()));
+    assert_eq!(found("a", "hopper").await, (1, "gracehopper".into()));
+    assert_eq!(found("a", "").await.0, 3);
+    assert_eq!(found("a%g", "").await.0, 0);
+    assert_eq!(found("", "_").await.0, 0);
 }
 
 async fn a_tier_is_given_and_taken(fresh: Fresh) {

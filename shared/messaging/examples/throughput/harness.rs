@@ -42,12 +42,18 @@ impl Harness {
         let database = fresh.open().await;
         match &database {
             Database::Postgres(pool) => {
-                sqlx::raw_sql(schema::POSTGRES_UP).execute(pool.pool()).await.unwrap();
+                sqlx::raw_sql(schema::OUTBOX.postgres.0)
+                    .execute(pool.pool())
+                    .await
+                    .unwrap();
                 let effects = "create table effects (id uuid primary key, payload bytea not null)";
                 sqlx::raw_sql(effects).execute(pool.pool()).await.unwrap();
             }
             Database::Sqlite(pool) => {
-                sqlx::raw_sql(schema::SQLITE_UP).execute(pool.pool()).await.unwrap();
+                sqlx::raw_sql(schema::OUTBOX.sqlite.0)
+                    .execute(pool.pool())
+                    .await
+                    .unwrap();
                 let effects = "create table effects (id blob primary key, payload blob not null) strict, without rowid";
                 sqlx::raw_sql(effects).execute(pool.pool()).await.unwrap();
             }

@@ -5,8 +5,8 @@ pub(crate) mod sqlite;
 
 use bytes::Bytes;
 use quartet_kernel::Deadline;
-use quartet_store::{Database, Error, Sqlite, Timestamp};
-use sqlx::{FromRow, PgPool};
+use quartet_store::{Database, Error, PostgresConnections, Sqlite, Timestamp};
+use sqlx::FromRow;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -26,17 +26,17 @@ pub(crate) struct Row {
 
 /// How far behind an outbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lag {
+pub struct Lag {
     /// Rows that are not sent.
-    pub(crate) unsent: u64,
+    pub unsent: u64,
     /// The time of the oldest of them.
-    pub(crate) oldest: Option<OffsetDateTime>,
+    pub oldest: Option<OffsetDateTime>,
 }
 
 /// The rows that a relay works on.
 pub(crate) enum Rows {
     /// In PostgreSQL, over connections of its own.
-    Postgres(PgPool),
+    Postgres(PostgresConnections),
     /// In SQLite, in turn with all others who write.
     Sqlite(Sqlite),
 }
@@ -46,8 +46,14 @@ pub(crate) enum Rows {
 macro_rules! on {
     ($self:ident . $function:ident ( $($argument:expr),* )) => {
         match $self {
-            Self::Postgres(pool) => postgres::$function(pool, $($argument),*).await,
-            Self::Sqlite(store) => sqlite::$function(store.pool(), $($argument),*).await,
+            Self::Postgres(connections) => {
+                let mut connection = connections.acquire().await?;
+                postgres::$function(&mut connection, $($argument),*).await
+            }
+            Self::Sqlite(store) => {
+                let mut connection = store.pool().acquire().await?;
+                sqlite::$function(&mut connection, $($argument),*).await
+            }
         }
     };
 }
@@ -84,7 +90,7 @@ impl Rows {
     /// How far behind the outbox is.
     pub(crate) async fn lag(&self) -> Result<Lag, Error> {
         match self {
-            Self::Postgres(pool) => postgres::lag(&mut *pool.acquire().await?).await,
+            Self::Postgres(connections) => postgres::lag(&mut *connections.acquire().await?).await,
             Self::Sqlite(store) => sqlite::lag(&mut *store.read(Deadline::after(LAG_TIMEOUT)).await?).await,
         }
     }

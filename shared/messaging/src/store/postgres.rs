@@ -1,8 +1,8 @@
 //! The queries over PostgreSQL.
 
-use quartet_store::Postgres as Store;
 use quartet_store::dialect::postgres as dialect;
-use sqlx::{PgConnection as Connection, PgPool, Postgres as Db, QueryBuilder};
+use quartet_store::{Postgres as Store, PostgresConnections};
+use sqlx::{PgConnection as Connection, Postgres as Db, QueryBuilder};
 
 use super::route_columns;
 use crate::Message;
@@ -22,8 +22,8 @@ mod rows;
 pub(crate) use rows::*;
 
 /// The connections of a relay: its own, since they are set up as those of calls must not be.
-pub(super) fn relaying(store: &Store, connections: usize) -> PgPool {
-    let options = (*store.pool().connect_options()).clone().options([
+pub(super) fn relaying(store: &Store, connections: usize) -> PostgresConnections {
+    let options = [
         // What a relay writes may be lost in a crash of the server: the message is then sent once
         // more, and the inbox absorbs it.
         ("synchronous_commit", "off"),
@@ -35,14 +35,9 @@ pub(super) fn relaying(store: &Store, connections: usize) -> PgPool {
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
-    ]);
-    let pool = store
-        .pool()
-        .options()
-        .clone()
-        .min_connections(0)
-        .max_connections(u32::try_from(connections).unwrap_or(u32::MAX));
-    pool.connect_lazy_with(options)
+    ];
+    let size = u32::try_from(connections).unwrap_or(u32::MAX);
+    store.separately(size, |given| given.options(options))
 }
 
 pub(crate) async fn append(connection: &mut Connection, messages: &[Message]) -> Result<(), sqlx::Error> {
@@ -118,7 +113,7 @@ mod tests {
         let unsent = format!("{insert} null from generate_series(1, 40000) as number");
         // Statistics of a table whose rows are all sent, and none at all, which suggest a sort.
         for history in [all_sent.as_str(), "select"] {
-            let plan = plan(&[schema::POSTGRES_UP, history, &unsent]).await;
+            let plan = plan(&[schema::OUTBOX.postgres.0, history, &unsent]).await;
             assert!(!plan.contains("Sort"), "{plan}");
             assert!(!plan.contains("rows=40000"), "{plan}");
             assert!(plan.contains("Index Scan using outbox_unsent_idx"), "{plan}");
@@ -142,7 +137,7 @@ mod tests {
             .bind(Timestamp(now))
             .bind(Timestamp(now))
             .bind(100i64)
-            .fetch_all(&relaying)
+            .fetch_all(&mut *relaying.acquire().await.unwrap())
             .await
             .unwrap();
         plan.join("\n")

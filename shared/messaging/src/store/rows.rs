@@ -1,7 +1,8 @@
 //! The queries on outbox and inbox, compiled once per database.
 
+use quartet_kernel::{KeptReply, KeyedRequest};
 use quartet_store::{Error, Timestamp};
-use sqlx::{FromRow, Pool, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -68,7 +69,7 @@ pub(crate) const CLAIM: &str = concat!(
 );
 
 pub(crate) async fn claim(
-    pool: &Pool<Db>,
+    connection: &mut Connection,
     now: OffsetDateTime,
     until: OffsetDateTime,
     limit: i64,
@@ -77,7 +78,7 @@ pub(crate) async fn claim(
         .bind(Timestamp(now))
         .bind(Timestamp(until))
         .bind(limit)
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await?;
     rows.sort_by_key(|row| row.seq);
     let claimed = |row: ClaimedRow| {
@@ -92,7 +93,7 @@ pub(crate) async fn claim(
     Ok(rows.into_iter().map(claimed).collect())
 }
 
-pub(crate) async fn mark_sent(pool: &Pool<Db>, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
+pub(crate) async fn mark_sent(connection: &mut Connection, seqs: &[i64], now: OffsetDateTime) -> Result<(), Error> {
     // Whoever has the claim by now: what the broker has confirmed is sent.
     sqlx::query(concat!(
         "update outbox set sent_at = $1, claimed_until = null, failure = null where sent_at is null and seq",
@@ -100,12 +101,17 @@ pub(crate) async fn mark_sent(pool: &Pool<Db>, seqs: &[i64], now: OffsetDateTime
     ))
     .bind(Timestamp(now))
     .bind(bind_numbers(seqs))
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(crate) async fn release(pool: &Pool<Db>, seqs: &[i64], due_at: OffsetDateTime, failure: &str) -> Result<(), Error> {
+pub(crate) async fn release(
+    connection: &mut Connection,
+    seqs: &[i64],
+    due_at: OffsetDateTime,
+    failure: &str,
+) -> Result<(), Error> {
     sqlx::query(concat!(
         "update outbox set claimed_until = null, due_at = $2, failures = failures + 1, failure = $3
           where sent_at is null and seq",
@@ -114,7 +120,7 @@ pub(crate) async fn release(pool: &Pool<Db>, seqs: &[i64], due_at: OffsetDateTim
     .bind(bind_numbers(seqs))
     .bind(Timestamp(due_at))
     .bind(failure)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -130,26 +136,83 @@ pub(crate) async fn lag(connection: &mut Connection) -> Result<Lag, Error> {
     })
 }
 
-pub(crate) async fn prune_outbox(pool: &Pool<Db>, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+pub(crate) async fn prune_outbox(
+    connection: &mut Connection,
+    before: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query(
         "delete from outbox
           where sent_at < $1 and seq in (select seq from outbox order by seq limit $2)",
     )
     .bind(Timestamp(before))
     .bind(limit)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(done.rows_affected())
 }
 
-pub(crate) async fn prune_inbox(pool: &Pool<Db>, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
+pub(crate) async fn prune_inbox(connection: &mut Connection, before: OffsetDateTime, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query(
         "delete from inbox where (consumer, message_id) in
             (select consumer, message_id from inbox where seen_at < $1 order by seen_at limit $2)",
     )
     .bind(Timestamp(before))
     .bind(limit)
-    .execute(pool)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(crate) async fn find_reply(
+    connection: &mut Connection,
+    request: &KeyedRequest,
+) -> Result<Option<KeptReply>, sqlx::Error> {
+    let row: Option<(Vec<u8>, Vec<u8>)> =
+        sqlx::query_as("select fingerprint, reply from idempotency_keys where owner = $1 and key = $2")
+            .bind(request.owner)
+            .bind(request.key.as_str())
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.map(|(fingerprint, reply)| KeptReply { fingerprint, reply }))
+}
+
+/// Whether the key was free. Waits for a transaction that has inserted the key.
+pub(crate) async fn insert_reply(
+    connection: &mut Connection,
+    request: &KeyedRequest,
+    reply: &[u8],
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "insert into idempotency_keys (owner, key, method, fingerprint, reply, created_at)
+         values ($1, $2, $3, $4, $5, $6)
+    on conflict (owner, key) do nothing",
+    )
+    .bind(request.owner)
+    .bind(request.key.as_str())
+    .bind(&*request.method)
+    .bind(request.fingerprint.as_slice())
+    .bind(reply)
+    .bind(Timestamp(now))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Deletes at most `limit` replies that were kept before `before`; how many there were.
+pub(crate) async fn prune_replies(
+    connection: &mut Connection,
+    before: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "delete from idempotency_keys where (owner, key) in
+            (select owner, key from idempotency_keys where created_at < $1 order by created_at limit $2)",
+    )
+    .bind(Timestamp(before))
+    .bind(limit)
+    .execute(connection)
     .await?;
     Ok(done.rows_affected())
 }

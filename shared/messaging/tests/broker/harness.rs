@@ -79,7 +79,7 @@ impl Harness {
             consumer text not null, subject text not null, kind text not null, payload text not null)";
         match &database {
             Database::Postgres(database) => {
-                sqlx::raw_sql(schema::POSTGRES_UP)
+                sqlx::raw_sql(schema::OUTBOX.postgres.0)
                     .execute(database.pool())
                     .await
                     .unwrap();
@@ -90,7 +90,10 @@ impl Harness {
                     .unwrap();
             }
             Database::Sqlite(database) => {
-                sqlx::raw_sql(schema::SQLITE_UP).execute(database.pool()).await.unwrap();
+                sqlx::raw_sql(schema::OUTBOX.sqlite.0)
+                    .execute(database.pool())
+                    .await
+                    .unwrap();
                 let effects = effects.replace("effects (", "effects (seq integer primary key, ");
                 sqlx::raw_sql(sqlx::AssertSqlSafe(effects))
                     .execute(database.pool())

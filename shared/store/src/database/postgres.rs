@@ -1,20 +1,35 @@
 //! PostgreSQL.
 
+mod connections;
+mod transaction;
+
+use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use metrics::{Label, gauge};
 use quartet_kernel::Deadline;
-use sqlx::pool::PoolConnection;
+use quartet_telemetry::metrics::{self as telemetry, DB_CLIENT_CONNECTION_COUNT, DB_CLIENT_CONNECTION_MAX};
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{PgConnection, Transaction};
+
+use connections::Connection;
+pub use connections::Connections;
+pub use transaction::Transaction;
 
 use crate::backend::RowLock;
 use crate::{Config, ConnectRetry, Error};
 
+/// How often the connections are measured, and those that nobody needs closed.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the connection of a migration stays open after it.
+const AFTER_MIGRATIONS: Duration = Duration::from_secs(5);
+
 /// A pool of connections to PostgreSQL.
 #[derive(Clone)]
 pub struct Postgres {
-    pool: PgPool,
+    connections: Connections,
+    migrating: PgPool,
     statement_timeout: Duration,
     connect_timeout: Duration,
 }
@@ -22,9 +37,33 @@ pub struct Postgres {
 /// A connection for reading.
 pub enum Read {
     /// Under the pool's bound on statements.
-    Plain(PoolConnection<sqlx::Postgres>),
+    Plain(Connection),
     /// In a transaction, which holds a tighter bound and takes it along when it ends.
-    Bounded(Transaction<'static, sqlx::Postgres>),
+    Bounded(Transaction),
+}
+
+/// Closes idle connections and records how many there are, for as long as the pool is open.
+async fn keep_up(connections: Connections, name: String, max: u32) {
+    let labels = |state: &'static str| {
+        [
+            Label::new("db_client_connection_pool_name", name.clone()),
+            Label::new("db_client_connection_state", state),
+        ]
+    };
+    let (idle, used) = (labels("idle"), labels("used"));
+    let [of_pool, _] = labels("");
+    if telemetry::is_on() {
+        gauge!(DB_CLIENT_CONNECTION_MAX, [of_pool].iter()).set(max);
+    }
+    while !connections.is_closed() {
+        connections.close_idle();
+        if telemetry::is_on() {
+            let count = connections.count();
+            gauge!(DB_CLIENT_CONNECTION_COUNT, idle.iter()).set(count.idle as f64);
+            gauge!(DB_CLIENT_CONNECTION_COUNT, used.iter()).set(count.used as f64);
+        }
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
+    }
 }
 
 impl Postgres {
@@ -36,21 +75,22 @@ impl Postgres {
             // A transaction whose process was stopped must not hold its locks for good.
             ("idle_in_transaction_session_timeout", "60000".to_owned()),
         ]);
-        let pool = PgPoolOptions::new()
+        let connections = Connections::new(options.clone(), config.pool_size, config.acquire_timeout.0);
+        let migrating = PgPoolOptions::new()
             .max_connections(config.pool_size)
             .acquire_timeout(config.acquire_timeout.0)
-            // A ping before each use costs a round trip; a connection that died shows at its first
-            // statement.
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
-
+            .idle_timeout(AFTER_MIGRATIONS)
+            .connect_lazy_with(options.clone());
+        let name = options.get_database().unwrap_or_default().to_owned();
+        tokio::spawn(keep_up(connections.clone(), name, config.pool_size));
         let database = Self {
-            pool,
+            connections,
+            migrating,
             statement_timeout,
             connect_timeout: config.connect_timeout.0,
         };
         let retry = database.connect_retry();
-        while let Err(error) = database.pool.acquire().await.map_err(Error::from) {
+        while let Err(error) = database.connections.acquire().await {
             if !retry.again(&error).await {
                 return Err(error);
             }
@@ -63,56 +103,52 @@ impl Postgres {
         ConnectRetry::until(Deadline::after(self.connect_timeout))
     }
 
-    /// The pool itself, for migrations and tests.
+    /// Connections as sqlx's migrations take them, beside those of [`Postgres::read`] and
+    /// [`Postgres::write`]; tests use them too.
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.migrating
+    }
+
+    /// Connections of their own to the same database, with other options.
+    pub fn separately(&self, size: u32, options: impl FnOnce(PgConnectOptions) -> PgConnectOptions) -> Connections {
+        self.connections.alike(size, options)
     }
 
     /// A connection for reading, bounded by `deadline`.
     pub async fn read(&self, deadline: Deadline) -> Result<Read, Error> {
         if deadline.remaining() >= self.statement_timeout {
-            return Ok(Read::Plain(self.pool.acquire().await?));
+            return Ok(Read::Plain(self.connections.acquire().await?));
         }
         Ok(Read::Bounded(self.write(deadline).await?))
     }
 
     /// A transaction, bounded by `deadline`. It rolls back unless it is committed.
-    pub async fn write(&self, deadline: Deadline) -> Result<Transaction<'static, sqlx::Postgres>, Error> {
+    pub async fn write(&self, deadline: Deadline) -> Result<Transaction, Error> {
         self.write_locking(deadline, &[]).await
     }
 
     /// As [`Postgres::write`], with these rows locked in the same round trip.
-    pub async fn write_locking(
-        &self,
-        deadline: Deadline,
-        locks: &[RowLock],
-    ) -> Result<Transaction<'static, sqlx::Postgres>, Error> {
+    pub async fn write_locking(&self, deadline: Deadline, locks: &[RowLock]) -> Result<Transaction, Error> {
         let remaining = deadline.remaining();
         if remaining.is_zero() {
             return Err(Error::Deadline);
         }
-        let pool = self.pool.clone();
-        let bound = (remaining < self.statement_timeout).then_some(remaining.as_millis());
-        let locks: String = locks.iter().map(|lock| format!("; {lock}")).collect();
-        // A task of its own, which goes on when the caller gives up: sqlx would hand a connection
-        // whose `begin` was not awaited to the end back to the pool with the transaction open.
-        let begun = tokio::spawn(async move {
-            let bound = match bound {
-                None if locks.is_empty() => return pool.begin().await,
-                None => String::new(),
-                // Zero would mean no bound, so at least a millisecond.
-                Some(bound) => format!("; set local statement_timeout = {}", bound.max(1)),
-            };
-            // One round trip for all of them. They hold numbers and ids, and names from the code.
-            let begin = format!("begin{bound}{locks}");
-            pool.begin_with(sqlx::AssertSqlSafe(begin)).await
-        });
-        // It can only be lost with the runtime.
-        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+        let mut begin = "begin".to_owned();
+        if remaining < self.statement_timeout {
+            // Zero would mean no bound, so at least a millisecond.
+            let bound = remaining.as_millis().max(1);
+            let _ = write!(begin, "; set local statement_timeout = {bound}");
+        }
+        for lock in locks {
+            let _ = write!(begin, "; {lock}");
+        }
+        // One round trip for all of them. They hold numbers and ids, and names from the code.
+        Transaction::begin(self.connections.acquire().await?, begin).await
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
+        self.migrating.close().await;
     }
 }
 

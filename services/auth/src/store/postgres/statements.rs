@@ -6,25 +6,31 @@
 use quartet_messaging::Message;
 use quartet_messaging::outbox::Outbox as _;
 use quartet_store::{Context, Timestamp};
-use sqlx::{Postgres as Db, QueryBuilder};
+use sqlx::{FromRow, Postgres as Db, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Connection;
 use super::accounts::{AccountRow, taken};
+use super::security_events;
 use crate::Error;
-use crate::domain::throttle::{ANYWHERE, Attempt, Mark};
-use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Purpose, TokenHash};
+use crate::domain::throttle::{Attempt, Mark};
+use crate::domain::{Account, EndedSession, NewAccount, PasswordHash, Purpose, SecurityEvent, TokenHash};
 use crate::store::NewSession;
+use crate::store::bind_event;
 use crate::store::pending::Write;
 use crate::store::sessions::Ending;
 
-/// Ends a session of an account. $1 account, $2 now, $3 reason, $4 session, $5 when to forget it.
+/// Ends a session of an account, and records it. $1 account, $2 now, $3 reason, $4 session, $5 when to
+/// forget it, $6 to $12 the rest of the event: see `bind_event!`.
 pub(super) const END_ONE: &str = "with ended as (
         update sessions
            set ended_at = $2, end_reason = $3
          where id = $4 and account_id = $1 and ended_at is null and expires_at > $2
-     returning id)
+     returning id), event as (
+        insert into security_events
+            (id, kind, happened_at, account_id, session_id, actor, client_address, request_id, trace_id, detail)
+        select $6, $7, $2, $1, $4, $8, $9, $10, $11, $12 from ended)
     insert into revocations (session_id, ended_at, forget_at)
     select id, $2, $5 from ended
  returning session_id";
@@ -56,19 +62,29 @@ pub(super) const VOID_AND_END: &str = concat!(
     ended!()
 );
 
+/// Sets the password $3 of the account $1 at $4, if it still has $2. An address that is yet to be proven
+/// is taken back; an account whose key is no address has nothing but the one that it claims.
+pub(super) const SET_PASSWORD: &str = "update accounts
+    set password_hash = $3, updated_at = $4,
+        pending_email = case when email_key like '%@%' then null else email end,
+        pending_email_key = case when email_key like '%@%' then null else lower(email collate \"C\") end
+  where id = $1 and password_hash = $2";
+
 /// Writes what a unit of work has collected. Returns the sessions that end with it.
 pub(super) async fn write(
     connection: &mut Connection,
     write: &Write,
+    events: &[SecurityEvent],
     messages: &[Message],
     cx: &Context,
 ) -> Result<Vec<EndedSession>, Error> {
     let mut statement = QueryBuilder::<Db>::new("with ");
     let ending = match write {
-        Write::Nothing => {
+        Write::Nothing if events.is_empty() => {
             connection.append_all(messages).await?;
             return Ok(Vec::new());
         }
+        Write::Nothing => None,
         Write::Open(account, session) => {
             push_open(&mut statement, account, session.as_deref(), cx.now);
             None
@@ -88,6 +104,14 @@ pub(super) async fn write(
     if let Some((id, ending)) = ending {
         let is_purge = matches!(write, Write::Purge(..));
         push_end(&mut statement, id, ending, is_purge);
+    }
+    if !events.is_empty() {
+        statement.push(match write {
+            Write::Nothing => "event as (",
+            Write::Open(..) | Write::Save(..) | Write::Purge(..) => ", event as (",
+        });
+        security_events::push_insert(&mut statement, events);
+        statement.push(")");
     }
     if !messages.is_empty() {
         statement.push(", message as (");
@@ -119,7 +143,7 @@ fn push_open(
         "opened as (
             insert into accounts
                 (id, username, email, email_key, email_verified, name, password_hash, role, disabled, closed,
-                 created_at, updated_at)
+                 created_at, updated_at, pending_email, pending_email_key)
             values (",
     );
     statement
@@ -127,7 +151,7 @@ fn push_open(
         .push_bind(account.id)
         .push_bind(account.username.as_str().to_owned())
         .push_bind(account.email.as_str().to_owned())
-        .push_bind(account.email.key())
+        .push_bind(account.email_key())
         .push_bind(account.email_verified)
         .push_bind(account.name.clone())
         .push_bind(account.password_hash.as_str().to_owned())
@@ -135,7 +159,9 @@ fn push_open(
         .push("false")
         .push("false")
         .push_bind(Timestamp(now))
-        .push_bind(Timestamp(now));
+        .push_bind(Timestamp(now))
+        .push_bind(account.pending_email())
+        .push_bind(account.pending_email().map(|_| account.email.key()));
     statement.push("))");
     let Some(NewSession { session, token_hash }) = session else {
         return;
@@ -214,52 +240,70 @@ fn push_end(statement: &mut QueryBuilder<Db>, id: Uuid, ending: &Ending, is_purg
         .push(" from ended returning session_id)");
 }
 
-/// Counts an attempt, if the counts are still what they were before it: all of them or none. The
-/// insertion fails where another attempt has made the row meanwhile.
+/// What the counts of an account are kept under: see
+/// [`Subject::as_bytes`](crate::domain::throttle::Subject::as_bytes).
+macro_rules! subject {
+    () => {
+        "uuid_send(accounts.id)"
+    };
+}
+pub(super) use subject;
+
+/// One value of every count that an attempt changes.
+fn column<T>(attempt: &Attempt, of: impl Fn(&Mark) -> T) -> Vec<T> {
+    attempt.marks().map(of).collect()
+}
+
+/// Counts an attempt, if the counts are still what they were before it, or below where it only adds
+/// to them: all of them or none. The insertion fails where another attempt has made the row
+/// meanwhile. Rows are locked and made in one order.
 pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt) -> Result<bool, sqlx::Error> {
-    fn column<T>(attempt: &Attempt, of: impl Fn(&Mark) -> T) -> Vec<T> {
-        attempt.marks().map(of).collect()
-    }
     let counted: i64 = sqlx::query_scalar(
         "with mark as (
-            select * from unnest($2::text[], $3::int4[], $4::timestamptz[], $5::timestamptz[], $6::int4[],
-                                 $7::timestamptz[], $8::timestamptz[])
-                as mark (address, failures_before, attempted_before, blocked_before, failures, attempted_at,
-                         blocked_until)
+            select * from unnest($1::bytea[], $2::text[], $3::int4[], $4::timestamptz[], $5::timestamptz[],
+                                 $6::int4[], $7::int4[], $8::timestamptz[], $9::timestamptz[])
+                as mark (subject, address, failures_before, attempted_before, blocked_before, adds_below, failures,
+                         attempted_at, blocked_until)
          ), unchanged as (
             select counted.address
-              from login_attempts as counted join mark on mark.address = counted.address
-             where counted.subject = $1
-               and counted.failures = failures_before
-               and counted.attempted_at = attempted_before
-               and counted.blocked_until = blocked_before
-          order by counted.address
+              from login_attempts as counted
+              join mark on mark.subject = counted.subject and mark.address = counted.address
+             where (counted.failures = failures_before
+                    and counted.attempted_at = attempted_before
+                    and counted.blocked_until = blocked_before)
+                or (counted.failures < adds_below
+                    and counted.blocked_until <= greatest(counted.attempted_at, mark.attempted_at))
+          order by counted.subject, counted.address
                for update of counted
          ), verdict as (
             select (select count(*) from unchanged)
                  = (select count(*) from mark where failures_before is not null) as holds
          ), updated as (
             update login_attempts as counted
-               set failures = mark.failures, attempted_at = mark.attempted_at, blocked_until = mark.blocked_until
+               set failures = case when adds_below is null then mark.failures else counted.failures + 1 end,
+                   attempted_at = greatest(counted.attempted_at, mark.attempted_at),
+                   blocked_until = mark.blocked_until
               from mark, verdict
-             where holds and counted.subject = $1 and counted.address = mark.address
+             where holds and counted.subject = mark.subject and counted.address = mark.address
                and failures_before is not null
          returning counted.address
          ), inserted as (
             insert into login_attempts (subject, address, failures, attempted_at, blocked_until)
-            select $1, address, failures, attempted_at, blocked_until
+            select subject, address, failures, attempted_at, blocked_until
               from mark, verdict
              where holds and failures_before is null
+          order by subject, address
          returning address)
          select (select count(*) from updated) + (select count(*) from inserted)",
     )
-    .bind(attempt.subject.0.as_slice())
+    .bind(column(attempt, |mark| mark.subject.as_bytes().to_vec()))
     .bind(column(attempt, |mark| mark.address.clone()))
     .bind(column(attempt, |mark| {
         mark.before.map(|before| failures(before.failures))
     }))
     .bind(column(attempt, |mark| mark.before.map(|before| before.attempted_at)))
     .bind(column(attempt, |mark| mark.before.map(|before| before.blocked_until)))
+    .bind(column(attempt, |mark| mark.adds_below.map(failures)))
     .bind(column(attempt, |mark| failures(mark.after.failures)))
     .bind(column(attempt, |mark| mark.after.attempted_at))
     .bind(column(attempt, |mark| mark.after.blocked_until))
@@ -268,87 +312,138 @@ pub(super) async fn count_attempt(connection: &mut Connection, attempt: &Attempt
     Ok(counted > 0)
 }
 
-/// The parts that forget the failures of an attempt's address and take its own back over all
-/// addresses. $1 subject, $2 address, $3 all addresses; $4 and $5 are its delay over all addresses
-/// and the one before it, null where that count does not matter. The rows are locked in one order.
-macro_rules! cleared {
+/// The parts that take an attempt back: its failure, and its delay unless a later failure has set
+/// another. $1 subjects, $2 addresses, $3 its delays, $4 the delays before it, $5 which counts are
+/// forgotten as a whole. The rows are locked in one order.
+macro_rules! taken_back {
     () => {
-        "counted as (
-            select address
+        "mark as (
+            select * from unnest($1::bytea[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bool[])
+                as mark (subject, address, blocked_until, blocked_before, is_forgotten)
+         ), counted as (
+            select mark.*
               from login_attempts
-             where subject = $1 and (address = $2 or (address = $3 and $4 is not null))
-          order by address
-               for update
+              join mark on mark.subject = login_attempts.subject and mark.address = login_attempts.address
+          order by login_attempts.subject, login_attempts.address
+               for update of login_attempts
          ), forgotten as (
             delete from login_attempts using counted
-             where login_attempts.subject = $1 and login_attempts.address = counted.address
-               and counted.address <> $3
+             where login_attempts.subject = counted.subject and login_attempts.address = counted.address
+               and is_forgotten
          ), taken_back as (
             update login_attempts
-               set failures = failures - 1,
-                   blocked_until = case when blocked_until = $4 then $5 else blocked_until end
+               set failures = login_attempts.failures - 1,
+                   blocked_until = case when login_attempts.blocked_until = counted.blocked_until
+                                        then counted.blocked_before else login_attempts.blocked_until end
               from counted
-             where login_attempts.subject = $1 and login_attempts.address = counted.address
-               and counted.address = $3 and failures > 0
+             where login_attempts.subject = counted.subject and login_attempts.address = counted.address
+               and not is_forgotten and login_attempts.failures > 0
          )"
     };
 }
 
-/// Clears a successful attempt.
-pub(super) async fn clear_attempt(connection: &mut Connection, attempt: &Attempt) -> Result<(), Error> {
-    let name = attempt.name.as_ref();
-    sqlx::query(concat!("with ", cleared!(), " select"))
-        .bind(attempt.subject.0.as_slice())
-        .bind(&attempt.pair.address)
-        .bind(ANYWHERE)
-        .bind(name.map(|name| Timestamp(name.after.blocked_until)))
-        .bind(name.map(|name| Timestamp(name.blocked_before())))
-        .execute(connection)
-        .await?;
+/// Binds what [`taken_back!`] takes. `is_success`: the count of the attempt's own address is
+/// forgotten.
+macro_rules! bind_taken_back {
+    ($query:expr, $attempt:expr, $is_success:expr) => {
+        $query
+            .bind(column($attempt, |mark| mark.subject.as_bytes().to_vec()))
+            .bind(column($attempt, |mark| mark.address.clone()))
+            .bind(column($attempt, |mark| mark.after.blocked_until))
+            .bind(column($attempt, Mark::blocked_before))
+            .bind(
+                $attempt
+                    .marks()
+                    .enumerate()
+                    .map(|(n, _)| n == 0 && $is_success)
+                    .collect::<Vec<_>>(),
+            )
+    };
+}
+
+/// Takes an attempt back. After a success, the failures of its own address are forgotten as well.
+pub(super) async fn take_back(connection: &mut Connection, attempt: &Attempt, is_success: bool) -> Result<(), Error> {
+    let query = sqlx::query(concat!("with ", taken_back!(), " select"));
+    bind_taken_back!(query, attempt, is_success).execute(connection).await?;
     Ok(())
 }
 
 /// Clears a successful attempt and opens a session, if the account can sign in and its password is
-/// still the one that was verified.
+/// still the one that was verified. The account is locked before the counts, as by a reset of the
+/// password: PostgreSQL runs the parts that the last one reads first.
 pub(super) async fn open_session(
     connection: &mut Connection,
     new: &NewSession,
     verified: &PasswordHash,
     attempt: &Attempt,
-) -> Result<Option<Account>, Error> {
-    let (session, name) = (&new.session, attempt.name.as_ref());
-    let row: Option<AccountRow> = sqlx::query_as(concat!(
+    limit: u32,
+    ending: Ending,
+    event: &SecurityEvent,
+) -> Result<Option<(Account, Vec<EndedSession>)>, Error> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        account: AccountRow,
+        ended: Option<Vec<Uuid>>,
+    }
+    let session = &new.session;
+    let query = sqlx::query_as(concat!(
         "with ",
-        cleared!(),
+        taken_back!(),
         ", account as (
             select * from accounts where id = $6 and password_hash = $7 and not disabled and not closed for update
          ), session as (
-            insert into sessions (id, account_id, secret, user_agent, ip_address, created_at, last_used_at, expires_at)
-            select $8, id, $9, $10, $11, $12, $13, $14 from account
+            insert into sessions
+                (id, account_id, secret, user_agent, ip_address, created_at, last_used_at, expires_at, assurance,
+                 client_id)
+            select $8, id, $9, $10, $11, $12, $13, $14, $20, $28 from account
          returning id
          ), token as (
             insert into refresh_tokens (token_hash, session_id) select $15, id from session
+         ), event as (
+            insert into security_events
+                (id, kind, happened_at, account_id, session_id, actor, client_address, request_id, trace_id, detail)
+            select $21, $22, $16, $6, $8, $23, $24, $25, $26, $27 from account
+         ), ended as (
+            update sessions
+               set ended_at = $16, end_reason = $17
+             where id in (select sessions.id
+                            from sessions join account on account.id = sessions.account_id
+                           where ended_at is null and expires_at > $16
+                        order by last_used_at desc, sessions.id desc
+                          offset $18)
+         returning id
+         ), revoked as (
+            insert into revocations (session_id, ended_at, forget_at)
+            select id, $16, $19 from ended
+         returning session_id
          )
-         select * from account"
-    ))
-    .bind(attempt.subject.0.as_slice())
-    .bind(&attempt.pair.address)
-    .bind(ANYWHERE)
-    .bind(name.map(|name| Timestamp(name.after.blocked_until)))
-    .bind(name.map(|name| Timestamp(name.blocked_before())))
-    .bind(session.account_id)
-    .bind(verified.as_str())
-    .bind(session.id)
-    .bind(session.secret.as_slice())
-    .bind(&session.user_agent)
-    .bind(&session.ip_address)
-    .bind(Timestamp(session.created_at))
-    .bind(Timestamp(session.last_used_at))
-    .bind(Timestamp(session.expires_at))
-    .bind(new.token_hash.0.as_slice())
-    .fetch_optional(connection)
-    .await?;
-    row.map(TryInto::try_into).transpose()
+         select account.*, (select array_agg(session_id) from revoked) as ended from account"
+    ));
+    let query = bind_taken_back!(query, attempt, true)
+        .bind(session.account_id)
+        .bind(verified.as_str())
+        .bind(session.id)
+        .bind(session.secret.as_slice())
+        .bind(&session.user_agent)
+        .bind(&session.ip_address)
+        .bind(Timestamp(session.created_at))
+        .bind(Timestamp(session.last_used_at))
+        .bind(Timestamp(session.expires_at))
+        .bind(new.token_hash.0.as_slice())
+        .bind(Timestamp(ending.now))
+        .bind(ending.reason.name())
+        // The new session is not among those that the statement sees.
+        .bind(i64::from(limit.max(1) - 1))
+        .bind(Timestamp(ending.forget_at))
+        .bind(session.assurance.name());
+    let query = bind_event!(query, event).bind(&session.client_id);
+    let row: Option<Row> = query.fetch_optional(connection).await?;
+    let Some(Row { account, ended }) = row else {
+        return Ok(None);
+    };
+    let ended = ended.unwrap_or_default().into_iter().map(|id| ending.of(id));
+    Ok(Some((account.try_into()?, ended.collect())))
 }
 
 /// Uses a refresh token and puts its successor in force, if it is unused and its session lives.
@@ -383,8 +478,8 @@ pub(super) async fn exchange(
     Ok(done.rows_affected() == 1)
 }
 
-/// Uses a token of an account, which is locked, to set its password; voids the others and ends
-/// every session. `None` when the token does not work.
+/// Uses a token of an account, which is locked, to set its password; voids the others, forgets the
+/// failed logins, and ends every session. `None` when the token does not work.
 pub(super) async fn reset_password(
     connection: &mut Connection,
     token: TokenHash,
@@ -410,9 +505,12 @@ pub(super) async fn reset_password(
                and token_hash <> $1
          ), changed as (
             update accounts
-               set password_hash = $5, pending_email = null, pending_email_key = null, updated_at = $4
+               set password_hash = $5, email_verified = true, pending_email = null, pending_email_key = null,
+                   updated_at = $4
               from used
              where id = used.account_id
+         ), forgotten as (
+            delete from login_attempts using used where subject = uuid_send(used.account_id)
          ), ended as (
             update sessions
                set ended_at = $4, end_reason = $6

@@ -4,13 +4,16 @@ use async_trait::async_trait;
 use quartet_kernel::{Email, Language, Role, Username};
 use quartet_store::{Backend, Context, Timestamp};
 use sqlx::FromRow;
+use time::Duration;
 use uuid::Uuid;
 
 use super::dialect::for_update;
-use super::{Connection, Database, Queries, mail_requests};
-use crate::domain::{Account, EndReason, EndedSession, NewAccount, PasswordHash, Purpose, Status};
+use super::{Connection, Database, Queries, mail_requests, sessions, statements};
+use crate::domain::{
+    Account, EndReason, EndedSession, EventKind, NewAccount, PasswordHash, Purpose, Session, Status, UNDO,
+};
 use crate::store::pending::Write;
-use crate::store::{AccountChange, Accounts, NewSession, unreadable};
+use crate::store::{AccountChange, Accounts, NewSession, Replacement, unreadable};
 use crate::{Error, events};
 
 #[derive(FromRow)]
@@ -18,6 +21,7 @@ pub(super) struct AccountRow {
     pub(super) id: Uuid,
     pub(super) username: String,
     pub(super) email: String,
+    pub(super) email_key: String,
     pub(super) email_verified: bool,
     pub(super) pending_email: Option<String>,
     pub(super) name: String,
@@ -38,6 +42,8 @@ impl TryFrom<AccountRow> for Account {
             id: row.id,
             username: row.username,
             email: row.email,
+            // A claim has a key that is no address.
+            holds_email: row.email_key.contains('@'),
             email_verified: row.email_verified,
             pending_email: row.pending_email,
             name: row.name,
@@ -63,8 +69,10 @@ impl Accounts for Queries {
     ) -> Result<(), Error> {
         let mut unit = self.begin(cx);
         unit.publish(account.id, &events::registered(account, languages));
-        if !account.email_verified {
-            let language = Language::preferred(languages);
+        let language = Language::preferred(languages);
+        if account.claimed_from.is_some() {
+            mail_requests::warn(&mut unit, account.email.key(), account.id, language);
+        } else if !account.email_verified {
             mail_requests::request(
                 &mut unit,
                 Purpose::EmailVerification,
@@ -73,6 +81,9 @@ impl Accounts for Queries {
                 language,
             );
         }
+        let mut event = self.event(EventKind::UserCreated, Some(account.id), account.role.name(), cx);
+        event.session_id = session.map(|session| session.session.id);
+        unit.journal().events.push(event);
         unit.journal().write = Write::Open(Box::new(account.clone()), session.cloned().map(Box::new));
         unit.commit().await
     }
@@ -95,11 +106,19 @@ impl Accounts for Queries {
 
     async fn find_holders(&self, username: &str, email_key: &str, cx: &Context) -> Result<Vec<Account>, Error> {
         let rows: Vec<AccountRow> =
-            sqlx::query_as("select * from accounts where username = $1 or email_key = $2 order by id")
-                .bind(username)
-                .bind(email_key)
-                .fetch_all(&mut *self.database.read(cx.deadline).await?)
-                .await?;
+            // An address that its owner may still take back is nobody else's to register.
+            sqlx::query_as(
+                "select *
+                   from accounts
+                  where username = $1 or email_key = $2
+                     or id in (select account_id from email_changes where email_key = $2 and changed_at > $3)
+               order by id",
+            )
+            .bind(username)
+            .bind(email_key)
+            .bind(Timestamp(cx.now - UNDO))
+            .fetch_all(&mut *self.database.read(cx.deadline).await?)
+            .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -108,6 +127,7 @@ impl Accounts for Queries {
         id: Uuid,
         username: Option<&Username>,
         email: Option<&Email>,
+        hides: bool,
         languages: &str,
         cx: &Context,
     ) -> Result<Option<Account>, Error> {
@@ -126,21 +146,35 @@ impl Accounts for Queries {
         }
         if let Some(email) = email {
             let own_key = before.email.to_lowercase();
+            let language = Language::preferred(languages);
             if email.key() == own_key {
                 email.as_str().clone_into(&mut after.email);
-                after.pending_email = None;
-            } else if is_taken {
+                // A claim stays one.
+                after.pending_email = (!before.holds_email).then(|| email.as_str().to_owned());
+            } else if is_taken && !hides {
                 return Err(Error::EmailTaken);
+            } else if username.is_none() && is_repeated(&before, email, cx) {
+                return Ok(Some(before));
             } else {
                 // An account that a stolen token speaks for must not be lost with one call: until
                 // the address is proven, the old one signs in and resets the password, and its
                 // owner is warned.
                 after.pending_email = Some(email.as_str().to_owned());
-                let language = Language::preferred(languages);
                 mail_requests::request(&mut unit, Purpose::EmailChangeNotice, own_key, id, language);
-                mail_requests::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
+                if is_taken {
+                    mail_requests::warn(&mut unit, email.key(), id, language);
+                } else {
+                    mail_requests::request(&mut unit, Purpose::EmailChange, email.key(), id, language);
+                }
             }
         }
+        let detail = match (username.is_some(), email.is_some()) {
+            (_, false) => "username",
+            (false, true) => "email requested",
+            (true, true) => "username, email requested",
+        };
+        let event = self.event(EventKind::UserUpdated, Some(id), detail, cx);
+        unit.journal().events.push(event);
         unit.journal().write = Write::Save(Box::new(after.clone()), None);
         unit.commit().await?;
         Ok(Some(after))
@@ -165,6 +199,9 @@ impl Accounts for Queries {
         let Some(before) = found else {
             return Ok(None);
         };
+        if let Some(precondition) = &cx.precondition {
+            precondition.check(before.etag())?;
+        }
         let mut after = before.clone();
         match change {
             AccountChange::Role(role) => after.role = role,
@@ -182,6 +219,15 @@ impl Accounts for Queries {
             AccountChange::Role(role) => unit.publish(id, &events::role_changed(id, role)),
             AccountChange::Disabled(_) | AccountChange::Closed(_) => unit.publish(id, &events::status_changed(&after)),
         }
+        let (kind, detail) = match change {
+            AccountChange::Role(role) => (EventKind::AuthzChange, role.name()),
+            AccountChange::Disabled(true) => (EventKind::AuthzAdmin, "disabled"),
+            AccountChange::Disabled(false) => (EventKind::AuthzAdmin, "enabled"),
+            AccountChange::Closed(true) => (EventKind::UserArchived, ""),
+            AccountChange::Closed(false) => (EventKind::UserRestored, ""),
+        };
+        let event = self.event(kind, Some(id), detail, cx);
+        unit.journal().events.push(event);
         unit.journal().write = Write::Save(Box::new(after.clone()), Some(self.ending(EndReason::Account, cx)));
         unit.flush().await?;
         let ended = unit.journal().ended.clone();
@@ -200,6 +246,8 @@ impl Accounts for Queries {
             return Ok(Vec::new());
         }
         unit.publish(id, &events::deleted(id));
+        let event = self.event(EventKind::UserDeleted, Some(id), "", cx);
+        unit.journal().events.push(event);
         unit.journal().write = Write::Purge(id, self.ending(EndReason::Account, cx));
         unit.flush().await?;
         let ended = unit.journal().ended.clone();
@@ -219,15 +267,16 @@ impl Accounts for Queries {
         old: &PasswordHash,
         new: &PasswordHash,
         cx: &Context,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut single = self.database.single(cx.deadline).await?;
-        sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
+        let done = sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
             .bind(id)
             .bind(old.as_str())
             .bind(new.as_str())
             .execute(&mut *single)
             .await?;
-        Ok(Database::finish(single).await?)
+        Database::finish(single).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn change_password(
@@ -239,27 +288,83 @@ impl Accounts for Queries {
         cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut unit = self.begin(cx);
-        let changed = sqlx::query(
-            "update accounts
-                set password_hash = $3, pending_email = null, pending_email_key = null, updated_at = $4
-              where id = $1 and password_hash = $2",
-        )
-        .bind(id)
-        .bind(old.as_str())
-        .bind(new.as_str())
-        .bind(Timestamp(cx.now))
-        .execute(unit.connection().await?)
-        .await?;
-        if changed.rows_affected() == 0 {
+        if !set_password(unit.connection().await?, id, old, new, cx).await? {
             return Ok(None);
         }
         let ending = self.ending(EndReason::Password, cx);
         let ended =
             mail_requests::void_and_end(unit.connection().await?, id, Purpose::PasswordReset, keep, ending).await?;
         unit.journal().ended.extend(&ended);
+        let event = self.event(EventKind::PasswordChange, Some(id), "change", cx);
+        unit.journal().events.push(event);
         unit.commit().await?;
         Ok(Some(ended))
     }
+
+    async fn replace_password(
+        &self,
+        id: Uuid,
+        replacement: Replacement<'_>,
+        cx: &Context,
+    ) -> Result<Option<Session>, Error> {
+        let Replacement {
+            old,
+            new,
+            session_id,
+            successor,
+            is_fresh_proof,
+        } = replacement;
+        let mut unit = self.begin(cx);
+        // The account before its sessions, as a login locks them.
+        if !set_password(unit.connection().await?, id, old, new, cx).await? {
+            return Ok(None);
+        }
+        let before = sessions::find_live(unit.connection().await?, id, session_id, cx).await?;
+        let before = before.ok_or(Error::SessionNotFound { id: session_id })?;
+        let ending = self.ending(EndReason::Password, cx);
+        let ended =
+            mail_requests::void_and_end(unit.connection().await?, id, Purpose::PasswordReset, None, ending).await?;
+        if !ended.iter().any(|ended| ended.id == session_id) {
+            // A logout has ended it since it was read: what was to be over goes on with no successor.
+            return Err(Error::SessionNotFound { id: session_id });
+        }
+        unit.journal().ended.extend(&ended);
+        let session = Session {
+            assurance: before.assurance,
+            authenticated_at: if is_fresh_proof {
+                cx.now
+            } else {
+                before.authenticated_at
+            },
+            expires_at: before.expires_at,
+            client_id: before.client_id,
+            ..successor.session
+        };
+        sessions::insert(unit.connection().await?, &session, successor.token_hash).await?;
+        let event = self.event(EventKind::PasswordChange, Some(id), "change", cx);
+        unit.journal().events.push(event);
+        unit.commit().await?;
+        Ok(Some(session))
+    }
+}
+
+/// Sets another password, unless it is not `old` any more, and takes back a new address that is yet to be
+/// proven. A claim stays one.
+async fn set_password(
+    connection: &mut Connection,
+    id: Uuid,
+    old: &PasswordHash,
+    new: &PasswordHash,
+    cx: &Context,
+) -> Result<bool, Error> {
+    let changed = sqlx::query(statements::SET_PASSWORD)
+        .bind(id)
+        .bind(old.as_str())
+        .bind(new.as_str())
+        .bind(Timestamp(cx.now))
+        .execute(connection)
+        .await?;
+    Ok(changed.rows_affected() == 1)
 }
 
 /// Records the tier that users returned.
@@ -301,8 +406,14 @@ async fn lock_with_superusers(connection: &mut Connection, id: Uuid) -> Result<(
     Ok((accounts.into_iter().find(|account| account.id == id), is_last))
 }
 
-/// The account, which nobody else changes before this transaction ends, and whether some account
-/// has the address.
+/// Whether the address was requested within the last minute: a client that sends its request twice
+/// gets one mail.
+fn is_repeated(account: &Account, email: &Email, cx: &Context) -> bool {
+    account.pending_email.as_deref() == Some(email.as_str()) && cx.now - account.updated_at < Duration::MINUTE
+}
+
+/// The account, which nobody else changes before this transaction ends, and whether another one has the
+/// address.
 async fn find_for_rename(
     connection: &mut Connection,
     id: Uuid,

@@ -5,30 +5,52 @@ use quartet_store::{Backend, Context, Timestamp};
 use sqlx::{FromRow, Row};
 
 use super::accounts::AccountRow;
-use super::dialect::for_update;
 use super::{Database, Queries, statements};
 use crate::Error;
-use crate::domain::throttle::{ANYWHERE, Attempt, Count};
+use crate::domain::Device;
+use crate::domain::throttle::{ANYWHERE, Attempt, Count, Subject};
 use crate::store::{Attempts, Guess, Name, SignIn};
 
-/// Reads the account, where it has signed in from, and the counts, in one row.
+/// Reads the account, where it has signed in from, and the counts, in one row. $1 name, $2 client
+/// address, $3 subject of a name without an account, $4 origin, $5 all addresses, $6 all names, $7
+/// sessions, $8 device.
 macro_rules! sign_in {
     ($account:literal) => {
         concat!(
             "select accounts.*,
                     exists (select 1 from sessions where account_id = accounts.id and ip_address = $2) as is_known,
+                    exists (select 1 from second_factors
+                             where account_id = accounts.id and confirmed_at is not null) as has_second_factor,
                     pair.failures as pair_failures, pair.attempted_at as pair_attempted_at,
                     pair.blocked_until as pair_blocked_until,
                     anywhere.failures as anywhere_failures, anywhere.attempted_at as anywhere_attempted_at,
                     anywhere.blocked_until as anywhere_blocked_until,
+                    origin.failures as origin_failures, origin.attempted_at as origin_attempted_at,
+                    origin.blocked_until as origin_blocked_until,
                     caller.failures as caller_failures, caller.attempted_at as caller_attempted_at,
-                    caller.blocked_until as caller_blocked_until
+                    caller.blocked_until as caller_blocked_until,
+                    device.failures as device_failures, device.attempted_at as device_attempted_at,
+                    device.blocked_until as device_blocked_until
                from (select 1 as one) as guess
           left join accounts on ",
             $account,
-            " left join login_attempts as pair on pair.subject = $3 and pair.address = $4
-          left join login_attempts as anywhere on anywhere.subject = $3 and anywhere.address = $5
-          left join login_attempts as caller on caller.subject = $6 and caller.address = $7"
+            " left join login_attempts as pair
+                 on pair.subject = coalesce(",
+            statements::subject!(),
+            ", $3) and pair.address = $4
+          left join login_attempts as anywhere
+                 on anywhere.subject = coalesce(",
+            statements::subject!(),
+            ", $3) and anywhere.address = $5
+          left join login_attempts as origin on origin.subject = $6 and origin.address = $4
+          left join login_attempts as caller
+                 on caller.subject = ",
+            statements::subject!(),
+            " and caller.address = $7
+          left join login_attempts as device
+                 on device.subject = ",
+            statements::subject!(),
+            " and device.address = $8"
         )
     };
 }
@@ -40,14 +62,18 @@ impl Attempts for Queries {
             Name::Id(id) => sqlx::query(sign_in!("accounts.id = $1")).bind(*id),
             Name::Username(name) => sqlx::query(sign_in!("accounts.username = $1")).bind(name),
             Name::Email(key) => sqlx::query(sign_in!("accounts.email_key = $1")).bind(key),
+            Name::ProvenEmail(key) => {
+                sqlx::query(sign_in!("accounts.email_key = $1 and accounts.email_verified")).bind(key)
+            }
         };
         let row = query
             .bind(guess.address.as_deref())
-            .bind(guess.subject.0.as_slice())
+            .bind(guess.nobody.as_bytes())
             .bind(&guess.origin)
             .bind(ANYWHERE)
-            .bind(guess.caller.as_ref().map(|(subject, _)| subject.0.as_slice()))
-            .bind(guess.caller.as_ref().map(|(_, origin)| *origin))
+            .bind(Subject::AnyName.as_bytes())
+            .bind(guess.caller)
+            .bind(guess.device.as_ref().map(Device::address))
             .fetch_one(&mut *self.database.read(cx.deadline).await?)
             .await?;
         let id: Option<uuid::Uuid> = row.try_get("id")?;
@@ -68,9 +94,12 @@ impl Attempts for Queries {
         };
         Ok(SignIn {
             is_known_address: row.try_get("is_known")?,
+            has_second_factor: row.try_get("has_second_factor")?,
             pair: count("pair")?,
             anywhere: count("anywhere")?,
+            origin: count("origin")?,
             caller: count("caller")?,
+            device: count("device")?,
             account: account.map(TryInto::try_into).transpose()?,
         })
     }
@@ -93,39 +122,13 @@ impl Attempts for Queries {
 
     async fn clear_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<(), Error> {
         let mut single = self.database.single(cx.deadline).await?;
-        statements::clear_attempt(&mut single, attempt).await?;
+        statements::take_back(&mut single, attempt, true).await?;
         Ok(Database::finish(single).await?)
     }
 
     async fn withdraw_attempt(&self, attempt: &Attempt, cx: &Context) -> Result<(), Error> {
         let mut single = self.database.single(cx.deadline).await?;
-        let (pair, name) = (&attempt.pair, attempt.name.as_ref());
-        // A failure is taken back, and its delay unless a later failure has set another.
-        sqlx::query(concat!(
-            "with counted as (
-                select subject, address
-                  from login_attempts
-                 where subject = $1 and (address = $2 or (address = $5 and $6 is not null)) and failures > 0
-              order by address",
-            for_update!("login_attempts"),
-            ")
-             update login_attempts
-                set failures = failures - 1,
-                    blocked_until = case
-                        when address = $2 and blocked_until = $3 then $4
-                        when address = $5 and blocked_until = $6 then $7
-                        else blocked_until end
-              where (subject, address) in (select subject, address from counted) and failures > 0"
-        ))
-        .bind(attempt.subject.0.as_slice())
-        .bind(&pair.address)
-        .bind(Timestamp(pair.after.blocked_until))
-        .bind(Timestamp(pair.blocked_before()))
-        .bind(ANYWHERE)
-        .bind(name.map(|name| Timestamp(name.after.blocked_until)))
-        .bind(name.map(|name| Timestamp(name.blocked_before())))
-        .execute(&mut *single)
-        .await?;
+        statements::take_back(&mut single, attempt, false).await?;
         Ok(Database::finish(single).await?)
     }
 }

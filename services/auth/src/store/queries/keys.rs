@@ -5,9 +5,9 @@ use quartet_store::{Backend, Context, Timestamp};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::{Database, Queries};
+use super::{Connection, Database, Queries};
 use crate::Error;
-use crate::domain::SigningKey;
+use crate::domain::{EventKind, SigningKey};
 use crate::store::{SigningKeys, unreadable};
 
 macro_rules! insert {
@@ -78,22 +78,48 @@ impl SigningKeys for Queries {
         .bind(Timestamp(old_expires_at))
         .execute(unit.connection().await?)
         .await?;
-        let inserted = sqlx::query(insert!())
-            .bind(&key.kid)
-            .bind(key.algorithm.name())
-            .bind(&key.private_key)
-            .bind(Timestamp(key.created_at))
-            .bind(Timestamp(key.active_at))
-            .execute(unit.connection().await?)
-            .await
-            .map_err(quartet_store::Error::from);
-        match inserted {
-            Ok(_) => {}
-            Err(error) if error.violates("signing_keys_current_key", "signing_keys.algorithm") => {
-                return Err(Error::RotationUnderWay);
-            }
-            Err(error) => return Err(error.into()),
-        }
+        insert_current(key, unit.connection().await?).await?;
+        let event = self.event(EventKind::KeyRotation, None, key.algorithm.name(), cx);
+        unit.journal().events.push(event);
         unit.commit().await
+    }
+
+    async fn revoke_key(&self, kid: &str, replacement: Option<&SigningKey>, cx: &Context) -> Result<(), Error> {
+        let mut unit = self.begin(cx);
+        sqlx::query(
+            "update signing_keys
+             set expires_at = $2, retired_at = case when retired_at < $2 then retired_at else $2 end
+             where kid = $1 and (expires_at is null or expires_at > $2)",
+        )
+        .bind(kid)
+        .bind(Timestamp(cx.now))
+        .execute(unit.connection().await?)
+        .await?;
+        if let Some(key) = replacement {
+            insert_current(key, unit.connection().await?).await?;
+        }
+        let event = self.event(EventKind::KeyRevocation, None, kid, cx);
+        unit.journal().events.push(event);
+        unit.commit().await
+    }
+}
+
+/// Adds a key to an algorithm whose current one has just been retired.
+async fn insert_current(key: &SigningKey, connection: &mut Connection) -> Result<(), Error> {
+    let inserted = sqlx::query(insert!())
+        .bind(&key.kid)
+        .bind(key.algorithm.name())
+        .bind(&key.private_key)
+        .bind(Timestamp(key.created_at))
+        .bind(Timestamp(key.active_at))
+        .execute(connection)
+        .await
+        .map_err(quartet_store::Error::from);
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if error.violates("signing_keys_current_key", "signing_keys.algorithm") => {
+            Err(Error::RotationUnderWay)
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -11,13 +11,21 @@ use crate::store::sessions::Ending;
 use crate::{Error, events};
 
 /// Collects the request for a mail to an account.
-pub(super) fn request(unit: &mut Unit, purpose: Purpose, email_key: String, account_id: Uuid, language: Language) {
-    let request = MailRequest {
-        id: unit.clock().new_id(),
-        purpose,
-        email_key,
-        account_id: Some(account_id),
-    };
+pub(super) fn request(
+    unit: &mut Unit,
+    purpose: Purpose,
+    email_key: String,
+    account_id: Uuid,
+    language: Language,
+) -> Uuid {
+    let request = MailRequest::to_account(unit.clock().new_id(), purpose, email_key, account_id);
+    unit.publish(request.id, &events::mail_requested(&request, language));
+    request.id
+}
+
+/// Collects the request for a mail that warns whoever has an address.
+pub(super) fn warn(unit: &mut Unit, email_key: String, requested_by: Uuid, language: Language) {
+    let request = MailRequest::of_taken(unit.clock().new_id(), email_key, Some(requested_by));
     unit.publish(request.id, &events::mail_requested(&request, language));
 }
 

@@ -1,22 +1,21 @@
 //! Mails: requests for them, and the tokens that they carry.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use quartet_store::{Context, Timestamp};
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::accounts::AccountRow;
+use super::accounts::{AccountRow, taken};
 use super::dialect::for_update;
-use super::{Connection, Queries, statements};
-use crate::domain::{Account, EndReason, EndedSession, MailKey, MailRequest, PasswordHash, Purpose, Status, TokenHash};
+use super::{Connection, Queries, mail_requests, sessions, statements};
+use crate::domain::{
+    Account, EndReason, EndedSession, EventKind, MailKey, MailRequest, PasswordHash, Purpose, SecurityEvent, Status,
+    TokenHash,
+};
 use crate::store::{IssuedMail, Mails, Proven, unreadable};
 use crate::{Error, events};
 use quartet_kernel::Language;
-
-/// An account gets one mail of a kind in this time.
-const APART: Duration = Duration::from_secs(60);
 
 /// Reads an account, which is then locked, and the token that was drawn for a request of it.
 macro_rules! issued {
@@ -109,11 +108,24 @@ impl Mails for Queries {
             .bind(&request.email_key)
             .bind(Timestamp(cx.now))
             .bind(Timestamp(expires_at))
-            .bind(Timestamp(cx.now - APART))
+            .bind(Timestamp(cx.now - request.purpose.apart()))
             .bind(issued_at.map(Timestamp))
             .execute(unit.connection().await?)
             .await?;
             if issued.rows_affected() == 1 {
+                // With the mail, of which there is one an hour. An owner who has proven nothing may be
+                // whoever has requested it, and would learn by the event that the address is taken.
+                if request.purpose == Purpose::AddressTaken && account.email_verified {
+                    let event = SecurityEvent {
+                        // The caller is the service that sends the mail. Who has requested it, and from
+                        // where, is not the owner's business.
+                        session_id: None,
+                        actor: String::new(),
+                        client_address: String::new(),
+                        ..self.event(EventKind::AddressClaimed, Some(account.id), "", cx)
+                    };
+                    unit.journal().events.push(event);
+                }
                 unit.commit().await?;
                 return Ok(Some(IssuedMail {
                     account,
@@ -151,6 +163,7 @@ impl Mails for Queries {
         &self,
         token: TokenHash,
         new: &PasswordHash,
+        language: Language,
         cx: &Context,
     ) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut unit = self.begin(cx);
@@ -164,11 +177,28 @@ impl Mails for Queries {
             return Ok(None);
         };
         unit.journal().ended.extend(&ended);
+        let event = self.event(EventKind::PasswordChange, Some(account.id), "reset", cx);
+        unit.journal().events.push(event);
+        if !account.email_verified {
+            // Whoever has registered with the address may have been another one. Their second factor would
+            // keep the owner out.
+            let removed = sqlx::query("delete from second_factors where account_id = $1")
+                .bind(account.id)
+                .execute(unit.connection().await?)
+                .await?;
+            if removed.rows_affected() > 0 {
+                let event = self.event(EventKind::SecondFactorRemove, Some(account.id), "email verified", cx);
+                unit.journal().events.push(event);
+            }
+            let event = self.event(EventKind::UserUpdated, Some(account.id), "email verified", cx);
+            unit.journal().events.push(event);
+        }
+        unit.publish(account.id, &events::password_reset(&account, language));
         unit.commit().await?;
         Ok(Some(ended))
     }
 
-    async fn verify_email(&self, token: TokenHash, cx: &Context) -> Result<Option<Proven>, Error> {
+    async fn verify_email(&self, token: TokenHash, language: Language, cx: &Context) -> Result<Option<Proven>, Error> {
         let mut unit = self.begin(cx);
         let Some((mut account, purpose)) = lock_account_of(unit.connection().await?, token).await? else {
             return Ok(None);
@@ -176,20 +206,126 @@ impl Mails for Queries {
         let moved = match purpose {
             Purpose::EmailVerification => false,
             Purpose::EmailChange => true,
-            Purpose::PasswordReset | Purpose::EmailChangeNotice => return Ok(None),
+            Purpose::PasswordReset | Purpose::EmailChangeNotice | Purpose::EmailChangeUndo | Purpose::AddressTaken => {
+                return Ok(None);
+            }
         };
         let proven = statements::verify_email(unit.connection().await?, token, account.id, moved, cx.now).await?;
         if !proven {
             return Ok(None);
         }
         if moved {
+            // To an address that was never proven, the link would give the account to a stranger.
+            if account.email_verified {
+                let key = account.email.to_lowercase();
+                let id = mail_requests::request(&mut unit, Purpose::EmailChangeUndo, key.clone(), account.id, language);
+                record_change(unit.connection().await?, id, &account, &key, cx).await?;
+            }
             account.email = account.pending_email.take().unwrap_or_default();
         }
         account.email_verified = true;
         account.updated_at = cx.now;
+        let detail = if moved { "email changed" } else { "email verified" };
+        let event = self.event(EventKind::UserUpdated, Some(account.id), detail, cx);
+        unit.journal().events.push(event);
         unit.commit().await?;
         Ok(Some(Proven { account, moved }))
     }
+
+    async fn undo_email_change(&self, token: TokenHash, cx: &Context) -> Result<Option<Account>, Error> {
+        let mut unit = self.begin(cx);
+        let Some((mut account, Purpose::EmailChangeUndo)) = lock_account_of(unit.connection().await?, token).await?
+        else {
+            return Ok(None);
+        };
+        if account.status() == Status::Closed {
+            return Ok(None);
+        }
+        let Some((email, email_key, changed_at)) = take_change(unit.connection().await?, token, cx).await? else {
+            return Ok(None);
+        };
+        sqlx::query(
+            "update accounts
+                set email = $2, email_key = $3, email_verified = true, pending_email = null,
+                    pending_email_key = null, updated_at = $4
+              where id = $1",
+        )
+        .bind(account.id)
+        .bind(&email)
+        .bind(email_key)
+        .bind(Timestamp(cx.now))
+        .execute(unit.connection().await?)
+        .await
+        .map_err(taken)?;
+        // A second factor that was enrolled since then is not of the owner, and would keep them out.
+        sqlx::query(
+            "delete from second_factors where account_id = $1 and (confirmed_at is null or confirmed_at >= $2)",
+        )
+        .bind(account.id)
+        .bind(changed_at)
+        .execute(unit.connection().await?)
+        .await?;
+        // Those who have owned an address since then cannot undo this.
+        sqlx::query("delete from email_changes where account_id = $1 and changed_at >= $2")
+            .bind(account.id)
+            .bind(changed_at)
+            .execute(unit.connection().await?)
+            .await?;
+        let ending = self.ending(EndReason::Account, cx);
+        let ended = sessions::end_all(unit.connection().await?, account.id, None, ending).await?;
+        unit.journal().ended.extend(&ended);
+        let event = self.event(EventKind::UserUpdated, Some(account.id), "email change undone", cx);
+        unit.journal().events.push(event);
+        unit.commit().await?;
+        account.email = email;
+        account.email_verified = true;
+        account.pending_email = None;
+        account.updated_at = cx.now;
+        Ok(Some(account))
+    }
+}
+
+/// Records that an account has had another address, which can be undone.
+async fn record_change(
+    connection: &mut Connection,
+    id: Uuid,
+    account: &Account,
+    email_key: &str,
+    cx: &Context,
+) -> Result<(), Error> {
+    sqlx::query("insert into email_changes (id, account_id, email, email_key, changed_at) values ($1, $2, $3, $4, $5)")
+        .bind(id)
+        .bind(account.id)
+        .bind(&account.email)
+        .bind(email_key)
+        .bind(Timestamp(cx.now))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Uses up a token that undoes a change of address; the old address, and when it was changed. `None`
+/// when the token does not work, or the change was overtaken by another undo.
+async fn take_change(
+    connection: &mut Connection,
+    token: TokenHash,
+    cx: &Context,
+) -> Result<Option<(String, String, Timestamp)>, Error> {
+    let request: Option<Uuid> = sqlx::query_scalar(
+        "update mail_tokens
+            set used_at = $2
+          where token_hash = $1 and used_at is null and expires_at > $2
+      returning request_id",
+    )
+    .bind(token.0.as_slice())
+    .bind(Timestamp(cx.now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    let change = sqlx::query_as("select email, email_key, changed_at from email_changes where id = $1")
+        .bind(request)
+        .fetch_optional(connection)
+        .await?;
+    Ok(change)
 }
 
 async fn find_issued(connection: &mut Connection, request: &MailRequest) -> Result<Option<IssuedRow>, Error> {

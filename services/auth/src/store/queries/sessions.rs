@@ -3,22 +3,28 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use quartet_store::page::{Page, PageResult};
 use quartet_store::{Backend, Context, Timestamp};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::accounts::{self, AccountRow};
-use super::{Connection, Database, Queries, statements};
+use super::{Connection, Database, Db, Queries, statements};
 use crate::Error;
 use crate::domain::throttle::Attempt;
-use crate::domain::{Account, EndReason, EndedSession, PasswordHash, RefreshToken, Session, Status};
+use crate::domain::{
+    Account, Assurance, EndReason, EndedSession, EventKind, PasswordHash, RefreshToken, Session, Status, TokenHash,
+    UNDO,
+};
 use crate::store::sessions::Ending;
-use crate::store::{NewSession, Rotation, Sessions, unreadable};
+use crate::store::{NewSession, Rotation, SessionKey, Sessions, bind_event, unreadable};
 
 /// How long tokens of mails are kept after they have expired, so that a request that is handled
 /// late does not get a second one.
 const TOKENS_KEPT: Duration = Duration::from_secs(3 * 86_400);
+/// How long keys are kept after they have expired, so that they are published as revoked.
+const KEYS_KEPT: Duration = Duration::from_secs(3 * 86_400);
 
 #[derive(FromRow)]
 struct SessionRow {
@@ -30,7 +36,18 @@ struct SessionRow {
     created_at: Timestamp,
     last_used_at: Timestamp,
     expires_at: Timestamp,
+    authenticated_at: Option<Timestamp>,
+    assurance: String,
+    client_id: Option<String>,
     end_reason: Option<String>,
+}
+
+/// A row of a list, with the rows from it on in the whole list.
+#[derive(FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    total: i64,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -49,6 +66,9 @@ impl TryFrom<SessionRow> for Session {
             created_at: row.created_at.into(),
             last_used_at: row.last_used_at.into(),
             expires_at: row.expires_at.into(),
+            authenticated_at: row.authenticated_at.unwrap_or(row.created_at).into(),
+            assurance: Assurance::from_name(&row.assurance).ok_or_else(|| unreadable("sessions.assurance"))?,
+            client_id: row.client_id,
             ended: ended.transpose()?,
         })
     }
@@ -62,6 +82,7 @@ struct PresentedRow {
     used_at: Option<Timestamp>,
     username: String,
     email: String,
+    email_key: String,
     email_verified: bool,
     pending_email: Option<String>,
     name: String,
@@ -80,6 +101,7 @@ impl PresentedRow {
             id: self.session.account_id,
             username: self.username,
             email: self.email,
+            email_key: self.email_key,
             email_verified: self.email_verified,
             pending_email: self.pending_email,
             name: self.name,
@@ -106,23 +128,50 @@ impl Sessions for Queries {
         session: &NewSession,
         verified: &PasswordHash,
         attempt: &Attempt,
+        limit: u32,
         cx: &Context,
     ) -> Result<Option<Account>, Error> {
+        let ending = self.ending(EndReason::Limit, cx);
         let mut single = self.database.single(cx.deadline).await?;
-        let account = statements::open_session(&mut single, session, verified, attempt).await?;
+        let mut event = self.event(
+            EventKind::LoginSuccess,
+            Some(session.session.account_id),
+            session.session.assurance.name(),
+            cx,
+        );
+        event.session_id = Some(session.session.id);
+        let opened = statements::open_session(&mut single, session, verified, attempt, limit, ending, &event).await?;
         Database::finish(single).await?;
-        Ok(account)
+        let Some((account, ended)) = opened else {
+            return Ok(None);
+        };
+        event.log();
+        self.ended.publish(ended);
+        Ok(Some(account))
     }
 
-    async fn rotate(&self, token: &RefreshToken, window: Duration, cx: &Context) -> Result<Rotation, Error> {
+    async fn rotate(
+        &self,
+        token: &RefreshToken,
+        client: Option<&str>,
+        window: Duration,
+        idle: Option<Duration>,
+        cx: &Context,
+    ) -> Result<Rotation, Error> {
         loop {
             let Some((session, account, used_at)) = self.find_presented(token, cx).await? else {
                 return Ok(Rotation::Invalid);
             };
+            if session.client_id.as_deref() != client {
+                return Ok(Rotation::Invalid);
+            }
             match session.ended {
                 Some(EndReason::Reuse) => return Ok(Rotation::EndedByReuse),
-                Some(EndReason::Logout | EndReason::Password | EndReason::Account) => return Ok(Rotation::Invalid),
+                Some(EndReason::Logout | EndReason::Password | EndReason::Account | EndReason::Limit) => {
+                    return Ok(Rotation::Invalid);
+                }
                 None if session.expires_at <= cx.now => return Ok(Rotation::Invalid),
+                None if idle.is_some_and(|idle| cx.now - session.last_used_at > idle) => return Ok(Rotation::Invalid),
                 None => {}
             }
             if account.status() != Status::Active {
@@ -144,33 +193,98 @@ impl Sessions for Queries {
         }
     }
 
-    async fn list_sessions(&self, account_id: Uuid, cx: &Context) -> Result<Vec<Session>, Error> {
-        let rows: Vec<SessionRow> = sqlx::query_as(
-            "select * from sessions
-              where account_id = $1 and ended_at is null and expires_at > $2
-           order by last_used_at desc, id desc",
-        )
-        .bind(account_id)
-        .bind(Timestamp(cx.now))
-        .fetch_all(&mut *self.database.read(cx.deadline).await?)
-        .await?;
-        rows.into_iter().map(TryInto::try_into).collect()
+    async fn revoke(
+        &self,
+        token: &RefreshToken,
+        client: Option<&str>,
+        cx: &Context,
+    ) -> Result<Option<EndedSession>, Error> {
+        match self.find_presented(token, cx).await? {
+            Some((session, _, _)) if session.client_id.as_deref() != client => Err(Error::InvalidRefreshToken),
+            Some((session, _, _)) => self.end(session.account_id, session.id, EndReason::Logout, cx).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn prove_session(
+        &self,
+        account_id: Uuid,
+        id: Uuid,
+        assurance: Option<Assurance>,
+        cx: &Context,
+    ) -> Result<Option<Session>, Error> {
+        let mut unit = self.begin(cx);
+        let session = prove(unit.connection().await?, account_id, id, assurance, cx).await?;
+        if let Some(session) = &session {
+            let event = self.event(
+                EventKind::Reauthenticated,
+                Some(account_id),
+                session.assurance.name(),
+                cx,
+            );
+            unit.journal().events.push(event);
+        }
+        unit.commit().await?;
+        Ok(session)
+    }
+
+    async fn list_sessions(
+        &self,
+        account_id: Uuid,
+        page: &Page<SessionKey>,
+        cx: &Context,
+    ) -> Result<PageResult<Session>, Error> {
+        let live = |select: &mut QueryBuilder<Db>| {
+            select.push(" from sessions where ended_at is null and account_id = ");
+            select.push_bind(account_id).push(" and expires_at > ");
+            select.push_bind(Timestamp(cx.now));
+        };
+        // An account has few of them, so they are counted with every page.
+        let mut select = QueryBuilder::<Db>::new("select *, count(*) over () as total");
+        live(&mut select);
+        if let Some(key) = page.after() {
+            // A number that is no timestamp is in no token of this list.
+            let used = Timestamp::from_micros(key.last_used_at).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH));
+            select.push(" and (last_used_at, id) < (").push_bind(used);
+            select.push(", ").push_bind(key.id).push(")");
+        }
+        select.push(" order by last_used_at desc, id desc limit ");
+        select.push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
+        let mut connection = self.database.read(cx.deadline).await?;
+        let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+        let total = match (page.known_total(), rows.first()) {
+            (Some(total), _) => i64::from(total),
+            (None, Some(row)) => row.total,
+            (None, None) if page.offset() == 0 => 0,
+            // A page past the last one has no row to carry the total.
+            (None, None) => {
+                let mut count = QueryBuilder::<Db>::new("select count(*)");
+                live(&mut count);
+                count.build_query_scalar().fetch_one(&mut *connection).await?
+            }
+        };
+        let sessions: Result<_, Error> = rows.into_iter().map(|row| row.session.try_into()).collect();
+        Ok(page.cut(sessions?, total))
     }
 
     async fn end_session(&self, account_id: Uuid, id: Uuid, cx: &Context) -> Result<Option<EndedSession>, Error> {
         self.end(account_id, id, EndReason::Logout, cx).await
     }
 
-    async fn end_sessions(&self, account_id: Uuid, cx: &Context) -> Result<Vec<EndedSession>, Error> {
+    async fn end_sessions(&self, account_id: Uuid, cx: &Context) -> Result<Option<Vec<EndedSession>>, Error> {
         let mut unit = self.begin(cx);
         // A login under way waits, and its session then opens after this end, by an owner who had
         // the password.
-        accounts::lock(unit.connection().await?, account_id).await?;
+        if accounts::lock(unit.connection().await?, account_id).await?.is_none() {
+            return Ok(None);
+        }
         let ending = self.ending(EndReason::Logout, cx);
         let ended = end_all(unit.connection().await?, account_id, None, ending).await?;
         unit.journal().ended.extend(&ended);
+        let event = self.event(EventKind::TokenRevoked, Some(account_id), "all sessions", cx);
+        unit.journal().events.push(event);
         unit.commit().await?;
-        Ok(ended)
+        Ok(Some(ended))
     }
 
     async fn list_ended(&self, since: Option<OffsetDateTime>, cx: &Context) -> Result<Vec<EndedSession>, Error> {
@@ -188,13 +302,23 @@ impl Sessions for Queries {
         Ok(ended.collect())
     }
 
-    async fn prune(&self, attempts_before: OffsetDateTime, cx: &Context) -> Result<(), Error> {
+    async fn prune(
+        &self,
+        attempts_before: OffsetDateTime,
+        events_before: OffsetDateTime,
+        cx: &Context,
+    ) -> Result<(), Error> {
         let now = cx.now;
         for (statement, before) in [
             ("delete from sessions where expires_at <= $1", now),
             ("delete from revocations where forget_at <= $1", now),
             ("delete from mail_tokens where expires_at <= $1", now - TOKENS_KEPT),
-            ("delete from signing_keys where expires_at <= $1", now),
+            ("delete from signing_keys where expires_at <= $1", now - KEYS_KEPT),
+            (
+                "delete from email_changes where changed_at <= $1",
+                now - UNDO - TOKENS_KEPT,
+            ),
+            ("delete from security_events where happened_at <= $1", events_before),
             ("delete from login_attempts where attempted_at <= $1", attempts_before),
         ] {
             // Each on its own, so that no lock is held for long.
@@ -218,7 +342,8 @@ impl Queries {
     ) -> Result<Option<(Session, Account, Option<OffsetDateTime>)>, Error> {
         let row: Option<PresentedRow> = sqlx::query_as(
             "select sessions.*, refresh_tokens.used_at,
-                    username, email, email_verified, pending_email, name, password_hash, role, disabled, closed, tier,
+                    username, email, email_key, email_verified, pending_email, name, password_hash, role,
+                    disabled, closed, tier,
                     accounts.created_at as account_created_at, accounts.updated_at as account_updated_at
                from refresh_tokens
                join sessions on sessions.id = refresh_tokens.session_id
@@ -250,21 +375,110 @@ impl Queries {
         cx: &Context,
     ) -> Result<Option<EndedSession>, Error> {
         let ending = self.ending(reason, cx);
-        let mut single = self.database.single(cx.deadline).await?;
-        let ended: Option<Uuid> = sqlx::query_scalar(statements::END_ONE)
+        let mut unit = self.begin(cx);
+        let (kind, detail) = match reason {
+            EndReason::Reuse => (EventKind::TokenReuse, "refresh token"),
+            EndReason::Logout | EndReason::Password | EndReason::Account | EndReason::Limit => {
+                (EventKind::TokenRevoked, "session")
+            }
+        };
+        let mut event = self.event(kind, Some(account_id), detail, cx);
+        event.session_id = Some(id);
+        let query = sqlx::query_scalar(statements::END_ONE)
             .bind(account_id)
             .bind(Timestamp(ending.now))
             .bind(ending.reason.name())
             .bind(id)
-            .bind(Timestamp(ending.forget_at))
-            .fetch_all(&mut *single)
+            .bind(Timestamp(ending.forget_at));
+        let ended: Option<Uuid> = bind_event!(query, event)
+            .fetch_all(unit.statement().await?)
             .await?
             .pop();
-        Database::finish(single).await?;
         let ended = ended.map(|id| ending.of(id));
-        self.ended.publish(ended.into_iter().collect());
+        unit.journal().ended.extend(&ended);
+        if ended.is_some() {
+            unit.journal().recorded.push(event);
+        }
+        unit.commit().await?;
         Ok(ended)
     }
+}
+
+/// The owner of a live session has proven who they are once more, as well as `assurance` says, or as well
+/// as before.
+pub(super) async fn prove(
+    connection: &mut Connection,
+    account_id: Uuid,
+    id: Uuid,
+    assurance: Option<Assurance>,
+    cx: &Context,
+) -> Result<Option<Session>, Error> {
+    let rows: Vec<SessionRow> = sqlx::query_as(
+        "update sessions
+            set authenticated_at = $3, assurance = coalesce($4, assurance)
+          where id = $2 and account_id = $1 and ended_at is null and expires_at > $3
+      returning *",
+    )
+    .bind(account_id)
+    .bind(id)
+    .bind(Timestamp(cx.now))
+    .bind(assurance.map(Assurance::name))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().next().map(TryInto::try_into).transpose()
+}
+
+/// A live session of an account.
+pub(super) async fn find_live(
+    connection: &mut Connection,
+    account_id: Uuid,
+    id: Uuid,
+    cx: &Context,
+) -> Result<Option<Session>, Error> {
+    let row: Option<SessionRow> = sqlx::query_as(
+        "select * from sessions where id = $2 and account_id = $1 and ended_at is null and expires_at > $3",
+    )
+    .bind(account_id)
+    .bind(id)
+    .bind(Timestamp(cx.now))
+    .fetch_optional(connection)
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Inserts a session whose owner may have proven who they are before it began, with its first refresh
+/// token.
+pub(super) async fn insert(connection: &mut Connection, session: &Session, token: TokenHash) -> Result<(), Error> {
+    sqlx::query(
+        "insert into sessions
+            (id, account_id, secret, user_agent, ip_address, created_at, last_used_at, expires_at, assurance,
+             authenticated_at, client_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(session.id)
+    .bind(session.account_id)
+    .bind(session.secret.as_slice())
+    .bind(&session.user_agent)
+    .bind(&session.ip_address)
+    .bind(Timestamp(session.created_at))
+    .bind(Timestamp(session.last_used_at))
+    .bind(Timestamp(session.expires_at))
+    .bind(session.assurance.name())
+    .bind(Timestamp(session.authenticated_at))
+    .bind(&session.client_id)
+    .execute(&mut *connection)
+    .await?;
+    insert_token(connection, session.id, token).await
+}
+
+/// Inserts a refresh token of a session.
+pub(super) async fn insert_token(connection: &mut Connection, session_id: Uuid, token: TokenHash) -> Result<(), Error> {
+    sqlx::query("insert into refresh_tokens (token_hash, session_id) values ($1, $2)")
+        .bind(token.0.as_slice())
+        .bind(session_id)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Ends the sessions of an account: all, or those that began by `by`.

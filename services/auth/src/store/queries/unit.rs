@@ -39,7 +39,9 @@ impl Journal<Database> for Pending {
 
     async fn write(&mut self, connection: &mut Connection, messages: &[Message], cx: &Context) -> Result<(), Error> {
         let write = std::mem::take(&mut self.write);
-        let ended = super::statements::write(connection, &write, messages, cx).await?;
+        let events = std::mem::take(&mut self.events);
+        let ended = super::statements::write(connection, &write, &events, messages, cx).await?;
+        self.recorded.extend(events);
         self.ended.extend(ended);
         Ok(())
     }

@@ -7,7 +7,7 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quartet_auth::domain::MailKey;
+use quartet_auth::domain::{DeviceKey, FactorKey, MailKey};
 use quartet_auth::ended_sessions::EndedSessions;
 use quartet_auth::hashing::Hashing;
 use quartet_auth::store::Store;
@@ -20,6 +20,9 @@ use quartet_proto::auth::v1 as pb;
 use quartet_proto::auth::v1::auth_service_client::AuthServiceClient;
 use quartet_proto::auth::v1::contact_service_client::ContactServiceClient;
 use quartet_proto::auth::v1::mail_service_client::MailServiceClient;
+use quartet_proto::auth::v1::o_auth_service_client::OAuthServiceClient;
+use quartet_proto::auth::v1::second_factor_service_client::SecondFactorServiceClient;
+use quartet_proto::auth::v1::security_event_service_client::SecurityEventServiceClient;
 use quartet_rpc::Upstream;
 use quartet_rpc::failure::reason_of;
 use quartet_rpc::host::{Host, Hosted};
@@ -33,6 +36,29 @@ use tonic::{Request, Status};
 pub(crate) use database::{Kind, Opened, open};
 pub(crate) use jobs::FakeJobs;
 pub(crate) use users::FakeUsers;
+
+/// Each test twice: over SQLite, and over PostgreSQL where there is a server.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($auth:ident) $body:block)*) => {
+        mod sqlite {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::cases::$name(start_with(Kind::Sqlite, &[]).await).await; })*
+        }
+        mod postgres {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs PostgreSQL: make test"]
+            async fn $name() { super::cases::$name(start_with(Kind::Postgres, &[]).await).await; })*
+        }
+        mod cases {
+            use super::*;
+            $($(#[$meta])* pub(super) async fn $name($auth: Auth) $body)*
+        }
+    };
+}
+
+pub(crate) use on_both;
 
 /// A password that breaks no rule.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -76,7 +102,14 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
     // A later value wins.
     let config = Config::read(&Source::of(values)).unwrap();
     let (auth, auth_slot) = Upstream::local("auth");
-    let host = Host::new("auth", config.rpc.clone(), clock.clone(), auth.clone()).unwrap();
+    let host = Host::new(
+        "auth",
+        config.rpc.clone(),
+        clock.clone(),
+        auth.clone(),
+        Upstream::local("users").0,
+    )
+    .unwrap();
     let (users_upstream, users_slot) = Upstream::local("users");
     let users = FakeUsers::default();
     users_slot.fill(users.serve(&host).await);
@@ -88,19 +121,22 @@ async fn replica(opened: Opened, clock: Clock, settings: &[(&str, &str)]) -> Aut
         clock: clock.clone(),
         users: host.peer(users_upstream),
         mail_key: host.key_for(MailKey::PURPOSE),
+        device_key: host.key_for(DeviceKey::PURPOSE),
+        factor_key: host.key_for(FactorKey::PURPOSE),
+        verifier: host.verifier(),
         broker: None,
     };
     let service = quartet_auth::over(config.clone(), deps, opened.database.clone())
         .await
         .unwrap();
     let hashing = service.hashing();
-    let stack = Stack::new(host.access(), PACKAGES, |routes| service.add_to(routes))
+    let stack = Stack::new(host.access(), PACKAGES, true, |routes| service.add_to(routes))
         .await
         .unwrap();
     auth_slot.fill(stack.local());
     let stop = CancellationToken::new();
     tokio::spawn(service.run(stop.clone()));
-    tokio::spawn(host.clone().watch_revocations(stop.clone()));
+    tokio::spawn(host.clone().watch(stop.clone()));
     Auth {
         client: AuthServiceClient::new(auth),
         clock,
@@ -135,10 +171,22 @@ impl Auth {
 
     /// Signs in from `address`.
     pub(crate) async fn login(&self, name: &str, password: &str, address: &str) -> Result<pb::TokenResponse, Status> {
+        self.login_on("", name, password, address).await
+    }
+
+    /// Signs in from `address`, with the token of a device.
+    pub(crate) async fn login_on(
+        &self,
+        device_token: &str,
+        name: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<pb::TokenResponse, Status> {
         let mut request = Request::new(pb::LoginRequest {
             username_or_email: name.to_owned(),
             password: password.to_owned(),
-            use_cookie: false,
+            device_token: device_token.to_owned(),
+            ..Default::default()
         });
         if !address.is_empty() {
             for_client_at(&mut request, address, &self.clock);
@@ -163,6 +211,22 @@ impl Auth {
             .map(tonic::Response::into_inner)
     }
 
+    /// Replaces the password of whoever has the access token.
+    pub(crate) async fn replace_password(
+        &self,
+        token: &str,
+        current: &str,
+        new: &str,
+    ) -> Result<pb::TokenResponse, Status> {
+        let request = pb::ReplacePasswordRequest {
+            current_password: current.to_owned(),
+            new_password: new.to_owned(),
+            refresh_cookie: None,
+        };
+        let reply = self.client.clone().replace_password(with_token(request, token)).await;
+        reply.map(tonic::Response::into_inner)
+    }
+
     /// The account that a token speaks for, read from the service.
     pub(crate) async fn me(&self, access_token: &str) -> Result<pb::Account, Status> {
         let request = with_token(pb::GetMeRequest {}, access_token);
@@ -180,7 +244,9 @@ impl Auth {
 
     /// A request in the name of another service.
     pub(crate) fn as_service<T>(&self, message: T) -> Request<T> {
-        self.host.auth().open_ended(message).unwrap()
+        // The suite in one process, which may call whatever a service may.
+        let peer = quartet_rpc::Peer::new(Upstream::local("auth").0, self.host.tokens("quartet"));
+        peer.open_ended(message).unwrap()
     }
 
     /// Registers an account and makes it a superuser; its access token.
@@ -218,6 +284,21 @@ impl Auth {
     /// The circumstances of what a test does in the store.
     pub(crate) fn cx(&self) -> Context {
         Context::new(&self.clock, soon())
+    }
+
+    /// What readers of the audit trail call.
+    pub(crate) fn events(&self) -> SecurityEventServiceClient<Upstream> {
+        SecurityEventServiceClient::new(self.host.auth().upstream())
+    }
+
+    /// What OAuth 2.0 clients and services call.
+    pub(crate) fn oauth(&self) -> OAuthServiceClient<Upstream> {
+        OAuthServiceClient::new(self.host.auth().upstream())
+    }
+
+    /// What owners of second factors call.
+    pub(crate) fn factors(&self) -> SecondFactorServiceClient<Upstream> {
+        SecondFactorServiceClient::new(self.host.auth().upstream())
     }
 
     /// What other services call for mails.

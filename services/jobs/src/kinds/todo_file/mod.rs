@@ -3,6 +3,8 @@
 mod csv_rows;
 mod json_rows;
 
+use std::ops::ControlFlow;
+
 use quartet_proto::jobs::v1 as pb;
 use quartet_proto::todos::v1 as todos;
 use quartet_rpc::timestamp;
@@ -76,11 +78,48 @@ impl Format {
     }
 }
 
-/// The rows of a whole file; the error is for a file that is none of its format.
-pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Vec<Parsed>, String> {
+/// Rows of a file at the most.
+const MAX_ROWS: usize = 100_000;
+/// Bytes of one row at the most.
+const MAX_ROW: usize = 128 * 1_024;
+/// Tags of one row that are read at the most; a todo may have fewer.
+const MAX_TAGS: usize = 100;
+
+/// How many rows a whole file has. It keeps none of them.
+///
+/// Errors: a file that is none of its format, or that has too many rows.
+pub(super) fn count(format: Format, bytes: &[u8]) -> Result<usize, String> {
+    let mut rows = 0;
+    let mut counted = || {
+        rows += 1;
+        match rows <= MAX_ROWS {
+            true => Ok(()),
+            false => Err(format!("a file may have {MAX_ROWS} rows at the most")),
+        }
+    };
     match format {
-        Format::Csv => csv_rows::read(bytes),
-        Format::Json => json_rows::read(bytes),
+        Format::Csv => csv_rows::each(bytes, |_| counted())?,
+        Format::Json => json_rows::each(bytes, |_, _| counted())?,
+    }
+    Ok(rows)
+}
+
+/// Gives `row` the rows of a file one by one, until it wants no more. Each is read when its turn
+/// comes, so that a file costs little more memory than its bytes.
+pub(super) fn read(format: Format, bytes: &[u8], mut row: impl FnMut(Parsed) -> ControlFlow<()>) -> Result<(), String> {
+    /// Ends the walk.
+    const ENOUGH: &str = "";
+    let mut take = |parsed| match row(parsed) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ENOUGH.to_owned()),
+    };
+    let walked = match format {
+        Format::Csv => csv_rows::each(bytes, |record| take(record.parse())),
+        Format::Json => json_rows::each(bytes, |position, json| take(json_rows::parse(position, json))),
+    };
+    match walked {
+        Err(error) if error == ENOUGH => Ok(()),
+        walked => walked,
     }
 }
 
@@ -115,6 +154,9 @@ fn priority_name(priority: todos::Priority) -> Option<&'static str> {
 /// The row to import; the rules of titles and the like are those of the todos service.
 fn to_row(line: usize, todo: FileTodo) -> Parsed {
     let line = i32::try_from(line).unwrap_or(i32::MAX);
+    if todo.tags.len() > MAX_TAGS {
+        return Err(wrong(line, "tags", "REPEATED_MAX_ITEMS", "has too many tags"));
+    }
     let due_at = match todo.due_at.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => match OffsetDateTime::parse(text, &Rfc3339) {
@@ -161,6 +203,113 @@ fn wrong(line: i32, field: &str, reason: &str, message: &str) -> pb::RowError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All rows of a file.
+    fn read(format: Format, bytes: &[u8]) -> Result<Vec<Parsed>, String> {
+        let mut rows = Vec::new();
+        let count = count(format, bytes)?;
+        super::read(format, bytes, |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        })?;
+        assert_eq!(count, rows.len());
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_compute_is_quoted_and_read_back() {
+        for text in [
+            "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1", "'quoted'", "plain", "'", "a=b",
+        ] {
+            let todo = FileTodo {
+                title: text.into(),
+                description: Some(text.into()),
+                tags: vec![text.trim().into(), "other".into()],
+                ..FileTodo::default()
+            };
+            let file = [Format::Csv.opening(), &Format::Csv.row(&todo, true).unwrap()].concat();
+            let mut cells = csv::Reader::from_reader(&file[..]);
+            let record = cells.records().next().unwrap().unwrap();
+            for cell in &record {
+                assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+            }
+            let rows = read(Format::Csv, &file).unwrap();
+            let row = rows[0].as_ref().unwrap();
+            assert_eq!((row.title.as_str(), row.description.as_deref()), (text, Some(text)));
+            assert_eq!(row.tags[0], text.trim(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_so_many_rows_and_a_row_so_many_bytes_and_tags() {
+        let zeros = format!("[{}0]", "0,".repeat(MAX_ROWS));
+        assert!(
+            count(Format::Json, zeros.as_bytes())
+                .unwrap_err()
+                .contains("100000 rows")
+        );
+        let lines = format!("title\n{}", "a\n".repeat(MAX_ROWS + 1));
+        assert!(
+            count(Format::Csv, lines.as_bytes())
+                .unwrap_err()
+                .contains("100000 rows")
+        );
+
+        let long = "x".repeat(MAX_ROW + 1);
+        let tags = vec!["\"\""; MAX_TAGS + 1].join(",");
+        let json = format!(r#"[{{"title": "{long}"}}, {{"title": "b", "tags": [{tags}]}}, {{"title": "c"}}]"#);
+        let csv = format!("title,tags\n{long},\nb,{}\nc,\n", vec!["t"; MAX_TAGS + 1].join(";"));
+        for (format, file) in [(Format::Json, json), (Format::Csv, csv)] {
+            let rows = read(format, file.as_bytes()).unwrap();
+            let reasons: Vec<_> = rows
+                .iter()
+                .map(|row| row.as_ref().err().map(|error| error.reason.as_str()))
+                .collect();
+            assert_eq!(
+                reasons,
+                [Some("ROW_TOO_LONG"), Some("REPEATED_MAX_ITEMS"), None],
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn random_files_are_read_or_refused_and_cost_no_panic() {
+        // A quick look at each change; `make fuzz` looks for longer.
+        quartet_testkit::random::rounds(3_000, |random| {
+            let mut file = [&b"title,due_at,tags\n"[..], b"[{\"title\":\"", b"[", b""][random.below(4)].to_vec();
+            const PARTS: &[&[u8]] = &[
+                b"\"",
+                b",",
+                b";",
+                b"\n",
+                b"\r\n",
+                b"'=",
+                b"{",
+                b"}",
+                b"[",
+                b"]",
+                b":",
+                b"title",
+                b"tags",
+                b"\\u00",
+                b"\xff",
+                b"1e999",
+                b"null",
+                b"due_at",
+                b"2026-01-31T12:00:00Z",
+                b"\xef\xbb\xbf",
+            ];
+            for _ in 0..random.below(40) {
+                file.extend_from_slice(PARTS[random.below(PARTS.len())]);
+            }
+            for format in [Format::Csv, Format::Json] {
+                if count(format, &file).is_ok() {
+                    let _ = read(format, &file);
+                }
+            }
+        });
+    }
 
     fn todo() -> FileTodo {
         FileTodo {

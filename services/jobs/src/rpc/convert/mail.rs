@@ -41,6 +41,7 @@ pub(super) fn check(mail: &pb::SendEmail, violations: &mut Violations) {
         Some(Template::AddressChangeNotice(template)) => {
             check("address_change_notice.name", &template.name, 0, MAX_NAME);
         }
+        Some(Template::WebhooksPaused(template)) => check("webhooks_paused.name", &template.name, 0, MAX_NAME),
         Some(Template::Reminder(template)) => {
             check("reminder.name", &template.name, 0, MAX_NAME);
             check("reminder.title", &template.title, 0, MAX_NAME);
@@ -67,6 +68,9 @@ fn check_request(request: &MailRequest, violations: &mut Violations) {
     if let Some(account_id) = &request.account_id {
         violations.check(field("account_id"), id::parse(account_id));
     }
+    if let Some(requested_by) = &request.requested_by {
+        violations.check(field("requested_by"), id::parse(requested_by));
+    }
 }
 
 /// A link that lets its reader in is the reader's alone: nobody is shown it, and it is not kept
@@ -86,7 +90,11 @@ pub(super) fn without_secrets(mut mail: pb::SendEmail) -> pb::SendEmail {
             template.token.clear();
         }
         Some(
-            Template::Welcome(_) | Template::AddressChangeNotice(_) | Template::Reminder(_) | Template::Requested(_),
+            Template::Welcome(_)
+            | Template::AddressChangeNotice(_)
+            | Template::WebhooksPaused(_)
+            | Template::Reminder(_)
+            | Template::Requested(_),
         )
         | None => {}
     }

@@ -10,7 +10,7 @@ use crate::domain::{Queue, QueueState};
 pub(in crate::rpc) fn queue_named(name: &str) -> Result<Queue, InvalidFields> {
     let rule = match name {
         "" => Rule::required(),
-        _ => Rule::new("STRING_IN", "must be low, default or high"),
+        _ => Rule::new("STRING_IN", "must be low, default, high or webhooks"),
     };
     Queue::from_name(name).ok_or_else(|| violations::one("queue", rule))
 }

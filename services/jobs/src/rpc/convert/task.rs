@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::values::{file_format, key, kind_named, one_of, priority, queue, status, status_of, within_range};
 use super::{checked, timestamp};
 use crate::Error;
-use crate::domain::{Filter, Job, Key, Kind, NewJob, SUITE, Schedule, Status, UniqueKey};
+use crate::domain::{Filter, Job, Key, Kind, Lane, NewJob, SUITE, Schedule, Status, UniqueKey};
 
 /// Length of the token in a link at the most.
 const MAX_TOKEN: usize = 256;
@@ -100,6 +100,7 @@ pub(in crate::rpc) fn submitted(
     let queue = violations.check("priority", queue(request.priority));
     violations.finish()?;
     Ok(NewJob::new(id, SUITE, Kind::SendEmail, mail.encode_to_vec(), now)
+        .in_lane(Lane::of_recipient(&mail.to))
         .redacted_to(super::mail::without_secrets(mail.clone()).encode_to_vec())
         .in_queue(checked(queue)?)
         .once(checked(key)?))
@@ -127,7 +128,7 @@ pub(in crate::rpc) fn upload(first: &pb::UploadImportRequest) -> Result<(pb::Fil
 
 /// The job that imports an uploaded file, which has the job's own id.
 pub(in crate::rpc) fn import(
-    owner: Uuid,
+    user: &User,
     file: Uuid,
     digest: String,
     format: pb::FileFormat,
@@ -137,10 +138,11 @@ pub(in crate::rpc) fn import(
     let payload = pb::ImportTodos {
         format: format.into(),
         digest,
+        tier: user.tier.clone().unwrap_or_default(),
     };
     NewJob {
         unique_key,
-        ..NewJob::new(file, owner, Kind::ImportTodos, payload.encode_to_vec(), now)
+        ..NewJob::new(file, user.id, Kind::ImportTodos, payload.encode_to_vec(), now)
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn queue(number: i32) -> Result<Queue, Rule> {
 pub(super) fn priority(queue: Queue) -> pb::TaskPriority {
     match queue {
         Queue::Low => pb::TaskPriority::Low,
-        Queue::Default => pb::TaskPriority::Default,
+        Queue::Default | Queue::Webhooks => pb::TaskPriority::Default,
         Queue::High => pb::TaskPriority::High,
     }
 }

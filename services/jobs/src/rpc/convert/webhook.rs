@@ -19,7 +19,10 @@ pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Vio
     }
     let mut events = Vec::new();
     for (position, name) in names.iter().enumerate() {
-        let event = EventType::from_name(name).ok_or_else(|| Rule::new("STRING_IN", "must be an event of todos"));
+        let event = EventType::from_name(name).ok_or_else(|| {
+            let all = EventType::ALL.map(|event| format!("`{}`", event.name()));
+            Rule::new("STRING_IN", format!("must be one of {}", all.join(", ")))
+        });
         if let Some(event) = violations.check(format!("{field}[{position}]"), event)
             && !events.contains(&event)
         {
@@ -33,10 +36,11 @@ pub(in crate::rpc) fn events(field: &str, names: &[String], violations: &mut Vio
     }
 }
 
+/// The webhook to change, its new target, and the other fields to write.
 pub(in crate::rpc) fn edit(
     request: &pb::UpdateWebhookRequest,
     policy: &EgressPolicy,
-) -> Result<(Uuid, WebhookEdit), Failure> {
+) -> Result<(Uuid, Option<Target>, WebhookEdit), Failure> {
     let mut violations = Violations::new();
     let id = violations.check("webhook_id", id::parse(&request.webhook_id));
     let webhook = request.webhook.clone().unwrap_or_default();
@@ -46,15 +50,16 @@ pub(in crate::rpc) fn edit(
         &mut violations,
     );
     let has = |name: &str| mask.contains(&name);
+    let target = has("url")
+        .then(|| violations.check("webhook.url", Target::parse(&webhook.url, policy)))
+        .flatten();
     let edit = WebhookEdit {
-        target: has("url")
-            .then(|| violations.check("webhook.url", Target::parse(&webhook.url, policy)))
-            .flatten(),
+        target: None,
         events: has("events").then(|| events("webhook.events", &webhook.events, &mut violations)),
         enabled: has("enabled").then_some(webhook.enabled),
     };
     violations.finish()?;
-    Ok((checked(id)?, edit))
+    Ok((checked(id)?, target, edit))
 }
 
 /// The form in which Standard Webhooks shows a secret.
@@ -62,9 +67,19 @@ pub(in crate::rpc) fn secret(bytes: &[u8]) -> String {
     format!("whsec_{}", STANDARD.encode(bytes))
 }
 
+fn status(webhook: &Webhook) -> pb::WebhookStatus {
+    match (webhook.enabled, webhook.proven_at) {
+        (false, _) => pb::WebhookStatus::Disabled,
+        (true, None) => pb::WebhookStatus::Pending,
+        (true, Some(_)) => pb::WebhookStatus::Active,
+    }
+}
+
 /// The webhook, without its secret.
 pub(in crate::rpc) fn webhook(webhook: Webhook) -> pb::Webhook {
     pb::Webhook {
+        etag: webhook.etag().to_string(),
+        status: status(&webhook).into(),
         id: webhook.id.to_string(),
         url: webhook.url,
         events: webhook

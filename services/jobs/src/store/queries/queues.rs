@@ -1,7 +1,8 @@
 //! The queries on queues, and on the schedules that fill them.
 
 use async_trait::async_trait;
-use quartet_store::{Backend, Context, Timestamp};
+use quartet_store::page::{Page, PageResult};
+use quartet_store::{Backend, Context, Reader, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 
@@ -30,10 +31,32 @@ struct ScheduleRow {
     last_run_at: Option<Timestamp>,
 }
 
+/// A row of a list, with the rows from it on in the whole list.
+#[derive(FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    schedule: ScheduleRow,
+    total: i64,
+}
+
+impl TryFrom<ScheduleRow> for Schedule {
+    type Error = Error;
+
+    fn try_from(row: ScheduleRow) -> Result<Self, Error> {
+        Ok(Self {
+            kind: kind(&row.kind)?,
+            name: row.name,
+            cron: row.cron,
+            next_run_at: row.next_run_at.into(),
+            last_run_at: row.last_run_at.map(Into::into),
+        })
+    }
+}
+
 #[async_trait]
 impl Queues for Queries {
     async fn set_paused(&self, queue: Queue, paused: bool, cx: &Context) -> Result<(), Error> {
-        let mut single = self.database.single(cx.deadline).await?;
+        let mut unit = self.begin(cx);
         sqlx::query(
             "insert into queues (name, paused)
              values ($1, $2)
@@ -41,12 +64,14 @@ impl Queues for Queries {
         )
         .bind(queue.name())
         .bind(paused)
-        .execute(&mut *single)
+        .execute(unit.statement().await?)
         .await?;
-        Ok(Database::finish(single).await?)
+        unit.commit().await
     }
 
     async fn queue_states(&self, cx: &Context) -> Result<Vec<QueueState>, Error> {
+        // Who pauses a queue sees it paused.
+        let mut reader = Reader::within(&self.database, cx).await?;
         let rows: Vec<CountRow> = sqlx::query_as(
             "select queues.name, queues.paused, jobs.status, count(jobs.id) as count, min(jobs.run_at) as oldest
                from queues
@@ -54,7 +79,7 @@ impl Queues for Queries {
                  on jobs.queue = queues.name and jobs.status in ('scheduled', 'queued', 'running', 'dead')
            group by queues.name, queues.paused, jobs.status",
         )
-        .fetch_all(&mut *self.database.read(cx.deadline).await?)
+        .fetch_all(&mut *reader)
         .await?;
         let row = |queue: Queue, status: Status| {
             rows.iter()
@@ -120,22 +145,39 @@ impl Queues for Queries {
         Ok(Database::finish(single).await?)
     }
 
-    async fn list_schedules(&self, cx: &Context) -> Result<Vec<Schedule>, Error> {
+    async fn list_schedules(&self, page: &Page<String>, cx: &Context) -> Result<PageResult<Schedule>, Error> {
+        let mut connection = self.database.read(cx.deadline).await?;
+        let rows: Vec<ListRow> = sqlx::query_as(
+            "select name, cron, kind, next_run_at, last_run_at, count(*) over () as total
+               from schedules where name > $1 order by name limit $2 offset $3",
+        )
+        // No name is empty, so every name comes after this one.
+        .bind(page.after().map_or("", String::as_str))
+        .bind(page.fetch())
+        .bind(page.offset())
+        .fetch_all(&mut *connection)
+        .await?;
+        let total = match (page.known_total(), rows.first()) {
+            (Some(total), _) => i64::from(total),
+            (None, Some(row)) => row.total,
+            (None, None) if page.offset() == 0 => 0,
+            // A page past the last one has no row to carry the total.
+            (None, None) => {
+                sqlx::query_scalar("select count(*) from schedules")
+                    .fetch_one(&mut *connection)
+                    .await?
+            }
+        };
+        let schedules: Result<_, Error> = rows.into_iter().map(|row| row.schedule.try_into()).collect();
+        Ok(page.cut(schedules?, total))
+    }
+
+    async fn list_all_schedules(&self, cx: &Context) -> Result<Vec<Schedule>, Error> {
         let rows: Vec<ScheduleRow> =
             sqlx::query_as("select name, cron, kind, next_run_at, last_run_at from schedules order by name")
                 .fetch_all(&mut *self.database.read(cx.deadline).await?)
                 .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Schedule {
-                    kind: kind(&row.kind)?,
-                    name: row.name,
-                    cron: row.cron,
-                    next_run_at: row.next_run_at.into(),
-                    last_run_at: row.last_run_at.map(Into::into),
-                })
-            })
-            .collect()
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     async fn fire_schedule(

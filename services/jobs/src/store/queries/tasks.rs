@@ -1,17 +1,17 @@
 //! The queries on jobs as their owners see them.
 
 use async_trait::async_trait;
-use quartet_store::Context;
 use quartet_store::page::{Page, PageResult};
+use quartet_store::{Context, Reader};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use super::dialect::for_update;
 use super::job_rows::{JobRow, job_columns};
-use super::unit::{Write, commit};
+use super::unit::{LaneChange, Unit, Write, commit};
 use super::{Connection, Db, Queries};
 use crate::Error;
-use crate::domain::{Filter, Job, Key, NewJob, Status};
+use crate::domain::{Filter, Job, Key, LaneBounds, NewJob, Status};
 use crate::store::Tasks;
 
 /// A row of a list, with the list's total where it is counted.
@@ -22,22 +22,34 @@ struct ListRow {
     total: Option<i64>,
 }
 
+/// The constraint on the keys of an owner's jobs, as PostgreSQL and SQLite name it.
+const KEY: (&str, &str) = ("jobs_owner_unique_key_key", "jobs.owner, jobs.unique_key");
+
 #[async_trait]
 impl Tasks for Queries {
     async fn insert_job(&self, job: &NewJob, cx: &Context) -> Result<(Job, bool), Error> {
         // The job that has the key may be deleted between the two statements; the key is free then.
         for _ in 0..3 {
-            let made = commit(self.begin(cx), Write::Insert(vec![job.clone()])).await?;
+            let made = match commit(self.begin(cx), Write::Insert(vec![job.clone()])).await {
+                Ok(made) => made.jobs,
+                // Another call with the key was faster.
+                Err(Error::Store(error)) if error.violates(KEY.0, KEY.1) => Vec::new(),
+                Err(error) => return Err(error),
+            };
             if let Some(made) = made.into_iter().next() {
                 return Ok((made, true));
             }
-            let key = job.unique_key.as_ref().map(|key| key.as_str());
-            let mut connection = self.database.read(cx.deadline).await?;
-            if let Some(found) = with_key(&mut connection, job.owner, key).await? {
-                return match job.is_of(&found) {
-                    true => Ok((found, false)),
-                    false => Err(Error::TaskKeyReused { id: found.id }),
-                };
+            if let Some(key) = &job.unique_key {
+                let mut connection = Reader::within(&self.database, cx).await?;
+                if let Some(found) = with_key(&mut connection, job.owner, key.as_str()).await? {
+                    return match job.is_of(&found) {
+                        true => Ok((found, false)),
+                        false => Err(Error::TaskKeyReused { id: found.id }),
+                    };
+                }
+            }
+            if let Some(limit) = job.lane.as_ref().and_then(|lane| lane.limit) {
+                return Err(Error::QuotaExceeded { quota: "tasks", limit });
             }
         }
         Err(sqlx::Error::RowNotFound.into())
@@ -102,26 +114,27 @@ impl Tasks for Queries {
         let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
         };
-        let was = job.status;
+        let before = job.clone();
         if job.owner != owner {
             return Ok(None);
         }
         if !job.cancel(cx.now) {
             return Err(Error::TaskEnded { id });
         }
-        let write = match was {
+        let write = match before.status {
             // Its worker keeps the lease, and learns of the request when it renews that.
             Status::Running => Write::RequestCancel(id),
             Status::Cancelled => return Ok(Some(job)),
             Status::Scheduled | Status::Queued | Status::Succeeded | Status::Failed | Status::Dead => {
-                Write::Save(job.clone())
+                Write::Save(job.clone(), LaneChange::between(&before, &job))
             }
         };
-        commit(unit, write).await?;
+        let cancelled = commit(unit, write).await?;
+        self.fill(cancelled.with_room, cx).await;
         Ok(Some(job))
     }
 
-    async fn restart_job(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+    async fn restart_job(&self, owner: Uuid, id: Uuid, bounds: LaneBounds, cx: &Context) -> Result<Option<Job>, Error> {
         let mut unit = self.begin(cx);
         let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
@@ -132,11 +145,10 @@ impl Tasks for Queries {
         if !job.restart(cx.now) {
             return Err(Error::TaskNotRetryable { id });
         }
-        commit(unit, Write::Save(job.clone())).await?;
-        Ok(Some(job))
+        begin_anew(unit, job, bounds).await
     }
 
-    async fn replay_job(&self, id: Uuid, cx: &Context) -> Result<Option<Job>, Error> {
+    async fn replay_job(&self, id: Uuid, bounds: LaneBounds, cx: &Context) -> Result<Option<Job>, Error> {
         let mut unit = self.begin(cx);
         let Some(mut job) = lock(unit.connection().await?, id).await? else {
             return Ok(None);
@@ -145,8 +157,25 @@ impl Tasks for Queries {
             return Ok(None);
         }
         job.restart(cx.now);
-        commit(unit, Write::Save(job.clone())).await?;
-        Ok(Some(job))
+        begin_anew(unit, job, bounds).await
+    }
+}
+
+/// Writes a locked job that has begun anew, into its lane.
+async fn begin_anew(unit: Unit, job: Job, bounds: LaneBounds) -> Result<Option<Job>, Error> {
+    let lane = job.lane.clone().map(|key| bounds.of(key));
+    let limit = lane.as_ref().and_then(|lane| lane.limit);
+    let write = match lane {
+        Some(lane) => Write::Enter(job, lane),
+        None => {
+            // It counts nowhere.
+            let change = LaneChange::between(&job, &job);
+            Write::Save(job, change)
+        }
+    };
+    match (commit(unit, write).await?.jobs.pop(), limit) {
+        (None, Some(limit)) => Err(Error::QuotaExceeded { quota: "tasks", limit }),
+        (written, _) => Ok(written),
     }
 }
 
@@ -164,7 +193,7 @@ async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option<Job>, Erro
     row.map(JobRow::into_job).transpose()
 }
 
-async fn with_key(connection: &mut Connection, owner: Uuid, key: Option<&str>) -> Result<Option<Job>, Error> {
+async fn with_key(connection: &mut Connection, owner: Uuid, key: &str) -> Result<Option<Job>, Error> {
     let row: Option<JobRow> = sqlx::query_as(concat!(
         "select ",
         job_columns!(),

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use quartet_store::page::{Page, PageResult};
-use quartet_store::{Backend, Context, Timestamp};
+use quartet_store::{Context, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use super::dialect::for_update;
-use super::{Database, Db, Queries};
+use super::unit::{Unit, Write, commit};
+use super::{Db, Queries};
 use crate::Error;
 use crate::domain::{EventType, Key, NewWebhook, Webhook, WebhookEdit};
 use crate::store::{Webhooks, unknown};
@@ -15,7 +16,7 @@ use crate::store::{Webhooks, unknown};
 /// The columns of a webhook.
 macro_rules! webhook_columns {
     () => {
-        "id, owner, url, events, enabled, secret, created_at, updated_at"
+        "id, owner, url, events, enabled, proven_at, secret, created_at, updated_at"
     };
 }
 
@@ -26,6 +27,7 @@ struct WebhookRow {
     url: String,
     events: String,
     enabled: bool,
+    proven_at: Option<Timestamp>,
     secret: Vec<u8>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -52,6 +54,7 @@ impl WebhookRow {
                 .collect::<Result<_, _>>()?,
             url: self.url,
             enabled: self.enabled,
+            proven_at: self.proven_at.map(Into::into),
             secret: self.secret,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
@@ -67,14 +70,14 @@ fn joined(events: &[EventType]) -> String {
 #[async_trait]
 impl Webhooks for Queries {
     async fn insert_webhook(&self, webhook: &NewWebhook, limit: i64, cx: &Context) -> Result<Webhook, Error> {
-        let mut transaction = self.database.begin(cx.deadline, &[]).await?;
+        let mut unit = self.begin(cx);
         // Two insertions by one owner take turns, so that the second one counts the first.
         let _: Vec<Uuid> = sqlx::query_scalar(concat!(
             "select id from webhooks where owner = $1 order by id",
             for_update!()
         ))
         .bind(webhook.owner)
-        .fetch_all(&mut *transaction)
+        .fetch_all(unit.connection().await?)
         .await?;
         let row: Option<WebhookRow> = sqlx::query_as(concat!(
             "insert into webhooks (id, owner, url, events, enabled, secret, created_at, updated_at)
@@ -91,12 +94,12 @@ impl Webhooks for Queries {
         .bind(&webhook.secret)
         .bind(Timestamp(cx.now))
         .bind(limit)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(unit.connection().await?)
         .await?;
         let Some(row) = row else {
             return Err(Error::WebhookLimitReached { limit });
         };
-        Database::commit(transaction).await?;
+        commit(unit, Write::Insert(vec![webhook.challenge.clone()])).await?;
         row.into_webhook()
     }
 
@@ -157,10 +160,13 @@ impl Webhooks for Queries {
         edit: &WebhookEdit,
         cx: &Context,
     ) -> Result<Option<Webhook>, Error> {
-        let mut single = self.database.single(cx.deadline).await?;
-        let row: Option<WebhookRow> = sqlx::query_as(concat!(
+        let mut unit = self.begin(cx);
+        check_seen(&mut unit, owner, id).await?;
+        let target = edit.target.as_ref();
+        let update = sqlx::query_as(concat!(
             "update webhooks
                 set url = case when $3 then $4 else url end,
+                    proven_at = case when $3 and url <> $4 then null else proven_at end,
                     events = case when $5 then $6 else events end,
                     enabled = case when $7 then $8 else enabled end,
                     updated_at = $9
@@ -170,27 +176,72 @@ impl Webhooks for Queries {
         ))
         .bind(id)
         .bind(owner)
-        .bind(edit.target.is_some())
-        .bind(edit.target.as_ref().map(|target| target.url().as_str()))
+        .bind(target.is_some())
+        .bind(target.map(|(target, _)| target.url().as_str()))
         .bind(edit.events.is_some())
         .bind(edit.events.as_deref().map(joined))
         .bind(edit.enabled.is_some())
         .bind(edit.enabled)
-        .bind(Timestamp(cx.now))
-        .fetch_optional(&mut *single)
-        .await?;
-        Database::finish(single).await?;
+        .bind(Timestamp(cx.now));
+        let row: Option<WebhookRow> = match target {
+            None => update.fetch_optional(unit.statement().await?).await?,
+            Some(_) => update.fetch_optional(unit.connection().await?).await?,
+        };
+        match (target, &row) {
+            (Some((_, challenge)), Some(WebhookRow { proven_at: None, .. })) => {
+                commit(unit, Write::Insert(vec![challenge.clone()])).await?;
+            }
+            _ => unit.commit().await?,
+        }
         row.map(WebhookRow::into_webhook).transpose()
     }
 
+    async fn prove_webhook(&self, owner: Uuid, id: Uuid, url: &str, cx: &Context) -> Result<bool, Error> {
+        let mut unit = self.begin(cx);
+        let done = sqlx::query(
+            "update webhooks
+                set proven_at = coalesce(proven_at, $4), updated_at = $4
+              where id = $1 and owner = $2 and url = $3",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(url)
+        .bind(Timestamp(cx.now))
+        .execute(unit.statement().await?)
+        .await?;
+        unit.commit().await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     async fn delete_webhook(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<bool, Error> {
-        let mut single = self.database.single(cx.deadline).await?;
+        let mut unit = self.begin(cx);
+        check_seen(&mut unit, owner, id).await?;
         let done = sqlx::query("delete from webhooks where id = $1 and owner = $2")
             .bind(id)
             .bind(owner)
-            .execute(&mut *single)
+            .execute(unit.statement().await?)
             .await?;
-        Database::finish(single).await?;
+        unit.commit().await?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+/// Checks that the webhook, which is then locked, is as the caller has seen it. Whether it is there is
+/// for the statement after it to find out.
+async fn check_seen(unit: &mut Unit, owner: Uuid, id: Uuid) -> Result<(), Error> {
+    let Some(precondition) = unit.cx().precondition.clone() else {
+        return Ok(());
+    };
+    let row: Option<WebhookRow> = sqlx::query_as(concat!(
+        "select ",
+        webhook_columns!(),
+        " from webhooks where id = $1 and owner = $2",
+        for_update!()
+    ))
+    .bind(id)
+    .bind(owner)
+    .fetch_optional(unit.connection().await?)
+    .await?;
+    let webhook = row.map(WebhookRow::into_webhook).transpose()?;
+    Ok(webhook.map_or(Ok(()), |webhook| precondition.check(webhook.etag()))?)
 }

@@ -9,38 +9,55 @@ use uuid::Uuid;
 
 use super::{Connection, Db};
 use crate::Error;
-use crate::store::entries::{Entries, Entry, NewTodos};
+use crate::store::entries::{Entries, Entry, Limit, NewTodos};
 use crate::store::{search_key, snapshot};
 
 /// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have
-/// come to; none when the tags of new todos are not what they were, and then nothing is written.
+/// come to. Nothing is written when the tags of new todos are not what they were, or when the owner
+/// would have more todos than the limit.
 pub(super) async fn write(
     connection: &mut Connection,
     entries: &Entries,
     messages: &[Message],
     cx: &Context,
 ) -> Result<Vec<(Uuid, i64)>, Error> {
+    let is_conditional = !entries.new.todos.is_empty() || entries.limit.is_some();
     let mut statement = QueryBuilder::<Db>::new("with ");
-    let (mut condition, mut message_condition) = ("", "");
+    push_held(&mut statement, &entries.new);
+    push_feeds(&mut statement, entries);
     if !entries.new.todos.is_empty() {
         push_todos(&mut statement, &entries.new, cx.now);
-        (condition, message_condition) = (" where exists (select from made)", "where exists (select from made)");
     }
-    push_feeds(&mut statement, entries, condition);
     push_changes(&mut statement, entries, cx.now)?;
     if !messages.is_empty() {
         statement.push(", message as (");
-        Connection::push_insert(&mut statement, messages, message_condition);
+        let condition = if is_conditional {
+            "where exists (select from feed)"
+        } else {
+            ""
+        };
+        Connection::push_insert(&mut statement, messages, condition);
         statement.push(")");
     }
-    statement.push(" select user_id, head from feed");
-    Ok(statement.build_query_as().fetch_all(connection).await?)
+    statement.push(
+        " select feed.user_id, feed.head, held.tags
+            from (select count(*) as tags from held) as held
+            left join feed on true",
+    );
+    let rows: Vec<(Option<Uuid>, Option<i64>, i64)> = statement.build_query_as().fetch_all(connection).await?;
+    let held = rows.first().map_or(0, |(_, _, held)| *held);
+    if held != entries.new.tags.len() as i64 {
+        return Err(Error::TagsChanged);
+    }
+    Ok(rows
+        .into_iter()
+        .filter_map(|(owner, head, _)| Some((owner?, head?)))
+        .collect())
 }
 
-/// `made` has a row for each new todo; none when one of their tags was renamed or deleted since it
-/// was read. The lock keeps tags from that until the commit.
-fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateTime) {
-    let todos = &new.todos;
+/// `held` has a row for each tag of the new todos; fewer when one of them was renamed or deleted
+/// since it was read. The lock keeps tags from that until the commit.
+fn push_held(statement: &mut QueryBuilder<Db>, new: &NewTodos) {
     statement
         .push(
             "held as (
@@ -55,9 +72,15 @@ fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateT
                  where tags.user_id = ",
         )
         .push_bind(new.owner)
+        .push(" order by tags.id for key share of tags), ");
+}
+
+/// Makes the new todos, with the tags on them, if the owner's feed has moved on.
+fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateTime) {
+    let todos = &new.todos;
+    statement
         .push(
-            " order by tags.id for key share of tags
-             ), made as (
+            ", made as (
                 insert into todos
                     (id, user_id, title, description, completed_at, due_at, priority, title_key, description_key,
                      created_at, updated_at)
@@ -111,11 +134,8 @@ fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateT
         )
         .push(
             "::text[]) as todo (id, title, description, completed_at, due_at, priority, title_key, description_key)
-                 where (select count(*) from held) = ",
-        )
-        .push_bind(new.tags.len() as i64)
-        .push(
-            " returning id
+                 where exists (select from feed)
+             returning id
              ), tagged as (
                 insert into todo_tags (todo_id, tag_id)
                 select todo_id, tag_id from unnest(",
@@ -131,11 +151,11 @@ fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateT
         .push(
             "::uuid[]) as pair (todo_id, tag_id)
                  where exists (select from made)
-             ), ",
+             )",
         );
 }
 
-fn push_feeds(statement: &mut QueryBuilder<Db>, entries: &Entries, condition: &str) {
+fn push_feeds(statement: &mut QueryBuilder<Db>, entries: &Entries) {
     fn column<T>(entries: &Entries, of: impl Fn(&Entry) -> T) -> Vec<T> {
         entries.feeds.values().map(of).collect()
     }
@@ -152,16 +172,30 @@ fn push_feeds(statement: &mut QueryBuilder<Db>, entries: &Entries, condition: &s
         .push_bind(column(entries, |entry| entry.counts.live))
         .push("::int8[], ")
         .push_bind(column(entries, |entry| entry.counts.completed))
-        .push("::int8[]) as entry (user_id, length, live, completed)")
-        .push(condition)
-        .push(
-            " on conflict (user_id) do update
-                  set head = feeds.head + excluded.head,
-                      live = feeds.live + excluded.live,
-                      completed = feeds.completed + excluded.completed
-            returning user_id, head
-             )",
-        );
+        .push("::int8[]) as entry (user_id, length, live, completed) where (select count(*) from held) = ")
+        .push_bind(entries.new.tags.len() as i64);
+    if let Some(Limit { owner, todos }) = entries.limit {
+        statement
+            .push(" and (entry.user_id <> ")
+            .push_bind(owner)
+            .push(" or entry.live <= ")
+            .push_bind(todos)
+            .push(")");
+    }
+    statement.push(
+        " on conflict (user_id) do update
+              set head = feeds.head + excluded.head,
+                  live = feeds.live + excluded.live,
+                  completed = feeds.completed + excluded.completed",
+    );
+    if let Some(Limit { owner, todos }) = entries.limit {
+        statement
+            .push(" where feeds.user_id <> ")
+            .push_bind(owner)
+            .push(" or feeds.live + excluded.live <= ")
+            .push_bind(todos);
+    }
+    statement.push(" returning user_id, head)");
 }
 
 fn push_changes(statement: &mut QueryBuilder<Db>, entries: &Entries, now: OffsetDateTime) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The row of a todo, with the tags on it.
 
 use quartet_store::Timestamp;
+use serde::Deserialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -20,8 +21,8 @@ macro_rules! todo_columns {
 }
 pub(super) use todo_columns;
 
-/// A todo, as a query on `todos` selects it by [`todo_columns`].
-#[derive(FromRow)]
+/// A todo, as a query on `todos` selects it by [`todo_columns`]. In JSON, an array in their order.
+#[derive(FromRow, Deserialize)]
 pub(super) struct TodoRow {
     pub(super) id: Uuid,
     user_id: Uuid,
@@ -34,6 +35,14 @@ pub(super) struct TodoRow {
     updated_at: Timestamp,
     deleted_at: Option<Timestamp>,
     tags: Tagged,
+}
+
+/// A row of a list, with the list's total where it is counted.
+#[derive(FromRow, Deserialize)]
+pub(super) struct ListRow {
+    #[sqlx(flatten)]
+    pub(super) todo: TodoRow,
+    pub(super) total: Option<i64>,
 }
 
 impl TodoRow {

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use quartet_store::page::{MAX_COUNTED, Page, PageResult};
 use quartet_store::{Context, Timestamp};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::dialect::{among, bind_ids};
+use super::dialect::{among, bind_ids, for_update};
 use super::feed::forget;
 use super::todo_rows::{TodoRow, todo_columns};
-use super::{Db, Queries, edit};
+use super::unit::Unit;
+use super::{Db, Queries, edit, listed};
 use crate::domain::{Change, ChangeKind, Edit, Filter, Key, NewTodo, Order, TagRef, Todo};
 use crate::store::Todos;
 use crate::store::entries::{Counts, NewTodos};
@@ -19,19 +20,17 @@ use crate::{Error, events};
 /// How often todos are made anew because a tag on them was renamed or deleted meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// A row of a list, with the list's total where it is counted.
-#[derive(FromRow)]
-struct ListRow {
-    #[sqlx(flatten)]
-    todo: TodoRow,
-    total: Option<i64>,
-}
-
 #[async_trait]
 impl Todos for Queries {
-    async fn insert_todos(&self, owner: Uuid, todos: &[NewTodo], cx: &Context) -> Result<Vec<Todo>, Error> {
+    async fn insert_todos(
+        &self,
+        owner: Uuid,
+        todos: &[NewTodo],
+        limit: Option<i64>,
+        cx: &Context,
+    ) -> Result<Vec<Todo>, Error> {
         for _ in 0..ATTEMPTS {
-            match self.try_insert(owner, todos, cx).await {
+            match self.try_insert(owner, todos, limit, cx).await {
                 Err(Error::TagsChanged) => {}
                 outcome => return outcome,
             }
@@ -61,7 +60,7 @@ impl Todos for Queries {
         cx: &Context,
     ) -> Result<PageResult<Todo>, Error> {
         let mut connection = self.database.read(cx.deadline).await?;
-        let mut select = QueryBuilder::<Db>::new(concat!("select ", todo_columns!(), ", "));
+        let mut select = QueryBuilder::<Db>::new(concat!(listed::begin!(), "select ", todo_columns!(), ", "));
         match page.known_total() {
             // The token has carried it along.
             Some(_) => select.push("cast(null as bigint)"),
@@ -78,7 +77,7 @@ impl Todos for Queries {
             .push_bind(page.fetch())
             .push(" offset ")
             .push_bind(page.offset());
-        let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+        let rows = listed::fetch(select, &mut connection).await?;
 
         let mut count = rows.first().and_then(|row| row.total);
         if rows.is_empty() && page.offset() > 0 {
@@ -102,6 +101,7 @@ impl Todos for Queries {
 
     async fn update_todo(&self, owner: Uuid, id: Uuid, edit: &Edit, cx: &Context) -> Result<Option<Todo>, Error> {
         let mut unit = self.begin_on(owner, &[id], cx);
+        check_seen(&mut unit, Some(owner), id, Some(false)).await?;
         let Some(edited) = edit::write(unit.connection().await?, owner, id, edit, cx.now).await? else {
             return Ok(None);
         };
@@ -122,6 +122,9 @@ impl Todos for Queries {
 
     async fn delete_todos(&self, owner: Uuid, ids: &[Uuid], cx: &Context) -> Result<(), Error> {
         let mut unit = self.begin_on(owner, ids, cx);
+        if let [id] = ids {
+            check_seen(&mut unit, Some(owner), *id, Some(false)).await?;
+        }
         let rows: Vec<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = $2, updated_at = $2 where user_id = $1 and deleted_at is null and id",
             among!("$3"),
@@ -145,8 +148,16 @@ impl Todos for Queries {
         unit.commit().await
     }
 
-    async fn restore_todo(&self, owner: Uuid, id: Uuid, cx: &Context) -> Result<Option<Todo>, Error> {
+    async fn restore_todo(
+        &self,
+        owner: Uuid,
+        id: Uuid,
+        limit: Option<i64>,
+        cx: &Context,
+    ) -> Result<Option<Todo>, Error> {
         let mut unit = self.begin_on(owner, &[id], cx);
+        check_seen(&mut unit, Some(owner), id, Some(true)).await?;
+        unit.journal().limit_todos(owner, limit);
         let row: Option<TodoRow> = sqlx::query_as(concat!(
             "update todos set deleted_at = null, updated_at = $3
               where id = $1 and user_id = $2 and deleted_at is not null
@@ -171,6 +182,7 @@ impl Todos for Queries {
 
     async fn purge_todo(&self, id: Uuid, cx: &Context) -> Result<bool, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, None, id, None).await?;
         let row: Option<(Uuid, Option<Timestamp>, Option<Timestamp>)> =
             sqlx::query_as("delete from todos where id = $1 returning user_id, deleted_at, completed_at")
                 .bind(id)
@@ -196,8 +208,15 @@ impl Todos for Queries {
 
 impl Queries {
     /// Makes todos in one statement, unless one of the tags on them changes after it was read.
-    async fn try_insert(&self, owner: Uuid, todos: &[NewTodo], cx: &Context) -> Result<Vec<Todo>, Error> {
+    async fn try_insert(
+        &self,
+        owner: Uuid,
+        todos: &[NewTodo],
+        limit: Option<i64>,
+        cx: &Context,
+    ) -> Result<Vec<Todo>, Error> {
         let mut unit = self.begin(cx);
+        unit.journal().limit_todos(owner, limit);
         let mut wanted: Vec<Uuid> = todos.iter().flat_map(|todo| todo.tag_ids.iter().copied()).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -231,6 +250,29 @@ impl Queries {
         unit.commit().await?;
         Ok(made)
     }
+}
+
+/// Checks that the todo, which is then locked, is as the caller has seen it. Whether it is there is
+/// for the statement after it to find out. `owner` is anybody's todo when `None`, and `is_deleted`
+/// one that is deleted or not.
+async fn check_seen(unit: &mut Unit, owner: Option<Uuid>, id: Uuid, is_deleted: Option<bool>) -> Result<(), Error> {
+    let Some(precondition) = unit.cx().precondition.clone() else {
+        return Ok(());
+    };
+    let row: Option<TodoRow> = sqlx::query_as(concat!(
+        "select ",
+        todo_columns!(),
+        " from todos where id = $1",
+        for_update!("todos")
+    ))
+    .bind(id)
+    .fetch_optional(unit.connection().await?)
+    .await?;
+    let todo = row.map(Todo::from).filter(|todo| {
+        owner.is_none_or(|owner| todo.user_id == owner)
+            && is_deleted.is_none_or(|is_deleted| todo.deleted_at.is_some() == is_deleted)
+    });
+    Ok(todo.map_or(Ok(()), |todo| precondition.check(todo.etag()))?)
 }
 
 /// The number of rows of a list: kept where nothing but `completed` filters it, else counted, up to

@@ -1,6 +1,6 @@
 //! The queries of the suite's own work: imports, reminders and purges.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use quartet_store::page::{Page, PageResult};
@@ -12,9 +12,8 @@ use uuid::Uuid;
 use super::dialect::skip_locked;
 use super::feed::forget;
 use super::unit::Unit;
-use super::user_lifecycle::is_deleted;
 use super::{Db, Queries};
-use crate::domain::{Change, ChangeKind, DueKey, DueTodo, ImportedTodo, TagRef};
+use crate::domain::{Change, ChangeKind, DueKey, DueTodo, ImportedTodo, Limits, TagRef};
 use crate::store::entries::Counts;
 use crate::store::{Transfer, search_key};
 use crate::{Error, events};
@@ -29,9 +28,16 @@ struct DueRow {
 
 #[async_trait]
 impl Transfer for Queries {
-    async fn import_todos(&self, owner: Uuid, todos: &[ImportedTodo], cx: &Context) -> Result<(), Error> {
+    async fn import_todos(
+        &self,
+        owner: Uuid,
+        todos: &[ImportedTodo],
+        limits: Limits,
+        cx: &Context,
+    ) -> Result<(), Error> {
         let mut unit = self.begin(cx);
-        let tags = tags_named(&mut unit, owner, todos).await?;
+        unit.journal().limit_todos(owner, limits.todos);
+        let (tags, has_new_tags) = tags_named(&mut unit, owner, todos).await?;
         let new = insert_missing(&mut unit, owner, todos).await?;
         if new.is_empty() {
             // Every row was there: a batch that was sent before a crash. Its tags were, too.
@@ -42,8 +48,7 @@ impl Transfer for Queries {
             let mut on_it: Vec<TagRef> = names
                 .iter()
                 .filter_map(|name| {
-                    let id = *tags.get(name.as_str())?;
-                    let name = name.as_str().to_owned();
+                    let (id, name) = tags.get(&name.key())?.clone();
                     Some(TagRef { id, name })
                 })
                 .collect();
@@ -66,8 +71,18 @@ impl Transfer for Queries {
         unit.flush().await?;
         // A file may be read long after its owner was deleted. Under the lock of the feed, so that
         // the deletion cannot pass unseen between this query and the commit.
-        if is_deleted(unit.connection().await?, owner).await? {
+        let (is_deleted, tags): (bool, i64) = sqlx::query_as(
+            "select exists (select 1 from deleted_users where user_id = $1),
+                    (select count(*) from tags where user_id = $1)",
+        )
+        .bind(owner)
+        .fetch_one(unit.connection().await?)
+        .await?;
+        if is_deleted {
             return Err(Error::OwnerDeleted { id: owner });
+        }
+        if let Some(limit) = limits.tags.filter(|limit| has_new_tags && tags > *limit) {
+            return Err(Error::QuotaExceeded { quota: "tags", limit });
         }
         unit.commit().await
     }
@@ -136,38 +151,41 @@ impl Transfer for Queries {
     }
 }
 
-/// The owner's tags of the names that the rows have; those that are missing are made.
-async fn tags_named<'t>(
+/// The owner's tags by the keys of the names that the rows have; those that are missing are made. The flag
+/// is true if there were any.
+async fn tags_named(
     unit: &mut Unit,
     owner: Uuid,
-    todos: &'t [ImportedTodo],
-) -> Result<HashMap<&'t str, Uuid>, Error> {
-    // In one order, so that two imports of one owner cannot wait for each other.
-    let names: BTreeSet<&str> = todos
-        .iter()
-        .flat_map(|row| row.tags.iter().map(|tag| tag.as_str()))
-        .collect();
+    todos: &[ImportedTodo],
+) -> Result<(HashMap<String, (Uuid, String)>, bool), Error> {
+    // In one order, so that two imports of one owner cannot wait for each other. Of names that differ by
+    // case alone, the first one is kept.
+    let mut names = BTreeMap::new();
+    for tag in todos.iter().flat_map(|row| &row.tags) {
+        names.entry(tag.key()).or_insert(tag.as_str());
+    }
     if names.is_empty() {
-        return Ok(HashMap::new());
+        return Ok((HashMap::new(), false));
     }
     let now = unit.cx().now;
-    let clock = unit.clock().clone();
-    let mut insert = QueryBuilder::<Db>::new("insert into tags (id, user_id, name, created_at, updated_at) ");
-    insert.push_values(&names, |mut row, name| {
-        row.push_bind(clock.new_id())
+    let new: Vec<Uuid> = names.iter().map(|_| unit.clock().new_id()).collect();
+    let mut insert = QueryBuilder::<Db>::new("insert into tags (id, user_id, name, created_at, updated_at, name_key) ");
+    insert.push_values(names.iter().zip(&new), |mut row, ((key, name), id)| {
+        row.push_bind(*id)
             .push_bind(owner)
             .push_bind((*name).to_owned())
             .push_bind(Timestamp(now))
-            .push_bind(Timestamp(now));
+            .push_bind(Timestamp(now))
+            .push_bind(key.clone());
     });
     // The update that changes nothing returns the id of the tag that is there.
-    insert.push(" on conflict (user_id, name) do update set name = excluded.name returning id, name");
-    let rows: Vec<(Uuid, String)> = insert.build_query_as().fetch_all(unit.connection().await?).await?;
-    let ids: HashMap<String, Uuid> = rows.into_iter().map(|(id, name)| (name, id)).collect();
-    Ok(names
-        .into_iter()
-        .filter_map(|name| Some((name, *ids.get(name)?)))
-        .collect())
+    insert.push(
+        " on conflict (user_id, name_key) do update set name_key = excluded.name_key returning id, name, name_key",
+    );
+    let rows: Vec<(Uuid, String, String)> = insert.build_query_as().fetch_all(unit.connection().await?).await?;
+    let has_new = rows.iter().any(|(id, ..)| new.contains(id));
+    let found = rows.into_iter().map(|(id, name, key)| (key, (id, name)));
+    Ok((found.collect(), has_new))
 }
 
 /// Inserts those of the todos that are not there; their ids.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Connection, Database, Queries};
 use crate::Error;
-use crate::store::entries::Entries;
+use crate::store::entries::{Entries, Limit};
 
 /// A unit of work on todos.
 pub(super) type Unit = quartet_messaging::Unit<Database, Entries>;
@@ -35,6 +35,11 @@ impl Queries {
     }
 }
 
+/// The tag of cached replies that show todos or tags of `owner`.
+pub(super) fn cached(owner: Uuid) -> String {
+    format!("todos/{owner}")
+}
+
 #[async_trait]
 impl Journal<Database> for Entries {
     type Error = Error;
@@ -45,13 +50,22 @@ impl Journal<Database> for Entries {
 
     async fn write(&mut self, connection: &mut Connection, messages: &[Message], cx: &Context) -> Result<(), Error> {
         let heads = super::journal::write(connection, self, messages, cx).await?;
-        if !self.new.todos.is_empty() && heads.is_empty() {
-            return Err(Error::TagsChanged);
+        if let Some(Limit { owner, todos }) = self.limit
+            && !heads.iter().any(|(of, _)| *of == owner)
+        {
+            return Err(Error::QuotaExceeded {
+                quota: "todos",
+                limit: todos,
+            });
         }
         self.heads.extend(heads);
         self.feeds.clear();
         self.new.todos.clear();
         Ok(())
+    }
+
+    fn outdated(&self) -> Vec<String> {
+        self.heads.iter().map(|(owner, _)| cached(*owner)).collect()
     }
 
     fn committed(self) {

@@ -122,12 +122,3 @@ async fn purge(unit: &mut Unit, user_id: Uuid) -> Result<(), Error> {
         .await?;
     recount(unit.connection().await?, user_id).await
 }
-
-/// Whether a user is deleted, as far as this service has been informed.
-pub(super) async fn is_deleted(connection: &mut Connection, user_id: Uuid) -> Result<bool, Error> {
-    let found: Option<Uuid> = sqlx::query_scalar("select user_id from deleted_users where user_id = $1")
-        .bind(user_id)
-        .fetch_optional(connection)
-        .await?;
-    Ok(found.is_some())
-}

@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::{Connection, Db};
 use crate::Error;
 use crate::domain::Change;
-use crate::store::entries::{Entries, NewTodos};
+use crate::store::entries::{Entries, Limit, NewTodos};
 use crate::store::{search_key, snapshot};
 
 /// Writes new todos, feeds, their changes and the outbox. Returns the positions that feeds have
-/// come to. The tags of new todos are what they were when they were read: the transaction has the
-/// one writer since before.
+/// come to, that of an owner who has more todos than the limit aside. The tags of new todos are what
+/// they were when they were read: the transaction has the one writer since before.
 pub(super) async fn write(
     connection: &mut Connection,
     entries: &Entries,
@@ -34,13 +34,21 @@ pub(super) async fn write(
         Connection::push_insert(&mut statement, messages, "");
         statement.push("; ");
     }
-    statement.push("select user_id, head from feeds where user_id in (");
+    statement.push("select user_id, head, live from feeds where user_id in (");
     let mut owners = statement.separated(", ");
     for owner in entries.feeds.keys() {
         owners.push_bind(*owner);
     }
     statement.push(")");
-    Ok(statement.build_query_as().fetch_all(connection).await?)
+    let feeds: Vec<(Uuid, i64, i64)> = statement.build_query_as().fetch_all(connection).await?;
+    // The transaction, which nobody commits then, takes back what has been written.
+    let is_over = |(owner, live)| {
+        entries
+            .limit
+            .is_some_and(|limit: Limit| limit.owner == owner && live > limit.todos)
+    };
+    let within = feeds.into_iter().filter(|(owner, _, live)| !is_over((*owner, *live)));
+    Ok(within.map(|(owner, head, _)| (owner, head)).collect())
 }
 
 fn push_todos(statement: &mut QueryBuilder<Db>, new: &NewTodos, now: OffsetDateTime) {

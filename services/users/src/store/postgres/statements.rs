@@ -15,3 +15,9 @@ pub(in crate::store) const PURGE_USER: &str = "
 pub(in crate::store) const DELETE_TIER: &str = "
     with deleted as (delete from tiers where name = $1 returning id)
     select users.id from deleted left join users on users.tier_id = deleted.id";
+
+/// The name of a user with its ASCII letters in lower case.
+pub(in crate::store) const FOLDED_NAME: &str = r#"lower(users.name collate "C")"#;
+
+/// The address of a user with its ASCII letters in lower case.
+pub(in crate::store) const FOLDED_EMAIL: &str = r#"lower(users.email collate "C")"#;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Queries;
-use super::unit::Unit;
+use super::unit::{Unit, cached};
 use crate::domain::{Account, AccountEvent};
 use crate::events::{self, CONSUMER};
 
@@ -65,6 +65,7 @@ async fn set_role(unit: &mut Unit, id: Uuid, role: Role) -> Result<(), quartet_s
         .bind(now)
         .execute(unit.connection().await?)
         .await?;
+    unit.outdate(cached(id));
     Ok(())
 }
 

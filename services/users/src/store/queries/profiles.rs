@@ -1,11 +1,14 @@
 //! The queries on profiles.
 
 use async_trait::async_trait;
-use quartet_store::{Backend as _, Context, Timestamp};
+use quartet_kernel::EtagMismatch;
+use quartet_store::{Context, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Database, Queries, users};
+use super::dialect::for_update;
+use super::unit::{Unit, cached};
+use super::{Queries, users};
 use crate::Error;
 use crate::domain::{Profile, ProfileEdit};
 use crate::store::Profiles;
@@ -50,7 +53,8 @@ impl Profiles for Queries {
     }
 
     async fn write_profile(&self, user_id: Uuid, edit: &ProfileEdit, cx: &Context) -> Result<Profile, Error> {
-        let mut single = self.database.single(cx.deadline).await?;
+        let mut unit = self.begin(cx);
+        check_seen(&mut unit, user_id).await?;
         let bio = edit.bio.as_ref().map(|bio| bio.as_ref().map(|bio| bio.as_str()));
         let avatar_url = edit.avatar_url.as_ref().map(|url| url.as_ref().map(|url| url.as_str()));
         let row: Option<ProfileRow> = sqlx::query_as(
@@ -68,26 +72,48 @@ impl Profiles for Queries {
         .bind(avatar_url.is_some())
         .bind(avatar_url.flatten())
         .bind(Timestamp(cx.now))
-        .fetch_optional(&mut *single)
+        .fetch_optional(unit.statement().await?)
         .await?;
-        Database::finish(single).await?;
+        unit.outdate(cached(user_id));
+        unit.commit().await?;
         row.map(Profile::from).ok_or(Error::UserNotFound { id: user_id })
     }
 
     async fn delete_profile(&self, user_id: Uuid, cx: &Context) -> Result<bool, Error> {
-        let mut single = self.database.single(cx.deadline).await?;
+        let mut unit = self.begin(cx);
+        check_seen(&mut unit, user_id).await?;
         let done = sqlx::query(
             "delete from profiles
               where user_id = $1 and exists (select 1 from users where id = $1 and deleted_at is null)",
         )
         .bind(user_id)
-        .execute(&mut *single)
+        .execute(unit.statement().await?)
         .await?;
         if done.rows_affected() == 0 {
-            users::check_exists(&mut single, user_id).await?;
+            users::check_exists(unit.statement().await?, user_id).await?;
             return Ok(false);
         }
-        Database::finish(single).await?;
+        unit.outdate(cached(user_id));
+        unit.commit().await?;
         Ok(true)
     }
+}
+
+/// Checks that the profile, which is then locked, is as the caller has seen it. One that is not there
+/// nobody has seen.
+async fn check_seen(unit: &mut Unit, user_id: Uuid) -> Result<(), Error> {
+    let Some(precondition) = unit.cx().precondition.clone() else {
+        return Ok(());
+    };
+    let connection = unit.connection().await?;
+    let row: Option<ProfileRow> = sqlx::query_as(concat!(
+        "select user_id, bio, avatar_url, created_at, updated_at from profiles where user_id = $1",
+        for_update!()
+    ))
+    .bind(user_id)
+    .fetch_optional(&mut *connection)
+    .await?;
+    users::check_exists(connection, user_id).await?;
+    let profile = row.map(Profile::from).ok_or(EtagMismatch)?;
+    Ok(precondition.check(profile.etag())?)
 }

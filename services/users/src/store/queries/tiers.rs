@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use quartet_store::page::{Page, PageResult};
-use quartet_store::{Backend as _, Context, Timestamp};
+use quartet_store::{Context, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::dialect::for_update;
 use super::statements::DELETE_TIER;
-use super::{Connection, Database, Queries, users};
+use super::unit::{TIERS, Unit};
+use super::{Connection, Queries, users};
 use crate::Error;
 use crate::domain::{Tier, TierName};
 use crate::events;
@@ -35,7 +37,7 @@ impl From<TierRow> for Tier {
 #[async_trait]
 impl Tiers for Queries {
     async fn insert_tier(&self, tier: &Tier, cx: &Context) -> Result<bool, Error> {
-        let mut single = self.database.single(cx.deadline).await?;
+        let mut unit = self.begin(cx);
         let done = sqlx::query(
             "insert into tiers (id, name, created_at, updated_at) values ($1, $2, $3, $4)
         on conflict (name) do nothing",
@@ -44,9 +46,10 @@ impl Tiers for Queries {
         .bind(&tier.name)
         .bind(Timestamp(tier.created_at))
         .bind(Timestamp(tier.updated_at))
-        .execute(&mut *single)
+        .execute(unit.statement().await?)
         .await?;
-        Database::finish(single).await?;
+        unit.outdate(TIERS.to_owned());
+        unit.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -97,6 +100,7 @@ impl Tiers for Queries {
 
     async fn rename_tier(&self, name: &TierName, new_name: &TierName, cx: &Context) -> Result<Option<Tier>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, name).await?;
         let row: Option<TierRow> = sqlx::query_as(
             "update tiers set name = $2, updated_at = $3 where name = $1
           returning id, name, created_at, updated_at",
@@ -126,12 +130,14 @@ impl Tiers for Queries {
                 unit.publish(user, &events::tier_changed(user, Some(&tier.name)));
             }
         }
+        unit.outdate(TIERS.to_owned());
         unit.commit().await?;
         Ok(row.map(Tier::from))
     }
 
     async fn delete_tier(&self, name: &TierName, cx: &Context) -> Result<bool, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, name).await?;
         let users: Vec<Option<Uuid>> = sqlx::query_scalar(DELETE_TIER)
             .bind(name.as_str())
             .fetch_all(unit.connection().await?)
@@ -139,9 +145,26 @@ impl Tiers for Queries {
         for user in users.iter().flatten() {
             unit.publish(user, &events::tier_changed(*user, None));
         }
+        unit.outdate(TIERS.to_owned());
         unit.commit().await?;
         Ok(!users.is_empty())
     }
+}
+
+/// Checks that the tier, which is then locked, is as the caller has seen it. Whether it is there is for
+/// the statement after it to find out.
+async fn check_seen(unit: &mut Unit, name: &TierName) -> Result<(), Error> {
+    let Some(precondition) = unit.cx().precondition.clone() else {
+        return Ok(());
+    };
+    let row: Option<TierRow> = sqlx::query_as(concat!(
+        "select id, name, created_at, updated_at from tiers where name = $1",
+        for_update!()
+    ))
+    .bind(name.as_str())
+    .fetch_optional(unit.connection().await?)
+    .await?;
+    Ok(row.map_or(Ok(()), |row| precondition.check(Tier::from(row).etag()))?)
 }
 
 /// Fails with [`Error::TierNotFound`] unless the tier is there.

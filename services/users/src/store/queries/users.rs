@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use quartet_kernel::Role;
 use quartet_store::page::{Page, PageResult};
 use quartet_store::{Context, Timestamp};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::statements::PURGE_USER;
+use super::dialect::for_update;
+use super::statements::{self, PURGE_USER};
 use super::unit::Unit;
-use super::{Connection, Queries};
+use super::{Connection, Db, Queries};
 use crate::Error;
-use crate::domain::{Account, Key, TierName, User, UserEdit};
+use crate::domain::{Account, Key, TierName, User, UserEdit, UserFilter};
 use crate::events;
 use crate::store::{PendingChange, Users};
 
@@ -122,47 +123,34 @@ impl Users for Queries {
         Ok(row.map(User::from))
     }
 
-    async fn list_users(&self, deleted: bool, page: &Page<Key>, cx: &Context) -> Result<PageResult<User>, Error> {
+    async fn list_users(&self, filter: &UserFilter, page: &Page<Key>, cx: &Context) -> Result<PageResult<User>, Error> {
         let mut connection = self.database.read(cx.deadline).await?;
         let total = match page.known_total() {
             Some(total) => i64::from(total),
             None => {
-                let count = match deleted {
-                    true => "select count(*) from users where deleted_at is not null",
-                    false => "select count(*) from users where deleted_at is null",
-                };
-                sqlx::query_scalar(count).fetch_one(&mut *connection).await?
+                let mut count = QueryBuilder::<Db>::new("select count(*) from users where ");
+                restrict(&mut count, filter);
+                count.build_query_scalar().fetch_one(&mut *connection).await?
             }
         };
-        let select = match (deleted, page.after()) {
-            (false, None) => select_user!(
-                "where deleted_at is null order by users.created_at desc, users.id desc limit $1 offset $2"
-            ),
-            (true, None) => select_user!(
-                "where deleted_at is not null order by users.created_at desc, users.id desc limit $1 offset $2"
-            ),
-            (false, Some(_)) => select_user!(
-                "where deleted_at is null and (users.created_at, users.id) < ($3, $4)
-              order by users.created_at desc, users.id desc limit $1 offset $2"
-            ),
-            (true, Some(_)) => select_user!(
-                "where deleted_at is not null and (users.created_at, users.id) < ($3, $4)
-              order by users.created_at desc, users.id desc limit $1 offset $2"
-            ),
-        };
-        let mut query = sqlx::query_as(select).bind(page.fetch()).bind(page.offset());
+        let mut query = QueryBuilder::<Db>::new(select_user!("where "));
+        restrict(&mut query, filter);
         if let Some(key) = page.after() {
             // A number that is no timestamp is in no token of this list; nobody was made before the
             // epoch.
             let created_at = Timestamp::from_micros(key.created_at).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH));
-            query = query.bind(created_at).bind(key.id);
+            query.push(" and (users.created_at, users.id) < (");
+            query.push_bind(created_at).push(", ").push_bind(key.id).push(")");
         }
-        let rows: Vec<UserRow> = query.fetch_all(&mut *connection).await?;
+        query.push(" order by users.created_at desc, users.id desc limit ");
+        query.push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
+        let rows: Vec<UserRow> = query.build_query_as().fetch_all(&mut *connection).await?;
         Ok(page.cut(rows.into_iter().map(User::from).collect(), total))
     }
 
     async fn update_user(&self, id: Uuid, edit: &UserEdit, cx: &Context) -> Result<Option<User>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, id, Some(false)).await?;
         let image = edit
             .profile_image_url
             .as_ref()
@@ -207,6 +195,7 @@ impl Users for Queries {
 
     async fn set_tier(&self, id: Uuid, tier: Option<&TierName>, cx: &Context) -> Result<Option<User>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, id, Some(false)).await?;
         let row: Option<UserRow> = sqlx::query_as(returning_user!(
             "update users
                 set tier_id = (select tiers.id from tiers where tiers.name = $2), updated_at = $3
@@ -231,6 +220,7 @@ impl Users for Queries {
 
     async fn begin_delete(&self, id: Uuid, cx: &Context) -> Result<Option<PendingChange>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, id, Some(false)).await?;
         let done =
             sqlx::query("update users set deleted_at = $2, updated_at = $2 where id = $1 and deleted_at is null")
                 .bind(id)
@@ -246,6 +236,7 @@ impl Users for Queries {
 
     async fn begin_restore(&self, id: Uuid, cx: &Context) -> Result<Option<(User, PendingChange)>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, id, Some(true)).await?;
         let row: Option<UserRow> = sqlx::query_as(returning_user!(
             "update users set deleted_at = null, updated_at = $2 where id = $1 and deleted_at is not null"
         ))
@@ -293,6 +284,7 @@ impl Queries {
         cx: &Context,
     ) -> Result<Option<PendingChange>, Error> {
         let mut unit = self.begin(cx);
+        check_seen(&mut unit, id, None).await?;
         let purged: Option<Uuid> = sqlx::query_scalar(PURGE_USER)
             .bind(id)
             .bind(Timestamp(cx.now))
@@ -312,6 +304,35 @@ impl Queries {
 async fn pending(mut unit: Unit) -> Result<PendingChange, Error> {
     unit.flush().await?;
     Ok(PendingChange::new(unit.commit()))
+}
+
+/// A `like` pattern that finds the text anywhere, with its own wildcards taken literally.
+fn containing(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("%{escaped}%")
+}
+
+/// Adds the condition of the filter.
+fn restrict(query: &mut QueryBuilder<Db>, filter: &UserFilter) {
+    query.push(match filter.deleted {
+        true => "users.deleted_at is not null",
+        false => "users.deleted_at is null",
+    });
+    if let Some(name) = &filter.name {
+        let pattern = containing(&name.to_ascii_lowercase());
+        query
+            .push(format_args!(" and ({} like ", statements::FOLDED_NAME))
+            .push_bind(pattern.clone())
+            .push(" escape '\\' or users.username like ")
+            .push_bind(pattern)
+            .push(" escape '\\')");
+    }
+    if let Some(email) = &filter.email {
+        query
+            .push(format_args!(" and {} like ", statements::FOLDED_EMAIL))
+            .push_bind(containing(&email.to_ascii_lowercase()))
+            .push(" escape '\\'");
+    }
 }
 
 /// What a row has copied of its account, and the name of its tier.
@@ -411,6 +432,21 @@ async fn is_tier(connection: &mut Connection, name: &TierName) -> Result<bool, E
         .fetch_optional(connection)
         .await?;
     Ok(found.is_some())
+}
+
+/// Checks that the user, who is then locked, is as the caller has seen them. Whether they are there is
+/// for the statement after it to find out. `is_deleted` is either when `None`.
+async fn check_seen(unit: &mut Unit, id: Uuid, is_deleted: Option<bool>) -> Result<(), Error> {
+    let Some(precondition) = unit.cx().precondition.clone() else {
+        return Ok(());
+    };
+    let row: Option<UserRow> = sqlx::query_as(concat!(select_user!("where users.id = $1"), for_update!("users")))
+        .bind(id)
+        .fetch_optional(unit.connection().await?)
+        .await?;
+    let user = row.map(User::from);
+    let user = user.filter(|user| is_deleted.is_none_or(|is_deleted| user.deleted_at.is_some() == is_deleted));
+    Ok(user.map_or(Ok(()), |user| precondition.check(user.etag()))?)
 }
 
 /// Fails with [`Error::UserNotFound`] unless the user is there.

@@ -14,3 +14,9 @@ pub(in crate::store) const PURGE_USER: &str = "
 pub(in crate::store) const DELETE_TIER: &str = "
     select users.id from tiers left join users on users.tier_id = tiers.id where tiers.name = $1;
     delete from tiers where name = $1";
+
+/// The name of a user with its ASCII letters in lower case.
+pub(in crate::store) const FOLDED_NAME: &str = "lower(users.name)";
+
+/// The address of a user with its ASCII letters in lower case.
+pub(in crate::store) const FOLDED_EMAIL: &str = "lower(users.email)";

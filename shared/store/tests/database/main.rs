@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod connections;
+
 use std::time::{Duration, Instant};
 
 use quartet_kernel::Deadline;
@@ -14,7 +16,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 on_both_databases!(
     a_slow_statement_ends_at_the_deadline,
     a_bound_of_one_call_does_not_reach_the_next,
-    a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open
+    a_caller_who_gives_up_at_the_beginning_leaves_no_transaction_open,
+    an_older_program_starts_on_the_store_of_a_newer_one
 );
 
 #[tokio::test]
@@ -56,9 +59,103 @@ async fn a_migration_may_take_longer_than_other_statements() {
     migration("select pg_sleep(0.6)").up(&database).await.unwrap();
 }
 
+async fn an_older_program_starts_on_the_store_of_a_newer_one(fresh: Fresh) {
+    let database = fresh.open().await;
+    let (older, newer) = (
+        ["create table one (id integer)"],
+        ["create table one (id integer)", "select 1"],
+    );
+    migrations(&newer).up(&database).await.unwrap();
+    migrations(&older).up(&database).await.unwrap();
+    assert_eq!(migrations(&newer).status(&database).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_migrate_one_file_at_once_all_succeed() {
+    let config = quartet_store::Config::read(&quartet_config::Source::of([])).unwrap();
+    let all = [
+        "create table a (id integer)",
+        "create table b (id integer)",
+        "create table c (id integer)",
+    ];
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/one.db", folder.path().display());
+        let one = async || {
+            let database = Database::open(&url.parse().unwrap(), &config).await.unwrap();
+            migrations(&all).up(&database).await
+        };
+        let (first, second, third) = tokio::join!(one(), one(), one());
+        for migrated in [first, second, third] {
+            migrated.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn databases_are_copied_as_they_are_at_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = quartet_store::Config::read(&quartet_config::Source::of([])).unwrap();
+    let mut stores = Vec::new();
+    for name in ["first", "second"] {
+        let url = format!("sqlite://{}/{name}.db", folder.path().display());
+        let database = Database::open(&url.parse().unwrap(), &config).await.unwrap();
+        migration("create table counted (n integer)")
+            .up(&database)
+            .await
+            .unwrap();
+        let Database::Sqlite(database) = database else {
+            panic!("SQLite")
+        };
+        stores.push(database);
+    }
+    // What is in the second is in the first, at every moment.
+    let writing = {
+        let stores = stores.clone();
+        tokio::spawn(async move {
+            for n in 0.. {
+                for store in &stores {
+                    let insert = sqlx::query("insert into counted values ($1)").bind(n);
+                    insert.execute(store.pool()).await.unwrap();
+                }
+            }
+        })
+    };
+    for round in 0..5 {
+        let copies = ["first", "second"].map(|name| {
+            let copy = folder.path().join(format!("{name}-{round}.db"));
+            (folder.path().join(format!("{name}.db")), copy)
+        });
+        quartet_store::snapshot::copy(&copies).await.unwrap();
+        let mut counts = Vec::new();
+        for (_, copy) in &copies {
+            assert!(quartet_store::snapshot::is_intact(copy).await.unwrap());
+            let url = format!("sqlite://{}", copy.display());
+            let Database::Sqlite(copied) = Database::open(&url.parse().unwrap(), &config).await.unwrap() else {
+                panic!("SQLite")
+            };
+            let count: i64 = sqlx::query_scalar("select count(*) from counted")
+                .fetch_one(copied.pool())
+                .await
+                .unwrap();
+            counts.push(count);
+        }
+        assert!(counts[0] - counts[1] <= 1 && counts[0] >= counts[1], "{counts:?}");
+    }
+    assert!(!writing.is_finished());
+    writing.abort();
+}
+
 fn migration(sql: &'static str) -> Migrations {
-    let migration = Migration::new(1, "one".into(), MigrationType::Simple, sql.into_sql_str(), false);
-    let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(vec![migration])));
+    migrations(&[sql])
+}
+
+fn migrations(all: &[&'static str]) -> Migrations {
+    let of = |(version, sql): (i64, &&'static str)| {
+        Migration::new(version, "made".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let all = (1..).zip(all).map(of).collect();
+    let migrator: &'static Migrator = Box::leak(Box::new(Migrator::with_migrations(all)));
     Migrations {
         postgres: migrator,
         sqlite: migrator,
@@ -89,6 +186,23 @@ async fn a_slow_statement_ends_at_the_deadline(fresh: Fresh) {
     let result = run_for_long(&database, Deadline::after(Duration::from_millis(200))).await;
     assert!(matches!(result, Err(Error::Deadline)), "{result:?}");
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_read_of_sqlite_that_was_abandoned_keeps_nobody_waiting() {
+    let fresh = quartet_testkit::database::sqlite().await;
+    let database = fresh.open().await;
+    for _ in 0..3 {
+        let mut abandoned = Box::pin(run_for_long(&database, Deadline::after(Duration::from_secs(3))));
+        let ended = tokio::time::timeout(Duration::from_millis(50), &mut abandoned).await;
+        assert!(ended.is_err());
+        drop(abandoned);
+        for _ in 0..3 {
+            select_one(&database, Deadline::after(Duration::from_secs(1)))
+                .await
+                .unwrap();
+        }
+    }
 }
 
 async fn a_bound_of_one_call_does_not_reach_the_next(fresh: Fresh) {

@@ -1,0 +1,10 @@
+delete from queues where name = 'webhooks';
+update jobs set queue = 'default' where queue = 'webhooks';
+drop index jobs_lane_idx;
+drop index jobs_turn_idx;
+drop index jobs_waiting_idx;
+drop index jobs_ready_idx;
+alter table jobs drop column turn;
+alter table jobs drop column admitted_at;
+alter table jobs drop column lane;
+drop table lanes;
