@@ -9,8 +9,10 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use futures::future::join_all;
 use http::StatusCode;
+use quartet_rpc::upstream::Elsewhere;
 use quartet_rpc::{Upstream, Verifier};
 use serde::Serialize;
+use tonic::Request;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -133,18 +135,21 @@ async fn healthy(State(health): State<Health>) -> Answer {
     answer(all, report)
 }
 
-/// An instance that does not serve is asked while it starts or stops, although others serve: the next
-/// call goes to any of them. So many of them are wrong about a service with two instances once in 256.
-const ATTEMPTS: usize = 8;
+/// Instances that are asked at the most, one after another: one that starts or stops does not serve,
+/// although others do.
+const INSTANCES: usize = 8;
 
 async fn check(upstream: Upstream) -> &'static str {
     let mut client = HealthClient::new(upstream);
+    let elsewhere = Elsewhere::default();
     let checked = async {
         let mut state = "not serving";
-        for _ in 0..ATTEMPTS {
+        for _ in 0..INSTANCES {
             // The empty name stands for the server as a whole.
-            let checked = client.check(HealthCheckRequest { service: String::new() });
-            state = match checked.await {
+            let mut request = Request::new(HealthCheckRequest { service: String::new() });
+            // The one that does not serve has the least to do, and would be asked again and again.
+            request.extensions_mut().insert(elsewhere.clone());
+            state = match client.check(request).await {
                 Ok(reply) if reply.get_ref().status() == ServingStatus::Serving => return "ok",
                 Ok(_) => "not serving",
                 Err(_) => "unreachable",

@@ -11,6 +11,7 @@ mod call;
 mod config;
 mod details;
 mod dial;
+mod elsewhere;
 mod instance;
 mod methods;
 mod pool;
@@ -26,6 +27,7 @@ use tower::{BoxError, Service, ServiceExt};
 
 pub use address::{Addresses, InvalidAddress};
 pub use config::{Config, Upstreams};
+pub use elsewhere::Elsewhere;
 
 /// A gRPC service held in this process: the server's whole stack, layers included.
 pub type LocalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;

@@ -14,9 +14,10 @@ use tower::BoxError;
 
 use super::body::{self, Gathered, Held, Replay};
 use super::details;
+use super::elsewhere::Elsewhere;
 use super::instance::{Broken, Load, Picked, Sent};
 use super::methods::{self, Method, Repeat, Shape};
-use super::pool::{Permit, Pool, Tried};
+use super::pool::{Permit, Pool};
 use crate::{Failure, timeout};
 
 /// Further attempts at a call that an instance may have begun with.
@@ -69,6 +70,7 @@ async fn attempts(
     let mut permit = Some(pool.admit(method.shape != Shape::Unary).await?);
     pool.budget.deposit();
     let (mut parts, body) = request.into_parts();
+    let elsewhere = parts.extensions.remove::<Elsewhere>();
     // They are of no use on the wire, and a copy would cost.
     parts.extensions.clear();
     let mut up = match method.shape {
@@ -81,10 +83,13 @@ async fn attempts(
     let is_whole = matches!(up, Up::Whole(_));
     let is_repeatable = is_whole
         && (method.repeat != Repeat::Never || (method.takes_key && parts.headers.contains_key(IDEMPOTENCY_KEY)));
-    let mut tried = Tried::new();
+    let mut tried = elsewhere.as_ref().map(Elsewhere::tried).unwrap_or_default();
     let (mut retries, mut unsent) = (0, 0);
     loop {
         let mut picked = pool.pick_or_wait(&tried, is_repeatable, method.waits).await?;
+        if let Some(elsewhere) = &elsewhere {
+            elsewhere.went_to(&picked.instance);
+        }
         let body = match &mut up {
             Up::Whole(bytes) => body::of(bytes.clone()),
             Up::Once(body) => body.take().ok_or_else(|| pool.unavailable())?,

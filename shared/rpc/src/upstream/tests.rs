@@ -174,6 +174,30 @@ async fn no_read_fails_when_one_of_two_instances_dies_under_load() {
 }
 
 #[tokio::test]
+async fn calls_that_ask_one_instance_after_another_reach_each_whatever_its_load() {
+    let (one, two) = (Server::start().await, Server::start().await);
+    let upstream = upstream(&[&one, &two]).await;
+    one.answer(Answer::Hang);
+    two.answer(Answer::Hang);
+    let busy = open(&upstream, WATCH, &[]).await.unwrap();
+    one.answer(Answer::Reply);
+    two.answer(Answer::Reply);
+    let (of_one, of_two) = (one.calls(), two.calls());
+    for round in 1..=10 {
+        let elsewhere = Elsewhere::default();
+        for _ in 0..2 {
+            let mut request = http::Request::post(CHECK)
+                .body(body::of(Bytes::from_static(b"request")))
+                .unwrap();
+            request.extensions_mut().insert(elsewhere.clone());
+            upstream.clone().oneshot(request).await.unwrap();
+        }
+        assert_eq!((one.calls() - of_one, two.calls() - of_two), (round, round));
+    }
+    drop(busy);
+}
+
+#[tokio::test]
 async fn a_write_that_an_instance_has_begun_with_is_repeated_with_a_key_only() {
     let (one, two) = (Server::start().await, Server::start().await);
     let upstream = upstream(&[&one, &two]).await;
