@@ -20,6 +20,9 @@ pub use sqlite::{Read as SqliteRead, Sqlite, Write as SqliteWrite};
 
 use crate::{Config, Error};
 
+/// How long the last statements may take when a pool is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// An opened database of one service.
 #[derive(Clone)]
 pub enum Database {
@@ -74,6 +77,19 @@ where
         Ok(Err(PoolError::Backend(error))) => Err(error.into()),
         Ok(Err(PoolError::Closed)) => Err(sqlx::Error::PoolClosed.into()),
         Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+    }
+}
+
+/// Closes all connections of the pool, those in use when they are given back, which this waits for.
+async fn close_all<M: Manager>(pool: &Pool<M>) {
+    pool.close();
+    let all_are_back = async {
+        while pool.status().size > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(CLOSE_TIMEOUT, all_are_back).await.is_err() {
+        tracing::warn!("a statement went on while its connections were closed");
     }
 }
 

@@ -42,8 +42,9 @@ pub enum Read {
     Bounded(Transaction),
 }
 
-/// Closes idle connections and records how many there are, for as long as the pool is open.
-async fn keep_up(connections: Connections, name: String, max: u32) {
+/// Closes idle connections and records how many there are, for as long as anybody has the pool and it
+/// is open.
+async fn keep_up(connections: impl Fn() -> Option<Connections>, name: String, max: u32) {
     let labels = |state: &'static str| {
         [
             Label::new("db_client_connection_pool_name", name.clone()),
@@ -55,13 +56,14 @@ async fn keep_up(connections: Connections, name: String, max: u32) {
     if telemetry::is_on() {
         gauge!(DB_CLIENT_CONNECTION_MAX, [of_pool].iter()).set(max);
     }
-    while !connections.is_closed() {
+    while let Some(connections) = connections() {
         connections.close_idle();
         if telemetry::is_on() {
             let count = connections.count();
             gauge!(DB_CLIENT_CONNECTION_COUNT, idle.iter()).set(count.idle as f64);
             gauge!(DB_CLIENT_CONNECTION_COUNT, used.iter()).set(count.used as f64);
         }
+        drop(connections);
         tokio::time::sleep(UPKEEP_INTERVAL).await;
     }
 }
@@ -82,7 +84,7 @@ impl Postgres {
             .idle_timeout(AFTER_MIGRATIONS)
             .connect_lazy_with(options.clone());
         let name = options.get_database().unwrap_or_default().to_owned();
-        tokio::spawn(keep_up(connections.clone(), name, config.pool_size));
+        tokio::spawn(keep_up(connections.weak(), name, config.pool_size));
         let database = Self {
             connections,
             migrating,

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Connection as _, SqliteConnection, Transaction};
 use tokio::runtime::Handle;
 
-use super::acquire;
+use super::{acquire, close_all};
 use crate::config::Synchronous;
 use crate::error::is_busy;
 use crate::{Config, Error};
@@ -44,53 +44,30 @@ pub struct Read(
 );
 
 /// A transaction of the one writer, bounded by a deadline. It rolls back unless it is committed.
-pub struct Write {
-    transaction: Transaction<'static, sqlx::Sqlite>,
-    _bounded: Bounded,
-}
+pub struct Write(Transaction<'static, sqlx::Sqlite>);
 
 /// Until when the statements of a connection may run. A handler that stays on the connection reads it:
 /// to put one there for each use would be a switch of threads.
 #[derive(Clone, Default)]
-struct Bound(Arc<Mutex<Until>>);
-
-#[derive(Default)]
-struct Until {
-    /// Counts who has set it.
-    turn: u64,
-    deadline: Option<Deadline>,
-}
+struct Bound(Arc<Mutex<Option<Deadline>>>);
 
 impl Bound {
     /// Puts the handler that interrupts statements on the connection.
     async fn install(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         let bound = self.0.clone();
-        let goes_on = move || bound.lock().deadline.is_none_or(|until| !until.has_passed());
+        let goes_on = move || bound.lock().is_none_or(|until| !until.has_passed());
         connection.lock_handle().await?.set_progress_handler(STEPS, goes_on);
         Ok(())
     }
 
-    /// Sets it for the one who has the connection now; their turn.
-    fn set(&self, deadline: Deadline) -> u64 {
-        let mut until = self.0.lock();
-        until.turn += 1;
-        until.deadline = Some(deadline);
-        until.turn
+    /// Sets it for the one who has the connection now.
+    fn set(&self, deadline: Deadline) {
+        *self.0.lock() = Some(deadline);
     }
-}
 
-/// Lifts the bound of the writer, which others use without one, unless the next one has set theirs.
-struct Bounded {
-    bound: Bound,
-    turn: u64,
-}
-
-impl Drop for Bounded {
-    fn drop(&mut self) {
-        let mut until = self.bound.0.lock();
-        if until.turn == self.turn {
-            until.deadline = None;
-        }
+    /// Lifts it for one who has the connection now, and no deadline.
+    fn lift(&self) {
+        *self.0.lock() = None;
     }
 }
 
@@ -134,13 +111,18 @@ impl Sqlite {
             .busy_timeout(config.acquire_timeout.0);
         let writer_bound = Bound::default();
         let pool = || {
-            let bound = writer_bound.clone();
+            let (bound, last) = (writer_bound.clone(), writer_bound.clone());
             SqlitePoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(config.acquire_timeout.0)
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // Not before: a statement whose caller went away goes on up to its bound.
+                .before_acquire(move |_, _| {
+                    last.lift();
+                    Box::pin(async { Ok(true) })
+                })
                 .after_connect(move |connection, _| {
                     let bound = bound.clone();
                     Box::pin(async move { bound.install(connection).await })
@@ -190,13 +172,8 @@ impl Sqlite {
         // A deferred transaction that reads before it writes can find the database locked; an
         // immediate one waits its turn first.
         let transaction = self.writer.begin_with("begin immediate").await?;
-        Ok(Write {
-            transaction,
-            _bounded: Bounded {
-                turn: self.writer_bound.set(self.until(deadline)?),
-                bound: self.writer_bound.clone(),
-            },
-        })
+        self.writer_bound.set(self.until(deadline)?);
+        Ok(Write(transaction))
     }
 
     /// The deadline, or the general bound on statements where that is nearer.
@@ -208,7 +185,7 @@ impl Sqlite {
     }
 
     pub(super) async fn close(&self) {
-        self.readers.close();
+        close_all(&self.readers).await;
         self.writer.close().await;
     }
 }
@@ -228,7 +205,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 impl Write {
     /// Makes what was written last.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
-        self.transaction.commit().await
+        self.0.commit().await
     }
 }
 
@@ -269,12 +246,12 @@ impl Deref for Write {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.transaction
+        &self.0
     }
 }
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        &mut self.0
     }
 }

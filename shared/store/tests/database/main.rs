@@ -162,6 +162,9 @@ fn migrations(all: &[&'static str]) -> Migrations {
     }
 }
 
+/// A statement of SQLite that ends by its deadline alone.
+const ENDLESS: &str = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+
 /// A statement that runs far longer than any deadline here.
 async fn run_for_long(database: &Database, deadline: Deadline) -> Result<(), Error> {
     match database {
@@ -171,8 +174,7 @@ async fn run_for_long(database: &Database, deadline: Deadline) -> Result<(), Err
                 .await?;
         }
         Database::Sqlite(database) => {
-            let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
-            sqlx::query(endless)
+            sqlx::query(ENDLESS)
                 .execute(&mut *database.read(deadline).await?)
                 .await?;
         }
@@ -203,6 +205,42 @@ async fn a_read_of_sqlite_that_was_abandoned_keeps_nobody_waiting() {
                 .unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_write_of_sqlite_that_was_abandoned_ends_at_its_deadline() {
+    let fresh = quartet_testkit::database::sqlite().await;
+    let Database::Sqlite(database) = fresh.open().await else {
+        panic!("it is SQLite");
+    };
+    let abandoned = async {
+        let mut write = database
+            .write(Deadline::after(Duration::from_millis(500)))
+            .await
+            .unwrap();
+        sqlx::query(ENDLESS).fetch_one(&mut *write).await.map(drop)
+    };
+    tokio::time::timeout(Duration::from_millis(50), abandoned)
+        .await
+        .unwrap_err();
+    let next = database.write(Deadline::after(Duration::from_secs(20))).await.unwrap();
+    next.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_sqlite_waits_for_statements() {
+    let fresh = quartet_testkit::database::sqlite().await;
+    let database = fresh.open().await;
+    let running = tokio::spawn({
+        let database = database.clone();
+        async move { run_for_long(&database, Deadline::after(Duration::from_millis(300))).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!running.is_finished());
+    database.close().await;
+    // The task has yet to receive what its statement returned.
+    let ended = tokio::time::timeout(Duration::from_millis(200), running).await;
+    ended.expect("it has ended").unwrap().unwrap_err();
 }
 
 async fn a_bound_of_one_call_does_not_reach_the_next(fresh: Fresh) {

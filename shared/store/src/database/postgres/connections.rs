@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use crate::Error;
-use crate::database::acquire;
+use crate::database::{acquire, close_all};
 
 /// A connection that nobody has used for so long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -31,8 +31,6 @@ const UNTESTED: Duration = Duration::from_secs(5);
 const TEST_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a statement that was abandoned may go on before its connection is closed.
 pub(super) const ABANDONED: Duration = Duration::from_secs(60);
-/// How long the last statements may take when the pool is closed.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections with the same options, a bounded number of them. Cheap to clone.
 #[derive(Clone)]
@@ -90,21 +88,19 @@ impl Connections {
         self.pool.retain(|_, metrics| metrics.last_used() < IDLE_TIMEOUT);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.pool.is_closed()
+    /// The same, for who must not keep them open: `None` once everybody else has let go of them, or they
+    /// are closed.
+    pub(super) fn weak(&self) -> impl Fn() -> Option<Self> + Send + use<> {
+        let (pool, acquire_timeout) = (self.pool.weak(), self.acquire_timeout);
+        move || {
+            let pool = pool.upgrade().filter(|pool| !pool.is_closed())?;
+            Some(Self { pool, acquire_timeout })
+        }
     }
 
     /// Closes all connections, those in use when they are given back, which this waits for.
     pub(super) async fn close(&self) {
-        self.pool.close();
-        let all_are_back = async {
-            while self.pool.status().size > 0 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if timeout(CLOSE_TIMEOUT, all_are_back).await.is_err() {
-            tracing::warn!("a statement went on while its connections were closed");
-        }
+        close_all(&self.pool).await;
     }
 }
 
