@@ -1,6 +1,7 @@
 //! Password hashing: off the async threads, a bounded number at once, and a bounded number waiting,
 //! of which no client address has more than its share.
 
+mod memory;
 mod queue;
 
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use quartet_clock::Clock;
 use quartet_kernel::{Deadline, Fault};
 
 use crate::Error;
-use crate::domain::{Hardness, Password, PasswordHash};
+use crate::domain::{Hardness, HashMemory, Password, PasswordHash};
 
+use memory::Spare;
 pub use queue::Bounds;
 use queue::Queue;
 
@@ -23,6 +25,7 @@ pub struct Hashing {
     hardness: Hardness,
     hasher: Argon2<'static>,
     queue: Arc<Queue>,
+    memory: Spare,
     /// Stands in for the hash of a name without an account, so that the answer takes as long.
     dummy: PasswordHash,
     dummies: Arc<AtomicU64>,
@@ -38,13 +41,15 @@ impl Hashing {
         let dummy = Password::presented(&nobody)
             .map_err(|rule| rule.text)
             .and_then(|password| {
-                PasswordHash::of(&password, clock.random(), &hasher).map_err(|error| error.to_string())
+                PasswordHash::of(&password, clock.random(), &hasher, &mut HashMemory::default())
+                    .map_err(|error| error.to_string())
             })?;
         Ok(Self {
             clock,
             hardness,
             hasher,
             queue: Queue::new(bounds),
+            memory: Spare::new(hardness.memory_kib),
             dummy,
             dummies: Arc::default(),
         })
@@ -57,9 +62,11 @@ impl Hashing {
     pub async fn hash(&self, password: Password, origin: &str, deadline: Deadline) -> Result<PasswordHash, Error> {
         let hasher = self.hasher.clone();
         let salt = self.clock.random();
-        self.work(origin, deadline, move || PasswordHash::of(&password, salt, &hasher))
-            .await?
-            .map_err(|error| Error::Hashing(error.to_string()))
+        self.work(origin, deadline, move |memory| {
+            PasswordHash::of(&password, salt, &hasher, memory)
+        })
+        .await?
+        .map_err(|error| Error::Hashing(error.to_string()))
     }
 
     /// Whether `password`, which comes from `origin`, is the one of `hash`; without a hash, the same
@@ -78,7 +85,9 @@ impl Hashing {
             self.dummies.fetch_add(1, Ordering::Relaxed);
         }
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
-        let matches = self.work(origin, deadline, move || hash.matches(&password)).await?;
+        let matches = self
+            .work(origin, deadline, move |memory| hash.matches(&password, memory))
+            .await?;
         Ok(matches && known)
     }
 
@@ -96,14 +105,17 @@ impl Hashing {
         &self,
         origin: &str,
         deadline: Deadline,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let place = self.queue.enter(origin).ok_or(Error::HashingBusy)?;
         let core = deadline.bound(place.core()).await?.ok_or(Error::HashingBusy)?;
         // Core and place live inside the task: a caller who goes away does not free the core that
         // still works for them.
+        let spare = self.memory.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let mut memory = spare.take();
+            let done = work(&mut memory);
+            spare.put(memory);
             drop((core, place));
             done
         });
@@ -158,7 +170,7 @@ mod tests {
         let (started, begun) = tokio::sync::oneshot::channel();
         let busy = hashing.clone();
         let abandoned = tokio::spawn(async move {
-            busy.work("", soon(), move || {
+            busy.work("", soon(), move |_| {
                 let _ = started.send(());
                 gate.recv()
             })

@@ -26,7 +26,7 @@ pub use client::{ClientSetting, Clients, OWN_CLIENT, of_basic};
 pub use device_token::{Device, DeviceKey, DeviceToken};
 pub use mail_token::{MailKey, MailRequest, MailToken, Purpose, UNDO};
 pub use password::{Owner, Password};
-pub use password_hash::{Hardness, PasswordHash};
+pub use password_hash::{Hardness, HashMemory, PasswordHash};
 pub use refresh_token::{RefreshToken, TokenHash};
 pub use second_factor::{CHALLENGE_TTL, Challenge, FactorKey, RECOVERY_CODES, RecoveryCode, SecondFactor};
 pub use security_event::{EventKind, SecurityEvent};

@@ -1,7 +1,9 @@
 //! What is kept of a password: an argon2id hash; for imported accounts, until their first login,
 //! another well-known one.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::Error;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier, Version};
 use quartet_kernel::Rule;
 
 use super::Password;
@@ -40,8 +42,21 @@ pub struct PasswordHash(String);
 
 impl PasswordHash {
     /// Hashes a password. Takes tens of milliseconds of a core.
-    pub fn of(password: &Password, salt: [u8; 16], hasher: &Argon2<'_>) -> Result<Self, argon2::password_hash::Error> {
-        let phc: Phc = hasher.hash_password_with_salt(password.as_bytes(), &salt)?;
+    pub fn of(
+        password: &Password,
+        salt: [u8; 16],
+        hasher: &Argon2<'_>,
+        memory: &mut HashMemory,
+    ) -> Result<Self, Error> {
+        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+        memory.hash(hasher, password, &salt, &mut output)?;
+        let phc = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(hasher.params())?,
+            salt: Some(Salt::new(&salt)?),
+            hash: Some(Output::new(&output)?),
+        };
         Ok(Self(phc.to_string()))
     }
 
@@ -71,11 +86,9 @@ impl PasswordHash {
     }
 
     /// Whether the hash is of this password. Takes as long as hashing.
-    pub fn matches(&self, password: &Password) -> bool {
+    pub fn matches(&self, password: &Password, memory: &mut HashMemory) -> bool {
         match Kind::of(&self.0) {
-            Some(Kind::Argon2) => Argon2::default()
-                .verify_password(password.as_bytes(), self.0.as_str())
-                .is_ok(),
+            Some(Kind::Argon2) => argon2_matches(&self.0, password, memory).unwrap_or(false),
             Some(Kind::Bcrypt) => bcrypt::verify(password.as_bytes(), &self.0).unwrap_or(false),
             Some(Kind::ShaCrypt) => sha_crypt::ShaCrypt::default()
                 .verify_password(password.as_bytes(), self.0.as_str())
@@ -108,6 +121,55 @@ impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
     }
+}
+
+/// Memory in which argon2 hashes. It is worth using again: as much as a hash takes has to be cleared
+/// first, page by page.
+#[derive(Default)]
+pub struct HashMemory(Vec<Block>);
+
+impl HashMemory {
+    /// Its size in KiB.
+    pub fn kib(&self) -> usize {
+        self.0.len() * Block::SIZE / 1_024
+    }
+
+    /// Has it so many KiB at least, each of which is a block.
+    pub(crate) fn reserve(&mut self, blocks: usize) {
+        if self.0.len() < blocks {
+            // What was here is not copied.
+            self.0 = Vec::new();
+            self.0.resize(blocks, Block::new());
+        }
+    }
+
+    fn hash(
+        &mut self,
+        hasher: &Argon2<'_>,
+        password: &Password,
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), argon2::Error> {
+        self.reserve(hasher.params().block_count());
+        hasher.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut self.0)
+    }
+}
+
+/// Whether an argon2 hash is of this password; `None` for what is no such hash.
+fn argon2_matches(text: &str, password: &Password, memory: &mut HashMemory) -> Option<bool> {
+    let phc = Phc::new(text).ok()?;
+    let (salt, expected) = (phc.salt?, phc.hash?);
+    let version = phc.version.map(Version::try_from).transpose().ok()?;
+    let hasher = Argon2::new(
+        Algorithm::try_from(phc.algorithm.as_str()).ok()?,
+        version.unwrap_or_default(),
+        Params::try_from(&phc).ok()?,
+    );
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..expected.len())?;
+    memory.hash(&hasher, password, &salt, output).ok()?;
+    // It compares in constant time.
+    Some(Output::new(output).ok()? == expected)
 }
 
 enum Kind {
@@ -167,15 +229,39 @@ mod tests {
     }
 
     fn hash(hardness: Hardness) -> PasswordHash {
-        PasswordHash::of(&password("zq8!vmx0"), [7; 16], &hardness.hasher().unwrap()).unwrap()
+        let memory = &mut HashMemory::default();
+        PasswordHash::of(&password("zq8!vmx0"), [7; 16], &hardness.hasher().unwrap(), memory).unwrap()
     }
 
     #[test]
     fn a_hash_matches_its_password_alone() {
-        let hash = hash(EASY);
-        assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert!(hash.matches(&password("zq8!vmx0")));
-        assert!(!hash.matches(&password("zq8!vmx1")));
+        // The memory of other hashes, more of it than this one needs or less, changes nothing.
+        let mut memory = HashMemory::default();
+        for hardness in [
+            EASY,
+            Hardness {
+                memory_kib: 256,
+                ..EASY
+            },
+            EASY,
+        ] {
+            let hash = hash(hardness);
+            let kib = hardness.memory_kib;
+            assert!(hash.as_str().starts_with(&format!("$argon2id$v=19$m={kib},t=1,p=1$")));
+            assert!(hash.matches(&password("zq8!vmx0"), &mut memory));
+            assert!(!hash.matches(&password("zq8!vmx1"), &mut memory));
+        }
+        assert_eq!(memory.kib(), 256);
+    }
+
+    /// Printed by the program of the reference implementation: `echo -n password | argon2 somesalt -id
+    /// -t 2 -k 64 -p 2 -l 24 -e`.
+    #[test]
+    fn a_hash_of_the_reference_implementation_matches() {
+        let text = "$argon2id$v=19$m=64,t=2,p=2$c29tZXNhbHQ$NQrDciL0Nsy1wJcvHr079rlYvyBxhBNi";
+        let hash = PasswordHash::imported(text).unwrap();
+        assert!(hash.matches(&password("password"), &mut HashMemory::default()));
+        assert!(!hash.matches(&password("passwore"), &mut HashMemory::default()));
     }
 
     #[test]
@@ -198,8 +284,9 @@ mod tests {
     fn hashes_of_other_programs_verify_and_are_outdated() {
         for (text, secret) in FOREIGN {
             let hash = PasswordHash::imported(text).unwrap();
-            assert!(hash.matches(&password(secret)), "{text}");
-            assert!(!hash.matches(&password("something else")), "{text}");
+            let memory = &mut HashMemory::default();
+            assert!(hash.matches(&password(secret), memory), "{text}");
+            assert!(!hash.matches(&password("something else"), memory), "{text}");
             assert!(hash.is_outdated(EASY), "{text}");
         }
     }
