@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 use uuid::Uuid;
 
-/// Pieces in which files are read.
+/// Pieces in which files are read and written.
 const PIECE: usize = 64 * 1_024;
 /// A file without a job is only then a stray when it has lain for so long: an upload is a file
 /// before it is a job.
@@ -26,7 +26,8 @@ pub struct Files {
 /// A file in the making. It appears under its name once it is whole; one that is dropped before
 /// leaves nothing.
 pub struct Writer {
-    file: File,
+    /// Each write to a file is work for another thread, far more than a row of it is worth.
+    file: BufWriter<File>,
     unfinished: PathBuf,
     finished: PathBuf,
     written: u64,
@@ -44,7 +45,7 @@ impl Files {
         private_folder(&self.folder)?;
         let unfinished = self.folder.join(format!(".{job}.{attempt}.part"));
         Ok(Writer {
-            file: File::from_std(private_file(&unfinished)?),
+            file: BufWriter::with_capacity(PIECE, File::from_std(private_file(&unfinished)?)),
             unfinished,
             finished: self.path(job),
             written: 0,
@@ -117,7 +118,7 @@ impl Writer {
     /// Puts the whole file under its name, safe on the disk.
     pub async fn finish(mut self) -> std::io::Result<u64> {
         self.file.flush().await?;
-        self.file.sync_all().await?;
+        self.file.get_ref().sync_all().await?;
         tokio::fs::rename(&self.unfinished, &self.finished).await?;
         self.done = true;
         if let Some(folder) = self.finished.parent() {
