@@ -34,6 +34,7 @@ mod stream;
 pub(crate) mod topic_stream;
 pub(crate) mod topics;
 mod transport;
+mod unstoppable;
 mod upload;
 mod upstream;
 

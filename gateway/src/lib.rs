@@ -118,6 +118,9 @@ pub enum Error {
     /// A method's options cannot be served.
     #[error(transparent)]
     Call(#[from] call::StartError),
+    /// The path of a method is that of a page of the gateway, which nobody would see.
+    #[error("a method has the path {0}, which is the gateway's own")]
+    OwnPath(String),
 }
 
 /// The gateway, built and not yet on a port.
@@ -169,6 +172,7 @@ pub fn build(config: &Config, deps: Deps) -> Result<Gateway, Error> {
     let forms = Forms::of(transcoder.routes().bindings())?;
     // Shared: the handler of the fallback is cloned with each request.
     let own: Arc<[String]> = forms.paths().chain(OWN_PATHS).map(str::to_owned).collect();
+    none_is_hidden(&routes, &own)?;
     let forms = forms.routes(&config.app_name, &public_url, &transcoder);
     let docs = Docs::new(config, pool, &transcoder, deps.verifier, public_url);
     let api = transcoder.clone();
@@ -233,12 +237,24 @@ fn own_limits(routes: &Arc<Routes>) -> OwnLimit {
     })
 }
 
+/// Refuses routes that hide a page of the gateway: methods come first.
+fn none_is_hidden(routes: &Routes, own: &[String]) -> Result<(), Error> {
+    match own.iter().find(|path| is_route(routes, path)) {
+        Some(hidden) => Err(Error::OwnPath(hidden.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a method has this path.
+fn is_route(routes: &Routes, path: &str) -> bool {
+    !routes.allowed(path).is_empty()
+}
+
 /// The path and query without the slash at the end, where they lead somewhere only without it.
 fn without_slash(transcoder: &Transcoder, own: &[String], uri: &Uri) -> Option<String> {
     let routes = transcoder.routes();
     let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
-    let is_route = |path: &str| !routes.allowed(path).is_empty();
-    if is_route(uri.path()) || !(is_route(path) || own.iter().any(|own| own == path)) {
+    if is_route(routes, uri.path()) || !(is_route(routes, path) || own.iter().any(|own| own == path)) {
         return None;
     }
     let query = uri.query().map(|query| format!("?{query}"));
@@ -332,3 +348,33 @@ impl Gateway {
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_on_the_path_of_a_page_stops_the_start() {
+        let own = OWN_PATHS.map(str::to_owned);
+        let with_path = |path: &str| {
+            let rule = format!("option (google.api.http) = {{ get: \"{path}\" }};");
+            Routes::compile(&testing::compile(&PROTO.replace("RULE", &rule)).unwrap()).unwrap()
+        };
+        none_is_hidden(&with_path("/api/v1/docs"), &own).unwrap();
+        let error = none_is_hidden(&with_path("/docs"), &own).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a method has the path /docs, which is the gateway's own"
+        );
+    }
+
+    const PROTO: &str = r#"
+        syntax = "proto3";
+        package test.v1;
+        import "google/api/annotations.proto";
+        message Empty {}
+        service TestService {
+          rpc Test(Empty) returns (Empty) { RULE }
+        }
+    "#;
+}

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::Instrument;
 
 use super::backend::Backend;
 use super::config::Config;
@@ -17,6 +16,7 @@ use super::plan::Plan;
 use super::raw::Raw;
 use super::replies::Replies;
 use super::transport;
+use super::unstoppable::Unstoppable;
 use super::upload::{Upload, UploadFailure};
 use crate::problem::Problem;
 
@@ -32,22 +32,15 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// One message up, one down.
     ///
-    /// The call runs in a task of its own, up to its deadline, even when the client hangs up. All
-    /// calls to a backend share one HTTP/2 connection, and a burst of clients that hang up would be
-    /// a burst of stream resets, for which the other side closes the connection with
-    /// ENHANCE_YOUR_CALM and fails the calls of everybody else.
+    /// The call runs up to its deadline even when the client hangs up. All calls to a backend share
+    /// one HTTP/2 connection, and a burst of clients that hang up would be a burst of stream resets,
+    /// for which the other side closes the connection with ENHANCE_YOUR_CALM and fails the calls of
+    /// everybody else.
     pub(super) async fn unary(self, message: Bytes) -> Result<Response<Bytes>, Status> {
         let mut grpc = self.grpc();
         let (path, deadline) = (self.plan.target.path.clone(), self.deadline);
         let request = self.request(message);
-        let call = async move { until(deadline, grpc.unary(request, path, Raw)).await };
-        match tokio::spawn(call.in_current_span()).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(%error, "the task of a call ended without an outcome");
-                Err(Status::internal("the call was lost"))
-            }
-        }
+        Unstoppable::new(async move { until(deadline, grpc.unary(request, path, Raw)).await }).await
     }
 
     /// A body up, one message down.
