@@ -119,14 +119,14 @@ WHOLE = {
     "create": "create, with its event",
     "login": "login",
     "refresh": "refresh",
-    "job": "job, to its end",
+    "job": "job, to its end: an export",
     "message": "todo of a batch of 100, with its event",
 }
 
 
 def whole(suite, people, contestant=None):
     """All rows of a suite."""
-    some = lambda each: in_turn([Request(*given) for user in people for given in each(user)])
+    some = lambda each, users=people: in_turn([Request(*given) for user in users for given in each(user)])
     part = Part(contestant or suite.contestant())
     part.add("get", some(lambda user: [("GET", f"{TODOS}/{todo}", user.token) for todo in user.todos[:20]]))
     part.add("list-20", some(lambda user: [("GET", f"{TODOS}?items_per_page=20", user.token)]))
@@ -135,7 +135,8 @@ def whole(suite, people, contestant=None):
     login = lambda user: [("POST", "/api/v1/auth/login", None, {"username_or_email": user.name, "password": PASSWORD})]
     part.add("login", some(login), connections=4)
     part.add("refresh", lambda: chain(suite.refresh_tokens(people[:4])), connections=4, threads=4)
-    part.add("job", some(lambda user: [("POST", "/api/v1/tasks", user.token, {"export_todos": {}})]), drains=True)
+    job = lambda user: [("POST", "/api/v1/tasks", user.token, {"export_todos": {}})]
+    part.add("job", some(job, exporters_of(suite)), drains=True)
     batch = {"todos": [TODO] * 100}
     create = lambda user: [("POST", f"{TODOS}:batchCreate", user.token, batch)]
     return part.add("message", some(create), connections=8, drains=True, each=100)
@@ -147,6 +148,13 @@ def people_of(bench, suite):
         suite.people = suite.users(bench.users, bench.todos)
         suite.analyze()
     return suite.people
+
+
+def exporters_of(suite):
+    """Users of a shared suite whose todos stay as many as they were, whatever the other rows create."""
+    if not hasattr(suite, "exporters"):
+        suite.exporters = suite.users(4, suite.bench.todos)
+    return suite.exporters
 
 
 def separate(bench):
