@@ -294,3 +294,38 @@ fn backoff(failures: i32) -> Duration {
     let doublings = u32::try_from(failures).unwrap_or_default().min(10);
     (PAUSES.0 * 2u32.pow(doublings)).min(PAUSES.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use quartet_config::Source;
+    use quartet_store::database::DatabaseUrl;
+
+    use super::*;
+    use crate::Local;
+
+    #[tokio::test]
+    async fn claims_are_apart_unless_there_is_a_backlog_and_one_lane_waits_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::default();
+        let config = quartet_store::Config::read(&source).unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let broker = Local::open(&file("broker.db"), &config, Clock::system()).await.unwrap();
+        let url = DatabaseUrl::Sqlite(file("store.db").display().to_string());
+        let database = Database::open(&url, &config).await.unwrap();
+        let settings = Config::read(&source).unwrap();
+        let relay = Relay::new(database, Arc::new(broker), Clock::system(), settings);
+
+        assert!(relay.gather().await);
+        let first = Instant::now();
+        // The second lane waits, and leaves its rows to no third one.
+        let (second, third) = tokio::join!(relay.gather(), relay.gather());
+        assert_eq!((second, third), (true, false));
+        assert!(first.elapsed() + Duration::from_millis(1) >= GATHERING);
+
+        // With a backlog nobody waits, nor for one who does.
+        let _waiting = relay.next_claim.lock().await;
+        assert!(!relay.gather().await);
+        relay.is_behind.store(true, Relaxed);
+        assert!(relay.gather().await);
+    }
+}

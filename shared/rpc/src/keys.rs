@@ -65,7 +65,7 @@ pub struct Keys {
     source: Arc<dyn KeySource>,
     known: Arc<RwLock<Known>>,
     /// Counts the times that a key left the set.
-    departures: Arc<AtomicU64>,
+    removals: Arc<AtomicU64>,
     fetching: Arc<Mutex<()>>,
     shared: Option<(String, Key)>,
 }
@@ -96,7 +96,7 @@ impl Keys {
         Self {
             source,
             known: Arc::default(),
-            departures: Arc::default(),
+            removals: Arc::default(),
             fetching: Arc::default(),
             shared,
         }
@@ -152,7 +152,7 @@ impl Keys {
                 continue;
             }
             if known.keys.remove(&kid).is_some() {
-                self.departures.fetch_add(1, Ordering::Release);
+                self.removals.fetch_add(1, Ordering::Release);
                 // The key that has taken its place is fetched as soon as a token names it.
                 known.fetched_at = None;
             }
@@ -165,8 +165,8 @@ impl Keys {
     }
 
     /// Changes whenever a key leaves the set; what was verified before that is to be verified again.
-    pub(crate) fn departures(&self) -> u64 {
-        self.departures.load(Ordering::Acquire)
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals.load(Ordering::Acquire)
     }
 
     /// Fetches the set from time to time until `stop`, so that a key that has left it is forgotten
@@ -215,7 +215,7 @@ impl Keys {
             .filter_map(|jwk| Some((jwk.kid.clone(), decode(jwk)?)))
             .collect();
         if known.keys.keys().any(|kid| !keys.contains_key(kid)) {
-            self.departures.fetch_add(1, Ordering::Release);
+            self.removals.fetch_add(1, Ordering::Release);
         }
         known.keys = keys;
         known.fetched_at = Some(Instant::now());
@@ -283,19 +283,19 @@ mod tests {
         let source = Arc::new(Listed(RwLock::new(vec!["old".into(), "new".into()])));
         let keys = Keys::new(source.clone(), None);
         assert!(keys.find("old").await.unwrap().is_some());
-        let before = keys.departures();
+        let before = keys.removals();
         keys.fetch().await.unwrap();
-        assert_eq!(keys.departures(), before, "nothing has left");
+        assert_eq!(keys.removals(), before, "nothing has left");
 
         source.0.write().retain(|kid| kid != "old");
         keys.fetch().await.unwrap();
-        assert_ne!(keys.departures(), before);
+        assert_ne!(keys.removals(), before);
         assert!(keys.find("old").await.unwrap().is_none());
 
         // The source that is asked next is a replica that is behind.
-        let before = keys.departures();
+        let before = keys.removals();
         keys.revoke(["new".to_owned()]);
-        assert_ne!(keys.departures(), before);
+        assert_ne!(keys.removals(), before);
         keys.fetch().await.unwrap();
         assert!(keys.find("new").await.unwrap().is_none());
     }

@@ -116,11 +116,11 @@ impl Revocations {
         !self.is_known() || self.state.read().ended.contains_key(&session_id)
     }
 
-    /// Waits until the set was complete once, but no longer than `patience`.
-    pub(crate) async fn first_snapshot(&self, patience: Duration) {
+    /// Waits until the set was complete once, but no longer than `timeout`.
+    pub(crate) async fn first_snapshot(&self, timeout: Duration) {
         if !self.is_known() {
             let mut complete = self.complete.subscribe();
-            let _ = tokio::time::timeout(patience, complete.wait_for(|complete| *complete)).await;
+            let _ = tokio::time::timeout(timeout, complete.wait_for(|complete| *complete)).await;
         }
     }
 

@@ -55,8 +55,8 @@ pub struct Verifier {
 struct Passed {
     caller: Caller,
     expires_at: OffsetDateTime,
-    /// [`Verifier::departures`] when its verification began.
-    departures: u64,
+    /// [`Verifier::removals`] when its verification began.
+    removals: u64,
 }
 
 impl Verifier {
@@ -97,12 +97,9 @@ impl Verifier {
         }
         // The digest, not the token: what is remembered must not be worth stealing.
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let departures = self.departures();
+        let removals = self.removals();
         // What another key set has verified is verified again.
-        let passed = self
-            .passed
-            .get(&digest)
-            .filter(|passed| passed.departures == departures);
+        let passed = self.passed.get(&digest).filter(|passed| passed.removals == removals);
         let passed = match passed {
             Some(passed) => passed,
             None => {
@@ -110,7 +107,7 @@ impl Verifier {
                 let passed = Passed {
                     caller,
                     expires_at,
-                    departures,
+                    removals,
                 };
                 self.passed.insert(digest, passed.clone());
                 passed
@@ -129,9 +126,9 @@ impl Verifier {
     }
 
     /// Changes whenever a key has left, of users or of services.
-    fn departures(&self) -> u64 {
+    fn removals(&self) -> u64 {
         let changes = self.service_keys.as_ref().map_or(0, |keys| keys.changes());
-        self.keys.departures().wrapping_add(changes)
+        self.keys.removals().wrapping_add(changes)
     }
 
     /// Whether the ended sessions are known, without which no user's token is taken.

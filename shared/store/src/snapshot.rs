@@ -13,7 +13,7 @@ use crate::error::is_busy;
 /// holds one may itself wait for another, so that the wait has to end.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long all of them together are tried for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,7 +27,7 @@ pub async fn copy(copies: &[(PathBuf, PathBuf)]) -> Result<Duration, Error> {
     let held = loop {
         match hold_all(copies).await {
             Ok(held) => break held,
-            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            Err(error) if is_busy(&error) && begun.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }
     };

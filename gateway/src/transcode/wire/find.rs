@@ -12,8 +12,8 @@ pub(crate) enum Found<'b> {
     Bytes(&'b [u8]),
 }
 
-/// What a message says of a field.
-enum Said<'b> {
+/// The last occurrence of a field in a message.
+enum Occurrence<'b> {
     Nothing,
     /// Another field of its oneof is set.
     Cleared,
@@ -23,8 +23,8 @@ enum Said<'b> {
 /// The value of the field at the end of `chain`, each field of which is a single one; `None` when it
 /// is unset.
 pub(crate) fn find<'b>(bytes: &'b [u8], chain: &[FieldDescriptor]) -> Option<Found<'b>> {
-    match said(bytes, chain) {
-        Ok(Said::Value(value)) => Some(value),
+    match last_occurrence(bytes, chain) {
+        Ok(Occurrence::Value(value)) => Some(value),
         _ => None,
     }
 }
@@ -34,10 +34,10 @@ pub(crate) fn last<'b>(bytes: &'b [u8], field: &FieldDescriptor) -> Option<Found
     find(bytes, std::slice::from_ref(field))
 }
 
-fn said<'b>(bytes: &'b [u8], chain: &[FieldDescriptor]) -> Read<Said<'b>> {
-    let mut said_so_far = Said::Nothing;
+fn last_occurrence<'b>(bytes: &'b [u8], chain: &[FieldDescriptor]) -> Read<Occurrence<'b>> {
+    let mut latest = Occurrence::Nothing;
     let Some((field, rest)) = chain.split_first() else {
-        return Ok(said_so_far);
+        return Ok(latest);
     };
     let number = field.number();
     let oneof = field.containing_oneof().filter(|oneof| oneof.fields().len() > 1);
@@ -48,7 +48,7 @@ fn said<'b>(bytes: &'b [u8], chain: &[FieldDescriptor]) -> Read<Said<'b>> {
             cursor.pass_unknown(found, wire, 0)?;
             let is_rival = |oneof: &prost_reflect::OneofDescriptor| oneof.fields().any(|field| field.number() == found);
             if oneof.as_ref().is_some_and(is_rival) {
-                said_so_far = Said::Cleared;
+                latest = Occurrence::Cleared;
             }
             continue;
         }
@@ -59,12 +59,12 @@ fn said<'b>(bytes: &'b [u8], chain: &[FieldDescriptor]) -> Read<Said<'b>> {
             _ => Found::Bytes(cursor.delimited()?),
         };
         match value {
-            Found::Bytes(inner) if !rest.is_empty() => match said(inner, rest)? {
-                Said::Nothing => {}
-                said => said_so_far = said,
+            Found::Bytes(inner) if !rest.is_empty() => match last_occurrence(inner, rest)? {
+                Occurrence::Nothing => {}
+                occurrence => latest = occurrence,
             },
-            value => said_so_far = Said::Value(value),
+            value => latest = Occurrence::Value(value),
         }
     }
-    Ok(said_so_far)
+    Ok(latest)
 }
