@@ -17,7 +17,8 @@ has cargo || die "there is no cargo: install Rust from https://rustup.rs"
 need cc gcc libc6-dev
 postgres_install
 rabbitmq_install
-has redis-server || need redis-check-rdb redis-tools
+trap redis_stop EXIT
+redis_install
 export CHAOS_SEED="${SEED:-$((RANDOM * 32768 + RANDOM))}" CHAOS_ROUNDS="${ROUNDS:-40}"
 step "chaos: SEED=$CHAOS_SEED ROUNDS=$CHAOS_ROUNDS"
-exec cargo test --workspace --test chaos -- --include-ignored --nocapture --test-threads=1 "$@"
+cargo test --workspace --test chaos -- --include-ignored --nocapture --test-threads=1 "$@"

@@ -14,14 +14,19 @@ redis_program() {
     fi
 }
 
-# Starts the server and sets TEST_REDIS_URL, and TEST_REDIS_SERVER to the program.
-redis_start() {
+# Installs the program, if it is missing, and sets TEST_REDIS_SERVER to it.
+redis_install() {
     has redis-server || need redis-check-rdb redis-tools
-    local password port try
     redis_folder=$(mktemp -d "${TMPDIR:-/tmp}/quartet-redis.XXXXXX")
-    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     TEST_REDIS_SERVER=$(redis_program)
     export TEST_REDIS_SERVER
+}
+
+# Starts the server and sets TEST_REDIS_URL, and TEST_REDIS_SERVER to the program.
+redis_start() {
+    local password port try
+    redis_install
+    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     for try in 1 2 3 4 5; do
         port=$((20000 + RANDOM % 12000))
         "$TEST_REDIS_SERVER" --bind 127.0.0.1 --port "$port" --dir "$redis_folder" --save '' --appendonly no \
