@@ -6,6 +6,7 @@ use quartet_kernel::{Rule, Violations};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::{Database, Encode, QueryBuilder, Type};
 
 /// Rows on a page by default.
 pub const DEFAULT_SIZE: i32 = 10;
@@ -152,6 +153,22 @@ impl<K> Page<K> {
     /// Rows to read: one more than the page has, which shows whether another page follows.
     pub fn fetch(&self) -> i64 {
         i64::from(self.size) + 1
+    }
+
+    /// Ends a list's SQL by the rows of this page, and one more.
+    ///
+    /// How many stands in the text. A number that is a parameter PostgreSQL takes for a tenth of all rows when it
+    /// weighs a plan for every value against one for the values of a call; on a large table the latter wins for
+    /// good, and each call is planned anew, which costs more than to read a page. Sizes are 1 to 100, so that
+    /// there are few texts.
+    pub fn push_bounds<D: Database>(&self, select: &mut QueryBuilder<D>)
+    where
+        i64: for<'q> Encode<'q, D> + Type<D>,
+    {
+        select.push(" limit ").push(self.fetch());
+        if self.offset() > 0 {
+            select.push(" offset ").push_bind(self.offset());
+        }
     }
 
     /// The page out of what [`Page::fetch`] brought.

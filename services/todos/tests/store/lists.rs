@@ -1,3 +1,4 @@
+use quartet_store::Database;
 use quartet_store::page::{Page, Start};
 use quartet_testkit::database::Fresh;
 use quartet_todos::domain::{Description, Edit, Filter, NewTodo, Order, Priority, Todo};
@@ -267,4 +268,53 @@ async fn deleted_todos_have_a_list_of_their_own(fresh: Fresh) {
         .await,
         ["gone"]
     );
+}
+
+/// A list is planned for values at first; were it so for good, planning would cost more than reading.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_list_is_not_planned_anew_at_each_call() {
+    let fixture = Fixture::new(quartet_testkit::database::postgres().await).await;
+    let fill = "insert into todos (id, user_id, title, priority, title_key, description_key, created_at, updated_at)
+                select gen_random_uuid(), $1, 'Todo ' || n, 0, 'todo ' || n, '', now() + n * interval '1 ms', now()
+                  from generate_series(1, 20000) as n";
+    let Database::Postgres(postgres) = &fixture.database else {
+        unreachable!("the fixture is over PostgreSQL")
+    };
+    sqlx::query(fill)
+        .bind(fixture.owner)
+        .execute(postgres.pool())
+        .await
+        .unwrap();
+    sqlx::query("analyze todos").execute(postgres.pool()).await.unwrap();
+
+    // The first page, and the one after a key. A page by its number is planned for that number.
+    let (order, all, calls) = (Order::parse("-created_at").unwrap(), Filter::default(), 20);
+    for _ in 0..calls {
+        let mut start = Start::Number(1);
+        for _ in 0..2 {
+            let page = Page { size: 20, start };
+            let (owner, cx) = (fixture.owner, fixture.cx());
+            let list = fixture.store.list_todos(owner, &all, order, &page, &cx).await.unwrap();
+            assert_eq!(list.rows.len(), 20);
+            start = Start::After {
+                key: order.key(list.rows.last().unwrap()),
+                total: 20_000,
+                total_is_exact: true,
+            };
+        }
+    }
+    // Calls one after another are of one connection.
+    let mut connection = postgres.read(fixture.cx().deadline).await.unwrap();
+    let plans: Vec<(i64, i64)> = sqlx::query_as(
+        "select custom_plans, generic_plans from pg_prepared_statements where statement like 'select id, user_id%'",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let (custom, general) = plans
+        .iter()
+        .fold((0, 0), |sum, plans| (sum.0 + plans.0, sum.1 + plans.1));
+    assert_eq!(custom + general, 2 * calls as i64, "{plans:?}");
+    assert!(custom <= 5 * plans.len() as i64, "planned anew: {plans:?}");
 }

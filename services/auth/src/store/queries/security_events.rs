@@ -80,7 +80,8 @@ impl SecurityEvents for Queries {
         if let Some(after) = page.after().and_then(|id| id.parse::<Uuid>().ok()) {
             select.push(" and id < ").push_bind(after);
         }
-        select.push(" order by id desc limit ").push_bind(page.fetch());
+        select.push(" order by id desc");
+        page.push_bounds(&mut select);
         let rows: Vec<EventRow> = select
             .build_query_as()
             .fetch_all(&mut *self.database.read(cx.deadline).await?)

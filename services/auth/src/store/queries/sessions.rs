@@ -248,8 +248,8 @@ impl Sessions for Queries {
             select.push(" and (last_used_at, id) < (").push_bind(used);
             select.push(", ").push_bind(key.id).push(")");
         }
-        select.push(" order by last_used_at desc, id desc limit ");
-        select.push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
+        select.push(" order by last_used_at desc, id desc");
+        page.push_bounds(&mut select);
         let mut connection = self.database.read(cx.deadline).await?;
         let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
         let total = match (page.known_total(), rows.first()) {

@@ -89,11 +89,8 @@ impl Tasks for Queries {
         if let Some(Key(id)) = page.after() {
             select.push(" and id < ").push_bind(*id);
         }
-        select
-            .push(" order by id desc limit ")
-            .push_bind(page.fetch())
-            .push(" offset ")
-            .push_bind(page.offset());
+        select.push(" order by id desc");
+        page.push_bounds(&mut select);
         let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
         let mut total = page.known_total().map(i64::from);
         if total.is_none() {

@@ -130,11 +130,8 @@ impl Webhooks for Queries {
         if let Some(Key(id)) = page.after() {
             select.push(" and id < ").push_bind(*id);
         }
-        select
-            .push(" order by id desc limit ")
-            .push_bind(page.fetch())
-            .push(" offset ")
-            .push_bind(page.offset());
+        select.push(" order by id desc");
+        page.push_bounds(&mut select);
         let mut connection = self.database.read(cx.deadline).await?;
         let rows: Vec<ListRow> = select.build_query_as().fetch_all(&mut *connection).await?;
         let mut total = page.known_total().map(i64::from);

@@ -72,11 +72,7 @@ impl Todos for Queries {
             push_key(&mut select, order, key);
         }
         push_order(&mut select, order);
-        select
-            .push(" limit ")
-            .push_bind(page.fetch())
-            .push(" offset ")
-            .push_bind(page.offset());
+        page.push_bounds(&mut select);
         let rows = listed::fetch(select, &mut connection).await?;
 
         let mut count = rows.first().and_then(|row| row.total);
@@ -285,7 +281,7 @@ fn push_total<'q>(query: &'q mut QueryBuilder<Db>, owner: Uuid, filter: &Filter)
         Total::Counted => {
             query.push("(select count(*) from (select 1 as one from todos where ");
             push_filter(query, owner, filter);
-            return query.push(" limit ").push_bind(MAX_COUNTED + 1).push(") as counted)");
+            return query.push(" limit ").push(MAX_COUNTED + 1).push(") as counted)");
         }
     };
     query

@@ -142,8 +142,8 @@ impl Users for Queries {
             query.push(" and (users.created_at, users.id) < (");
             query.push_bind(created_at).push(", ").push_bind(key.id).push(")");
         }
-        query.push(" order by users.created_at desc, users.id desc limit ");
-        query.push_bind(page.fetch()).push(" offset ").push_bind(page.offset());
+        query.push(" order by users.created_at desc, users.id desc");
+        page.push_bounds(&mut query);
         let rows: Vec<UserRow> = query.build_query_as().fetch_all(&mut *connection).await?;
         Ok(page.cut(rows.into_iter().map(User::from).collect(), total))
     }
