@@ -2,18 +2,30 @@
 
 use std::collections::HashMap;
 
+use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{
-    DescriptorPool, EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor,
-    MethodDescriptor, ServiceDescriptor,
+    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor,
+    ServiceDescriptor,
 };
+use quartet_proto::descriptors;
 
-/// The comments of every file in a pool.
+/// The comments of every file.
 pub(crate) struct Comments(HashMap<String, HashMap<Vec<i32>, String>>);
 
 impl Comments {
+    /// Those of the contracts.
+    pub(crate) fn of_contracts() -> Self {
+        Self::read(&descriptors::documented().file)
+    }
+
     /// Reads them all.
-    pub(crate) fn read(pool: &DescriptorPool) -> Self {
-        Self(pool.files().map(|file| (file.name().to_owned(), read(&file))).collect())
+    pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a FileDescriptorProto>) -> Self {
+        Self(
+            files
+                .into_iter()
+                .map(|file| (file.name().to_owned(), comments(file)))
+                .collect(),
+        )
     }
 
     /// The comment above a service.
@@ -54,8 +66,8 @@ impl Comments {
     }
 }
 
-fn read(file: &FileDescriptor) -> HashMap<Vec<i32>, String> {
-    let info = file.file_descriptor_proto().source_code_info.as_ref();
+fn comments(file: &FileDescriptorProto) -> HashMap<Vec<i32>, String> {
+    let info = file.source_code_info.as_ref();
     let locations = info.map(|info| info.location.as_slice()).unwrap_or_default();
     let commented = locations
         .iter()
@@ -99,8 +111,8 @@ mod tests {
 
     #[test]
     fn comments_are_found() {
-        let pool = quartet_proto::descriptors::pool();
-        let comments = Comments::read(pool);
+        let pool = descriptors::pool();
+        let comments = Comments::of_contracts();
         let todo = pool.get_message_by_name("quartet.todos.v1.Todo").unwrap();
         assert_eq!(comments.message(&todo), "Something to do.");
         assert_eq!(

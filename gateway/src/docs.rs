@@ -56,10 +56,11 @@ impl Docs {
         if let Some(address) = public_url.text() {
             info.address = address.to_owned();
         }
-        let document = openapi::document(pool, routes.bindings(), &info);
+        let comments = Comments::of_contracts();
+        let document = openapi::document(pool, &comments, routes.bindings(), &info);
         let bindings: Vec<&Binding> = routes.bindings().collect();
         let limits = Limits::of(config);
-        let socket = asyncapi::document(transcoder.topics(), &limits, &Comments::read(pool), &document, &info);
+        let socket = asyncapi::document(transcoder.topics(), &limits, &comments, &document, &info);
         Self {
             visibility,
             // The description is made of strings and numbers, which always have a JSON form.

@@ -20,13 +20,7 @@ fn main() -> anyhow::Result<()> {
     collect(&root.join("quartet"), &mut files)?;
     files.sort();
 
-    let mut compiler = protox::Compiler::new([&root])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(&files)?;
-    let bytes = compiler.encode_file_descriptor_set();
-
+    let bytes = compile(&root, &files, true)?;
     let pool = DescriptorPool::decode(bytes.as_slice())?;
     for service in pool.services().filter(|s| s.full_name().starts_with("quartet.")) {
         for method in service.methods() {
@@ -36,6 +30,7 @@ fn main() -> anyhow::Result<()> {
 
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
+    std::fs::write(out.join("bare.bin"), compile(&root, &files, false)?)?;
     std::fs::write(out.join("events.rs"), events(&pool)?)?;
     let descriptors = generated(&bytes)?;
     let mut messages = prost_build::Config::new();
@@ -46,6 +41,16 @@ fn main() -> anyhow::Result<()> {
         .codec_path("crate::bounded::BoundedCodec")
         .compile_fds_with_config(descriptors, messages)?;
     Ok(())
+}
+
+/// The encoded `FileDescriptorSet` of these files and their imports.
+fn compile(root: &Path, files: &[PathBuf], with_comments: bool) -> anyhow::Result<Vec<u8>> {
+    let mut compiler = protox::Compiler::new([root])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(with_comments)
+        .open_files(files)?;
+    Ok(compiler.encode_file_descriptor_set())
 }
 
 /// The files that code is generated for: ours, and what their messages may hold. The rules of

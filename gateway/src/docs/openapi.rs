@@ -72,10 +72,14 @@ impl From<&Config> for Info {
 
 /// Describes the bindings. A method's first binding has the operation id `Service_Method`, the next
 /// one `Service_Method_2`.
-pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'a Binding>, info: &Info) -> Value {
+pub(crate) fn document<'a>(
+    pool: &DescriptorPool,
+    comments: &Comments,
+    bindings: impl IntoIterator<Item = &'a Binding>,
+    info: &Info,
+) -> Value {
     let bindings: Vec<&Binding> = bindings.into_iter().collect();
-    let comments = Comments::read(pool);
-    let mut schemas = schema::Schemas::new(pool, &comments, &bindings);
+    let mut schemas = schema::Schemas::new(pool, comments, &bindings);
     let token_url = security::token_url(&bindings);
 
     let mut paths = Object::new();
@@ -92,7 +96,7 @@ pub fn document<'a>(pool: &DescriptorPool, bindings: impl IntoIterator<Item = &'
             .filter(|other| other.method == binding.method)
             .count();
         let path = path::Path::of(binding);
-        let operation = operation::describe(binding, &path, before, &comments, &mut schemas, token_url.is_some());
+        let operation = operation::describe(binding, &path, before, comments, &mut schemas, token_url.is_some());
         let item = paths.entry(path.text).or_insert_with(|| json!({}));
         for verb in operation::verbs(binding) {
             let mut operation = operation.clone();

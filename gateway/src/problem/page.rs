@@ -59,7 +59,7 @@ pub(crate) async fn show(Path(code): Path<String>, headers: HeaderMap) -> Result
 
 /// The comment of a reason in the proto.
 fn comment(reason: Reason) -> &'static str {
-    static COMMENTS: LazyLock<Comments> = LazyLock::new(|| Comments::read(descriptors::pool()));
+    static COMMENTS: LazyLock<Comments> = LazyLock::new(Comments::of_contracts);
     let all = descriptors::pool().get_enum_by_name("quartet.options.v1.Reason");
     all.and_then(|all| all.get_value_by_name(reason.as_str_name()))
         .map_or("", |value| COMMENTS.enum_value(&value))

@@ -2,20 +2,36 @@
 
 use std::sync::LazyLock;
 
+use prost::Message as _;
 use prost_reflect::DescriptorPool;
+use prost_reflect::prost_types::FileDescriptorSet;
 
 /// The encoded `FileDescriptorSet` of every contract, imports and comments included.
 pub const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The pool that [`BYTES`] decodes to, custom options included.
+/// The same without comments.
+const BARE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bare.bin"));
+
+/// The pool of every contract, custom options included. It has no comments, which would take two thirds
+/// of its memory in each process: see [`documented`].
 #[expect(
     clippy::expect_used,
     reason = "the build wrote these bytes and decoded them once already"
 )]
 pub fn pool() -> &'static DescriptorPool {
     static POOL: LazyLock<DescriptorPool> =
-        LazyLock::new(|| DescriptorPool::decode(BYTES).expect("the embedded descriptors decode"));
+        LazyLock::new(|| DescriptorPool::decode(BARE).expect("the embedded descriptors decode"));
     &POOL
+}
+
+/// The files of every contract with their comments, decoded at each call, since whoever reads them does so
+/// once.
+#[expect(
+    clippy::expect_used,
+    reason = "the build wrote these bytes and decoded them once already"
+)]
+pub fn documented() -> FileDescriptorSet {
+    FileDescriptorSet::decode(BYTES).expect("the embedded descriptors decode")
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ mod tests {
         let (service, name) = method.split_once('/').unwrap();
         let service = pool.get_service_by_name(service).unwrap();
         let method = service.methods().find(|method| method.name() == name).unwrap();
-        let errors = of(&method, &Comments::read(pool));
+        let errors = of(&method, &Comments::of_contracts());
         errors
             .into_iter()
             .map(|(status, reasons)| (status, reasons.into_iter().collect::<Vec<_>>().join(" ")))

@@ -11,7 +11,17 @@ use crate::routes::Routes;
 
 fn describe(pool: &DescriptorPool) -> Value {
     let config = Config::read(&Source::of([("CONTACT_NAME", "Ada"), ("APP_VERSION", "9.8.7")])).unwrap();
-    document(pool, Routes::compile(pool).unwrap().bindings(), &Info::from(&config))
+    let routes = Routes::compile(pool).unwrap();
+    document(pool, &comments(pool), routes.bindings(), &Info::from(&config))
+}
+
+/// The comments of a pool, which the one of the contracts does not have itself.
+fn comments(pool: &DescriptorPool) -> Comments {
+    if pool == descriptors::pool() {
+        Comments::of_contracts()
+    } else {
+        Comments::read(pool.file_descriptor_protos())
+    }
 }
 
 fn suite() -> &'static Value {
@@ -420,6 +430,7 @@ fn the_info_comes_from_the_settings() {
     info.address = "https://api.example.org".to_owned();
     let guide = document(
         descriptors::pool(),
+        &Comments::of_contracts(),
         Routes::compile(descriptors::pool()).unwrap().bindings(),
         &info,
     );
@@ -428,7 +439,8 @@ fn the_info_comes_from_the_settings() {
         guide.contains("API=https://api.example.org\n") && !guide.contains("localhost"),
         "{guide}"
     );
-    let info = document(pool, Routes::compile(pool).unwrap().bindings(), &info)["info"].take();
+    let routes = Routes::compile(pool).unwrap();
+    let info = document(pool, &comments(pool), routes.bindings(), &info)["info"].take();
     assert_eq!(
         (&info["title"], &info["description"], &info["contact"], &info["license"]),
         (
