@@ -53,6 +53,7 @@ class Bench:
         self.redis_url = environment["TEST_REDIS_URL"]
         self.started = Started()
         self.missing, self.tools, self.suites = [], {}, {}
+        self.databases = []
         if not self.quick:
             self.find_tools(get("BENCH_TOOLS", ""))
         self.users, self.todos = (4, 50) if self.quick else (32, 50)
@@ -132,7 +133,14 @@ class Bench:
     def database(self, name):
         name = f"bench_{name}_{secrets.token_hex(4)}"
         psql(self.postgres_url, f"create database {name}")
-        return f"{self.postgres_url.rsplit('/', 1)[0]}/{name}"
+        self.databases.append(f"{self.postgres_url.rsplit('/', 1)[0]}/{name}")
+        return self.databases[-1]
+
+    def analyze(self):
+        """Does now what the server does by itself within a minute: plans that were made for a table of a few
+        rows are made anew for those that it has meanwhile."""
+        for database in self.databases:
+            psql(database, "vacuum analyze")
 
     def vhost(self):
         name = f"bench-{secrets.token_hex(4)}"

@@ -169,12 +169,10 @@ class Rounds:
     def __init__(self, rounds, limit, tries, log):
         self.rounds, self.limit, self.tries, self.log = rounds, limit, tries, log
 
-    def compare(self, contestants, run, warm=None):
+    def compare(self, contestants, run):
         """The samples of each contestant. `run(contestant)` is one of them. A run beside which others
         took more than the limit is repeated, and the quietest counts."""
         samples = {contestant.name: [] for contestant in contestants}
-        for contestant in contestants if warm else ():
-            warm(contestant)
         for number in range(self.rounds):
             for contestant in contestants if number % 2 == 0 else reversed(contestants):
                 sample = run(contestant)

@@ -9,7 +9,7 @@ import page
 import peers
 from load import Request, Sample, chain, in_turn, median
 from processes import Peak, private_bytes
-from suites import PASSWORD, TODO, Embedded, GatewayAlone, Separate, call, psql
+from suites import PASSWORD, TODO, Embedded, GatewayAlone, Separate, call
 
 MISSING = "00000000-0000-7000-8000-000000000404"
 TODOS = "/api/v1/todos"
@@ -49,12 +49,15 @@ def compare(bench, stage, titles, parts):
         if not taking or not bench.wants(stage, row):
             continue
         bench.log(f"-- {title}")
+        if bench.warm_up:
+            for part in taking:
+                part.sample(bench, row, bench.warm_up)
+            # A table that was almost empty has grown meanwhile.
+            bench.analyze()
         by_name = {part.contestant.name: part for part in taking}
         measured = bench.rounds.compare(
             [part.contestant for part in taking],
             lambda contestant: by_name[contestant.name].sample(bench, row, bench.seconds),
-            # A quick run measures nothing that a cold start could spoil.
-            bench.warm_up and (lambda contestant: by_name[contestant.name].sample(bench, row, bench.warm_up)),
         )
         results.append((title, measured))
     return results
@@ -146,7 +149,6 @@ def people_of(bench, suite):
     """The users of a shared suite."""
     if not hasattr(suite, "people"):
         suite.people = suite.users(bench.users, bench.todos)
-        suite.analyze()
     return suite.people
 
 
@@ -172,7 +174,6 @@ def separate(bench):
             lists_20.append(Request("GET", f"{TODOS}?items_per_page=20", token))
             lists_50.append(Request("GET", f"{TODOS}?items_per_page=50", token))
             creates.append(Request("POST", TODOS, token, TODO))
-        psql(database, "vacuum analyze")
         part = Part(peer.contestant({"PostgreSQL": bench.postgres}))
         part.add("get", in_turn(gets)).add("list-20", in_turn(lists_20)).add("list-50", in_turn(lists_50))
         parts.append(part.add("create", in_turn(creates)))
@@ -259,7 +260,6 @@ def grown(bench):
         if kind is Separate:
             for owner, size in zip(owners, sizes):
                 owner.todos = growth.postgres(suite.databases["todos"], owner.id, size)
-            suite.analyze()
         else:
             suite.stop()
             filled = growth.sqlite(suite.databases["todos"], [(owner.id, size) for owner, size in zip(owners, sizes)])

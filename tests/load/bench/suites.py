@@ -107,9 +107,6 @@ class Suite:
     def servers(self):
         return {}
 
-    def analyze(self):
-        """Does now what a server does by itself at some time, such as in the middle of a row."""
-
     def users(self, count, todos):
         """Registers users with so many todos each."""
         people = []
@@ -154,10 +151,6 @@ class Separate(Suite):
             self.settings[f"{upper}_DATABASE_URL"] = self.databases[service]
             self.settings[f"{upper}_GRPC_ADDRESS"] = address
             self.settings[f"{upper}_URL"] = f"http://{address}"
-
-    def analyze(self):
-        for database in self.databases.values():
-            psql(database, "vacuum analyze")
 
     def servers(self):
         return {"PostgreSQL": self.bench.postgres, "RabbitMQ": self.bench.rabbitmq}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds every program by a profile of itself ("profile-guided optimisation"): once so that it counts what it
+# does, then by what it has counted under the load of `make bench`. The programs come into
+# target/pgo/<host>/release; PGO_SECONDS (2) is how long each row of the load lasts.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+. scripts/needs.sh
+
+has cargo || die "there is no cargo: install Rust from https://rustup.rs"
+need cc gcc libc6-dev
+host=$(rustc -vV | sed -n 's/^host: //p')
+profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
+if [ ! -x "$profdata" ]; then
+    has rustup || die "$profdata is missing: it is the component llvm-tools of this Rust"
+    rustup component add llvm-tools
+fi
+target=${CARGO_TARGET_DIR:-$root/target}/pgo
+programs=$target/$host/release
+profile=$(mktemp -d)
+trap 'rm -rf "$profile"' EXIT
+
+# Builds with the flag $1 of rustc. With a target of its own, for build scripts must not count.
+build() {
+    RUSTFLAGS=$1 CARGO_TARGET_DIR=$target cargo build --workspace --bins --release --target "$host" "${@:2}"
+}
+
+step "building programs that count"
+build "-Cprofile-generate=$profile/counts" --example bench-peers
+BENCH_SECONDS=${PGO_SECONDS:-2} PROGRAMS=$programs scripts/bench.sh quick
+step "building by what they have counted"
+"$profdata" merge --output "$profile/merged" "$profile/counts"
+build "-Cprofile-use=$profile/merged"
+step "$programs"
