@@ -17,18 +17,21 @@ if [ ! -x "$profdata" ]; then
 fi
 target=${CARGO_TARGET_DIR:-$root/target}/pgo
 programs=$target/$host/release
-profile=$(mktemp -d)
-trap 'rm -rf "$profile"' EXIT
+counts=$target/counts
 
 # Builds with the flag $1 of rustc. With a target of its own, for build scripts must not count.
 build() {
     RUSTFLAGS=$1 CARGO_TARGET_DIR=$target cargo build --workspace --bins --release --target "$host" "${@:2}"
 }
 
+rm -rf "$counts"
 step "building programs that count"
-build "-Cprofile-generate=$profile/counts" --example bench-peers
+build "-Cprofile-generate=$counts" --example bench-peers
 BENCH_SECONDS=${PGO_SECONDS:-2} PROGRAMS=$programs scripts/bench.sh quick
 step "building by what they have counted"
-"$profdata" merge --output "$profile/merged" "$profile/counts"
-build "-Cprofile-use=$profile/merged"
+"$profdata" merge --output "$counts/merged" "$counts"/*.profraw
+# Its name is a part of the flags, so that cargo builds anew when the counts are others.
+profile=$target/$(sha256sum "$counts/merged" | cut -c 1-16).profdata
+mv "$counts/merged" "$profile"
+build "-Cprofile-use=$profile"
 step "$programs"
