@@ -16,6 +16,9 @@ if [ ! -x "$profdata" ]; then
     rustup component add llvm-tools
 fi
 target=${CARGO_TARGET_DIR:-$root/target}/pgo
+mkdir -p "$target"
+# The programs write their counts from whatever folder they run in.
+target=$(cd "$target" && pwd)
 programs=$target/$host/release
 counts=$target/counts
 
@@ -24,7 +27,7 @@ build() {
     RUSTFLAGS=$1 CARGO_TARGET_DIR=$target cargo build --workspace --bins --release --target "$host" "${@:2}"
 }
 
-rm -rf "$counts"
+rm -rf "$counts" "$target"/*.profdata
 step "building programs that count"
 build "-Cprofile-generate=$counts" --example bench-peers
 BENCH_SECONDS=${PGO_SECONDS:-2} PROGRAMS=$programs scripts/bench.sh quick

@@ -21,7 +21,8 @@ fn main() -> anyhow::Result<()> {
     files.sort();
 
     let bytes = compile(&root, &files, true)?;
-    let pool = DescriptorPool::decode(bytes.as_slice())?;
+    let bare = compile(&root, &files, false)?;
+    let pool = DescriptorPool::decode(bare.as_slice())?;
     for service in pool.services().filter(|s| s.full_name().starts_with("quartet.")) {
         for method in service.methods() {
             check(&method)?;
@@ -30,7 +31,7 @@ fn main() -> anyhow::Result<()> {
 
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
-    std::fs::write(out.join("bare.bin"), compile(&root, &files, false)?)?;
+    std::fs::write(out.join("bare.bin"), &bare)?;
     std::fs::write(out.join("events.rs"), events(&pool)?)?;
     let descriptors = generated(&bytes)?;
     let mut messages = prost_build::Config::new();

@@ -39,6 +39,20 @@ mod tests {
     use super::*;
     use crate::options::{self, Access};
 
+    /// Each process keeps the pool as long as it runs.
+    #[test]
+    fn the_pool_has_no_comments() {
+        assert!(
+            pool()
+                .file_descriptor_protos()
+                .all(|file| file.source_code_info.is_none())
+        );
+        let documented = documented().file;
+        assert_eq!(documented.len(), pool().files().len());
+        let mut ours = documented.iter().filter(|file| file.name().starts_with("quartet/"));
+        assert!(ours.all(|file| file.source_code_info.is_some()));
+    }
+
     #[test]
     fn every_list_has_pages() {
         let methods = pool()
