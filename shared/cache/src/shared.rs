@@ -21,8 +21,11 @@ const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// Redis has to have been well for so long before anything is found in it: time for every process to
 /// repeat what it could not invalidate.
 const PROBATION: Duration = Duration::from_secs(1);
-/// How often an invalidation is tried while Redis is thought to be well, and the pause between two.
-const TRIES: usize = 4;
+/// An invalidation is tried until Redis has been away for so long. Before that, it may be this
+/// process alone that has had no answer, while readers find what they have found; after it, whoever
+/// shares the outage has noticed.
+const AWAY_FOR_ALL: Duration = Duration::from_secs(1);
+/// The pause between two tries.
 const TRY_EVERY: Duration = Duration::from_millis(50);
 /// Tags that wait to be invalidated. Beyond them, an entry lives until its time is over.
 const MAX_PENDING: usize = 100_000;
@@ -38,17 +41,19 @@ struct Inner {
 }
 
 /// How Redis is.
-#[derive(Debug, Clone, Default)]
-struct Health {
-    /// The id of the run, and since when it has been well; `None` while it is not.
-    well: Option<(Arc<str>, Instant)>,
+#[derive(Debug, Clone)]
+enum Health {
+    /// It answers, since then, and this is the id of its run.
+    Well(Arc<str>, Instant),
+    /// It has not answered since then.
+    Away(Instant),
 }
 
 impl Shared {
     pub(crate) fn new(redis: Redis) -> Self {
         let inner = Arc::new(Inner {
             redis,
-            health: RwLock::default(),
+            health: RwLock::new(Health::Away(Instant::now())),
             pending: Mutex::default(),
         });
         let watched = Arc::downgrade(&inner);
@@ -107,28 +112,30 @@ impl Shared {
     }
 
     pub(crate) async fn invalidate(&self, tags: &[String]) -> bool {
-        for _ in 0..TRIES {
-            // Where it is known to be away, nobody waits for it.
-            let Some(run) = self.0.health.read().well.as_ref().map(|(run, _)| run.clone()) else {
-                break;
+        let begun = Instant::now();
+        loop {
+            let health = self.0.health.read().clone();
+            let away_since = match health {
+                Health::Well(run, _) if self.0.forget(&run, tags).await.is_ok() => return true,
+                Health::Well(..) => begun,
+                Health::Away(since) => since.min(begun),
             };
-            if self.0.forget(&run, tags).await.is_ok() {
-                return true;
+            if away_since.elapsed() >= AWAY_FOR_ALL {
+                self.0.postpone(tags);
+                return false;
             }
-            // It may be this connection alone that broke, while readers find what they have found.
             tokio::time::sleep(TRY_EVERY).await;
         }
-        self.0.postpone(tags);
-        false
     }
 }
 
 impl Inner {
     /// The run of Redis, if entries may be found in it.
     fn usable(&self) -> Option<Arc<str>> {
-        let health = self.health.read();
-        let (run, since) = health.well.as_ref()?;
-        (since.elapsed() >= PROBATION).then(|| run.clone())
+        match &*self.health.read() {
+            Health::Well(run, since) if since.elapsed() >= PROBATION => Some(run.clone()),
+            _ => None,
+        }
     }
 
     /// Gives these tags another version.
@@ -155,16 +162,23 @@ impl Inner {
 
     /// Asks Redis how it is, and repeats what could not be invalidated.
     async fn check(&self) {
-        let run = self.run().await;
-        let known = self.health.read().well.clone();
-        match (run, known) {
-            (Ok(run), Some((known, _))) if *run == *known => self.repeat(&run).await,
-            (Ok(run), _) => {
-                // Its keys are those of no other run, and nothing is found in it before its time.
-                self.health.write().well = Some((run.as_str().into(), Instant::now()));
-                self.repeat(&run).await;
-            }
-            (Err(Away), _) => self.health.write().well = None,
+        let Ok(run) = self.run().await else {
+            self.gone();
+            return;
+        };
+        let known = matches!(&*self.health.read(), Health::Well(known, _) if **known == *run);
+        if !known {
+            // Its keys are those of no other run, and nothing is found in it before its time.
+            *self.health.write() = Health::Well(run.as_str().into(), Instant::now());
+        }
+        self.repeat(&run).await;
+    }
+
+    /// Redis does not answer.
+    fn gone(&self) {
+        let mut health = self.health.write();
+        if let Health::Well(..) = *health {
+            *health = Health::Away(Instant::now());
         }
     }
 
@@ -173,7 +187,7 @@ impl Inner {
         for some in tags.chunks(1_000) {
             if self.forget(run, some).await.is_err() {
                 self.postpone(some);
-                self.health.write().well = None;
+                self.gone();
             }
         }
     }
