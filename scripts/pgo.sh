@@ -29,8 +29,7 @@ build() {
 
 rm -rf "$counts" "$target"/*.profdata
 step "building programs that count"
-# What is counted is put in before programs are linked, so that LTO would make these no better.
-CARGO_PROFILE_RELEASE_LTO=off build "-Cprofile-generate=$counts" --example bench-peers
+build "-Cprofile-generate=$counts" --example bench-peers
 BENCH_SECONDS=${PGO_SECONDS:-2} PROGRAMS=$programs scripts/bench.sh quick
 step "building by what they have counted"
 "$profdata" merge --output "$counts/merged" "$counts"/*.profraw
