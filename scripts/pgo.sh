@@ -29,6 +29,8 @@ build() {
 
 rm -rf "$counts" "$target"/*.profdata
 step "building programs that count"
+# With the profile of release as it is, LTO included: a function's name has the settings of its crate in
+# it, and a program of other settings finds no counts.
 build "-Cprofile-generate=$counts" --example bench-peers
 BENCH_SECONDS=${PGO_SECONDS:-2} PROGRAMS=$programs scripts/bench.sh quick
 step "building by what they have counted"
