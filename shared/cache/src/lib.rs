@@ -96,7 +96,7 @@ impl Cache {
     }
 
     /// Forgets every entry with one of these tags: when this returns true, none of them is found any
-    /// more. It returns false after a bounded time while Redis is away. Then nothing is found there by
+    /// more. It returns false after about a second while Redis is away. Then nothing is found there by
     /// whoever sees that as well, and the tags are forgotten as soon as this process reaches it.
     pub async fn invalidate(&self, tags: &[String]) -> bool {
         match &self.0 {

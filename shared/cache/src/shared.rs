@@ -16,14 +16,14 @@ use uuid::Uuid;
 
 use crate::{Lookup, MAX_TTL, Ticket, Version};
 
-/// How often Redis is asked how it is.
+/// How often it is tried whether Redis answers and takes writes.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// Redis has to have been well for so long before anything is found in it: time for every process to
 /// repeat what it could not invalidate.
 const PROBATION: Duration = Duration::from_secs(1);
-/// An invalidation is tried until Redis has been away for so long. Before that, it may be this
-/// process alone that has had no answer, while readers find what they have found; after it, whoever
-/// shares the outage has noticed.
+/// An invalidation is tried until Redis has been away for so long, or for two checks where those may take
+/// longer. Before that, it may be this process alone that has had no answer, while readers find what they
+/// have found; after it, whoever shares the outage has noticed.
 const AWAY_FOR_ALL: Duration = Duration::from_secs(1);
 /// The pause between two tries.
 const TRY_EVERY: Duration = Duration::from_millis(50);
@@ -113,6 +113,7 @@ impl Shared {
 
     pub(crate) async fn invalidate(&self, tags: &[String]) -> bool {
         let begun = Instant::now();
+        let patience = AWAY_FOR_ALL.max(2 * (CHECK_EVERY + self.0.redis.timeout()));
         loop {
             let health = self.0.health.read().clone();
             let away_since = match health {
@@ -120,7 +121,7 @@ impl Shared {
                 Health::Well(..) => begun,
                 Health::Away(since) => since.min(begun),
             };
-            if away_since.elapsed() >= AWAY_FOR_ALL {
+            if away_since.elapsed() >= patience {
                 self.0.postpone(tags);
                 return false;
             }
@@ -160,7 +161,7 @@ impl Inner {
         }
     }
 
-    /// Asks Redis how it is, and repeats what could not be invalidated.
+    /// Tries whether Redis is of use, and repeats what could not be invalidated.
     async fn check(&self) {
         let Ok(run) = self.run().await else {
             self.gone();
@@ -192,9 +193,17 @@ impl Inner {
         }
     }
 
-    /// The id of the server's run, which is another one after each start.
+    /// The id of the server's run, which is another one after each start. One that refuses writes, because it
+    /// is full or a replica, is away: no tag could be given another version, while readers would find replies.
     async fn run(&self) -> Result<String, Away> {
         let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("SET")
+            .arg(format!("{}cache:check", self.redis.prefix()))
+            .arg(1)
+            .arg("PX")
+            .arg(MAX_TTL.as_millis() as u64)
+            .ignore();
         pipeline.cmd("INFO").arg("server");
         let (info,): (String,) = self.redis.query(&pipeline).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));

@@ -200,15 +200,41 @@ async fn a_write_of_a_process_that_alone_waits_for_redis_is_not_found_stale() {
     kept(&reader, "list", &of, b"old").await;
     // Long enough for the writer to take Redis for away.
     hold.send_replace(true);
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
     let released = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         hold.send_replace(false);
         hold
     });
-    writer.invalidate(&of).await;
+    assert!(writer.invalidate(&of).await);
     miss(&reader, "list", &of).await;
     released.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: make test"]
+async fn nothing_is_found_in_a_redis_that_takes_no_writes() {
+    let server = server::Server::start();
+    let (writer, reader) = (
+        ready(redis(server.url(), "x:".into())).await,
+        ready(redis(server.url(), "x:".into())).await,
+    );
+    let of = tags(&["todos/a"]);
+    kept(&reader, "list", &of, b"old").await;
+    // It is full, and evicts nothing.
+    let client = ::redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut limit = ::redis::cmd("CONFIG");
+    limit.arg("SET").arg("maxmemory").arg("1");
+    let () = limit.query_async(&mut connection).await.unwrap();
+    assert!(!writer.invalidate(&of).await);
+    assert_eq!(reader.find("list".into(), &of).await, Lookup::Off);
+    // It has been away for long enough that nobody waits for it.
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert!(!writer.invalidate(&of).await);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

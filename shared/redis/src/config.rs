@@ -13,7 +13,7 @@ quartet_config::settings! {
         @secret redis_url: Option<Secret> = "REDIS_URL";
         /// What stands in front of every key, so that several suites can share a server.
         redis_key_prefix: String = "REDIS_KEY_PREFIX" or "quartet:";
-        /// How long a request waits for Redis before it goes on without.
+        /// How long one answer of Redis may take before a request goes on without it.
         redis_timeout: Span = "REDIS_TIMEOUT" or "50ms";
     }
 }

@@ -1,5 +1,5 @@
 //! Redis as the suite uses it: for what is worth having and can be done without. A server that is
-//! away, slow or broken costs a request at most `REDIS_TIMEOUT`, and after a few failures nothing.
+//! away, slow or broken costs a command at most `REDIS_TIMEOUT`, and after a few failures nothing.
 //!
 //! In reading order: [`Config`], [`Redis`], and the private `breaker` that decides whether Redis is
 //! tried at all.

@@ -221,9 +221,9 @@ pub async fn main<S: Hosted>(
     }
 }
 
-/// Has the kernel give this process memory in small pages alone. The allocator asks for huge ones, each of
-/// which is cleared as a whole and counts as a whole: a process that waits has 20 MiB in place of 50, and
-/// creations cost less CPU time. Call it first, before much memory is in use.
+/// Has the kernel give this process memory in small pages alone. A huge one, which the allocator does not ask
+/// for but a system may give to everybody, is cleared as a whole and counts as a whole: a process that waits
+/// had 20 MiB in place of 50, and creations cost less CPU time. Call it first, before much memory is in use.
 pub fn use_small_pages() {
     #[cfg(target_os = "linux")]
     // A kernel that cannot serves all the same.
