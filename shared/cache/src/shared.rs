@@ -43,9 +43,9 @@ struct Inner {
 /// How Redis is.
 #[derive(Debug, Clone)]
 enum Health {
-    /// It answers, since then, and this is the id of its run.
+    /// It answers and takes writes, since then, and this is the id of its run.
     Well(Arc<str>, Instant),
-    /// It has not answered since then.
+    /// It has not, since then.
     Away(Instant),
 }
 
@@ -175,7 +175,7 @@ impl Inner {
         self.repeat(&run).await;
     }
 
-    /// Redis does not answer.
+    /// Redis does not answer, or takes no writes.
     fn gone(&self) {
         let mut health = self.health.write();
         if let Health::Well(..) = *health {
